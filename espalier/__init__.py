@@ -1,0 +1,1 @@
+"""Espalier: machine-learning platforms on Kubernetes from one typed stack file."""

@@ -1,0 +1,10 @@
+"""The platform of the current stack: settings, checked and typed, become Pulumi components."""
+
+import pulumi
+
+from espalier.components import Platform
+from espalier.settings import from_pulumi
+
+platform = Platform("platform", {"settings": from_pulumi()})
+
+pulumi.export("namespaces", platform.namespaces)

@@ -1,0 +1,270 @@
+"""The nouns that everything else shares: plain, frozen data without Pulumi, Kubernetes clients or settings.
+
+Units: memory in bytes inside quantities ("32Gi"), money in the stack's currency per node-hour, time in seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+CapacityKind = Literal["reserved", "spot", "flex", "on-demand"]
+Level = Literal["mandatory", "advisory"]
+Manifest = Mapping[str, Any]
+"""One Kubernetes object as plain JSON values."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """One thing wrong with a stack file.
+
+    `path` is the key path ("pools[1].nodes.max"), `got` the value found (shortened), `accepted` what would be
+    taken, `do` what to do about it. `line` is 1-based, where the file's text is known.
+    """
+
+    path: str
+    got: str
+    accepted: str
+    do: str
+    line: int | None = None
+
+    def text(self) -> str:
+        where = f"{self.path} (line {self.line})" if self.line else self.path
+        return f"{where}: got {self.got}; accepted: {self.accepted}. {self.do}"
+
+    def to_json(self) -> dict[str, Any]:
+        out: dict[str, Any] = {"path": self.path, "got": self.got, "accepted": self.accepted, "do": self.do}
+        return out | {"line": self.line} if self.line else out
+
+
+class Mistakes(Exception):
+    """All the mistakes of a stack file, found in one pass; the command exits with 2."""
+
+    def __init__(self, mistakes: Iterable[Mistake]) -> None:
+        self.mistakes = tuple(mistakes)
+        super().__init__("\n".join(m.text() for m in self.mistakes))
+
+
+@dataclass(frozen=True, slots=True)
+class Taint:
+    """A node taint, as in core/v1."""
+
+    key: str
+    value: str
+    effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] = "NoSchedule"
+
+    def to_json(self) -> dict[str, str]:
+        return {"key": self.key, "value": self.value, "effect": self.effect}
+
+    def __str__(self) -> str:
+        return f"{self.key}={self.value}:{self.effect}"
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """What one node costs an hour, with where the number comes from and of which day it is."""
+
+    per_hour: float
+    source: str
+    date: str
+
+
+@dataclass(frozen=True, slots=True)
+class NodeShape:
+    """What a node of a pool looks like to the scheduler, before any such node exists.
+
+    The same object feeds the nodes themselves (simulated), autoscaler hints, quotas, queues and the price.
+    `capacity` holds Kubernetes quantities by resource name, devices included; `devices` holds only what the device
+    plugin advertises, as whole numbers. `price` is None when it is not known (unknown is never zero).
+    """
+
+    pool: str
+    machine: str
+    capacity_kind: CapacityKind
+    labels: Mapping[str, str]
+    taints: tuple[Taint, ...]
+    capacity: Mapping[str, str]
+    devices: Mapping[str, int]
+    price: Price | None
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is known of a cluster before it is touched; add-ons compute their values from it."""
+
+    kind: str
+    kubernetes_version: str
+    runs_containers: bool
+    """False on the simulated cluster: no process, no webhook, no data plane."""
+    capabilities: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A Kubernetes object that a component will register as `<component>-<suffix>`.
+
+    `needs` names the suffixes, within the same component, that must be ready before.
+    """
+
+    suffix: str
+    manifest: Manifest
+    needs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """A container image that the platform pulls, and where it is named."""
+
+    image: str
+    addon: str
+    where: str
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """A statement about the blueprint that was computed, not assumed."""
+
+    name: str
+    ok: bool
+    evidence: str
+
+
+# Policies ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """A registered resource as a policy sees it. `props` may hold `UNKNOWN_JSON` where a value is not known yet."""
+
+    urn: str
+    type: str
+    name: str
+    props: Mapping[str, Any]
+
+    @property
+    def kind(self) -> str:
+        """The Kubernetes kind, or "" for what is not a Kubernetes object."""
+        return self.type.rsplit(":", 1)[-1] if self.type.startswith("kubernetes:") else ""
+
+    @property
+    def namespace(self) -> str:
+        return str(_mapping(self.props.get("metadata")).get("namespace", ""))
+
+    @property
+    def object_name(self) -> str:
+        return str(_mapping(self.props.get("metadata")).get("name", self.name))
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A violation: which resource, and what to do about it."""
+
+    urn: str
+    message: str
+    waived: str | None = None
+    """The waiver's reason, where a waiver covers this finding."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A policy. `judge` gets all registered resources and Platform's facts (None where no Platform is registered).
+
+    A rule that cannot know (an unknown value, no facts) yields the text of what it could not judge as a str.
+    """
+
+    name: str
+    level: Level
+    description: str
+    judge: Callable[[Sequence[Registered], Mapping[str, Any] | None], Iterable[Finding | str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What one rule said of one stack."""
+
+    name: str
+    level: Level
+    findings: tuple[Finding, ...] = ()
+    not_judged: tuple[str, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        return all(f.waived for f in self.findings)
+
+
+# Verification -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """The outcome of one live check: `evidence` quotes what the API server said or showed."""
+
+    name: str
+    ok: bool
+    evidence: str
+    seconds: float
+
+
+# Add-ons ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class AddonRecord:
+    """An add-on as data.
+
+    `options` validates the mapping under its id in the stack file (a pydantic model class). `objects(inputs)` is pure
+    and returns its Kubernetes objects in the order of installation.
+    """
+
+    id: str
+    version: str
+    category: str
+    tier: Literal["core", "optional"]
+    licence: str
+    source: str
+    options: type[Any]
+    objects: Callable[[AddonInputs], Sequence[Planned]]
+    state: Literal["active", "deprecated", "retired"] = "active"
+    needs: frozenset[str] = frozenset()
+    provides: frozenset[str] = frozenset()
+    conflicts: frozenset[str] = frozenset()
+    privileged_namespaces: frozenset[str] = frozenset()
+    """Namespaces whose pods need host access; the policies name exactly these."""
+    reaches: frozenset[str] = frozenset()
+    """Device resource names whose nodes its DaemonSets must reach."""
+
+
+@dataclass(frozen=True, slots=True)
+class PoolFacts:
+    """What add-ons may know of a pool."""
+
+    name: str
+    shape: NodeShape
+    sharing: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    vendor: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AddonInputs:
+    """What an add-on's objects are computed from."""
+
+    facts: Facts
+    pools: tuple[PoolFacts, ...]
+    options: Any
+
+
+@dataclass(frozen=True, slots=True)
+class AddonPlan:
+    """An add-on with its place in the order of installation."""
+
+    id: str
+    version: str
+    wave: int
+    objects: tuple[Planned, ...]
+    needs: tuple[str, ...]
+    content: Literal["rendered", "recorded"] = "rendered"

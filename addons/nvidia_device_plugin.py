@@ -1,0 +1,214 @@
+"""NVIDIA's device plugin: advertises GPUs to the kubelet, whole, sliced or shared.
+
+Facts: NVIDIA/k8s-device-plugin v0.20.0, deployments/helm/nvidia-device-plugin (chart 0.20.0, appVersion 0.20.0). The
+chart picks a node's configuration by a label and a sidecar that watches it; here each configuration has a DaemonSet of
+its own, bound to its pools, so that nothing has to be discovered and a change of one pool rolls only its own plugin.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict
+
+from espalier.types import AddonInputs, AddonRecord, Planned, PoolFacts
+
+NAME = "nvidia-device-plugin"
+VERSION = "0.20.0"
+IMAGE = f"nvcr.io/nvidia/k8s-device-plugin:v{VERSION}"
+DEVICE = "nvidia.com/gpu"
+_POOL = "espalier.dev/pool"
+
+
+class Options(BaseModel):
+    """No options: everything follows from the pools."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def objects(inputs: AddonInputs) -> Sequence[Planned]:
+    """Namespace and identity once; a configuration and a DaemonSet for each way of sharing that a pool asks for."""
+    pools = [pool for pool in inputs.pools if pool.vendor == "nvidia"]
+    groups: dict[str, list[PoolFacts]] = {}
+    for pool in pools:
+        groups.setdefault(_config_name(pool.sharing), []).append(pool)
+    planned = [*_identity()]
+    for config, members in sorted(groups.items()):
+        planned += _plugin(config, members)
+    return planned
+
+
+def _config_name(sharing: Mapping[str, Any]) -> str:
+    """One word for a way of sharing; profiles of MIG differ on the device, not in the plugin."""
+    if "mig" in sharing:
+        return "mig"
+    return next((f"{how}-{copies}" for how, copies in sharing.items()), "whole")
+
+
+def _config(sharing: Mapping[str, Any]) -> dict[str, Any]:
+    """The plugin's configuration file (api/config/v1)."""
+    config: dict[str, Any] = {
+        "version": "v1",
+        "flags": {"migStrategy": "mixed" if "mig" in sharing else "none"},
+    }
+    for key, section in (("time-slices", "timeSlicing"), ("mps", "mps")):
+        if key in sharing:
+            entry = {"name": DEVICE, "replicas": sharing[key]}
+            config["sharing"] = {section: {"failRequestsGreaterThanOne": True, "resources": [entry]}}
+    return config
+
+
+def _labels(component: str) -> dict[str, str]:
+    return {
+        "app.kubernetes.io/name": NAME,
+        "app.kubernetes.io/component": component,
+        "app.kubernetes.io/version": VERSION,
+        "app.kubernetes.io/managed-by": "espalier",
+    }
+
+
+def _object(
+    api: str, kind: str, name: str, component: str, body: Mapping[str, Any], cluster: bool = False
+) -> dict[str, Any]:
+    metadata: dict[str, Any] = {"name": name, "labels": _labels(component)}
+    if not cluster:
+        metadata["namespace"] = NAME
+    return {"apiVersion": api, "kind": kind, "metadata": metadata, **body}
+
+
+def _identity() -> list[Planned]:
+    """The plugin talks to the kubelet over a socket of the host, hence the namespace's Pod Security level."""
+    namespace = _object("v1", "Namespace", NAME, "namespace", {}, cluster=True)
+    namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] = "privileged"
+    account = _object("v1", "ServiceAccount", NAME, "identity", {"automountServiceAccountToken": False})
+    return [Planned("namespace", namespace), Planned("account", account, ("namespace",))]
+
+
+def _plugin(config: str, pools: Sequence[PoolFacts]) -> list[Planned]:
+    text = yaml.safe_dump(_config(pools[0].sharing), sort_keys=True)
+    digest = hashlib.sha256(text.encode()).hexdigest()[:8]
+    # The plugin does not watch its file: the content's hash in the name is what rolls the pods on a change.
+    name = f"{NAME}-{config}-{digest}"
+    configmap = _object("v1", "ConfigMap", name, config, {"data": {"config.yaml": text}})
+    planned = [
+        Planned(f"{config}-config", configmap, ("namespace",)),
+        Planned(
+            f"{config}-daemonset",
+            _daemonset(f"{NAME}-{config}", config, pools, _plugin_pod(name, config)),
+            ("namespace", "account", f"{config}-config"),
+        ),
+    ]
+    if config.startswith("mps-"):
+        control = _daemonset(f"{NAME}-{config}-control", f"{config}-control", pools, _mps_control_pod(name))
+        planned.append(Planned(f"{config}-control", control, ("namespace", "account", f"{config}-config")))
+    return planned
+
+
+def _daemonset(
+    name: str, component: str, pools: Sequence[PoolFacts], pod: Mapping[str, Any]
+) -> dict[str, Any]:
+    selector = {
+        key: value for key, value in _labels(component).items() if key.endswith(("/name", "/component"))
+    }
+    taints = sorted({(t.key, t.value, t.effect) for pool in pools for t in pool.shape.taints})
+    affinity = {"key": _POOL, "operator": "In", "values": sorted(pool.name for pool in pools)}
+    spec = {
+        "priorityClassName": "system-node-critical",
+        "serviceAccountName": NAME,
+        "automountServiceAccountToken": False,
+        "nodeSelector": {"nvidia.com/gpu.present": "true"},
+        "affinity": {
+            "nodeAffinity": {
+                "requiredDuringSchedulingIgnoredDuringExecution": {
+                    "nodeSelectorTerms": [{"matchExpressions": [affinity]}]
+                }
+            }
+        },
+        "tolerations": [{"key": k, "operator": "Equal", "value": v, "effect": e} for k, v, e in taints],
+        **pod,
+    }
+    template = {"metadata": {"labels": _labels(component)}, "spec": spec}
+    body = {
+        "selector": {"matchLabels": selector},
+        "updateStrategy": {"type": "RollingUpdate"},
+        "template": template,
+    }
+    return _object("apps/v1", "DaemonSet", name, component, {"spec": body})
+
+
+def _plugin_pod(config_map: str, config: str) -> dict[str, Any]:
+    """MIG needs CAP_SYS_ADMIN to read the devices' capabilities (chart template _helpers.tpl, securityContext)."""
+    plain = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
+    mig = {"capabilities": {"add": ["SYS_ADMIN"]}}
+    mounts = [("plugins", "/var/lib/kubelet/device-plugins"), ("cdi", "/var/run/cdi"), ("config", "/config")]
+    volumes = [_host("plugins", "/var/lib/kubelet/device-plugins", "Directory"), _host("cdi", "/var/run/cdi")]
+    env = [("CONFIG_FILE", "/config/config.yaml"), *_GPU_ENV]
+    if config.startswith("mps-"):
+        env.append(("MPS_ROOT", "/run/nvidia/mps"))
+        mounts += [("mps-shm", "/dev/shm"), ("mps-root", "/mps")]  # noqa: S108 - a path inside the container
+        volumes += _MPS_VOLUMES
+    container = _container("plugin", ["nvidia-device-plugin"], mig if config == "mig" else plain, mounts, env)
+    return {"containers": [container], "volumes": [*volumes, _config_volume(config_map)]}
+
+
+def _mps_control_pod(config_map: str) -> dict[str, Any]:
+    """The daemon that MPS clients share; it must see the host's processes and mount a shared /dev/shm."""
+    privileged = {"privileged": True}
+    mounts = [("mps-shm", "/dev/shm"), ("mps-root", "/mps"), ("config", "/config")]  # noqa: S108 - as above
+    env = [("CONFIG_FILE", "/config/config.yaml"), *_GPU_ENV]
+    prepare = _container("mounts", ["mps-control-daemon", "mount-shm"], privileged, [], [])
+    prepare["volumeMounts"] = [{"name": "mps-root", "mountPath": "/mps", "mountPropagation": "Bidirectional"}]
+    daemon = _container("control", ["mps-control-daemon"], privileged, mounts, env)
+    return {
+        "hostPID": True,
+        "initContainers": [prepare],
+        "containers": [daemon],
+        "volumes": [*_MPS_VOLUMES, _config_volume(config_map)],
+    }
+
+
+def _container(
+    name: str,
+    command: Sequence[str],
+    security: Mapping[str, Any],
+    mounts: Sequence[tuple[str, str]],
+    env: Sequence[tuple[str, str]],
+) -> dict[str, Any]:
+    return {
+        "name": name,
+        "image": IMAGE,
+        "imagePullPolicy": "IfNotPresent",
+        "command": list(command),
+        "env": [{"name": key, "value": value} for key, value in env],
+        "securityContext": dict(security),
+        "volumeMounts": [{"name": volume, "mountPath": path} for volume, path in mounts],
+    }
+
+
+def _host(name: str, path: str, kind: str = "DirectoryOrCreate") -> dict[str, Any]:
+    return {"name": name, "hostPath": {"path": path, "type": kind}}
+
+
+def _config_volume(config_map: str) -> dict[str, Any]:
+    return {"name": "config", "configMap": {"name": config_map}}
+
+
+_GPU_ENV = (("NVIDIA_VISIBLE_DEVICES", "all"), ("NVIDIA_DRIVER_CAPABILITIES", "compute,utility"))
+_MPS_VOLUMES = [_host("mps-root", "/run/nvidia/mps"), _host("mps-shm", "/run/nvidia/mps/shm")]
+
+RECORD = AddonRecord(
+    id=NAME,
+    version=VERSION,
+    category="accelerators",
+    tier="core",
+    licence="Apache-2.0",
+    source="https://github.com/NVIDIA/k8s-device-plugin",
+    options=Options,
+    objects=objects,
+    provides=frozenset({"device-plugin/nvidia.com/gpu"}),
+    privileged_namespaces=frozenset({NAME}),
+    reaches=frozenset({DEVICE}),
+)

@@ -1,0 +1,58 @@
+"""An add-on, as a component: one class for all, since an add-on is data."""
+
+from typing import Any, NotRequired, TypedDict
+
+import pulumi
+
+from espalier.addons import RECORDS
+from espalier.blueprint.order import plan_addons
+from espalier.blueprint.pools import compile_pools
+from espalier.components.inputs import hyphenated, run_error, settings_of
+from espalier.components.objects import register
+from espalier.components.pool import PoolArgs
+from espalier.types import AddonPlan, Facts, Mistakes
+
+
+class AddonArgs(TypedDict):
+    """Arguments of Addon."""
+
+    id: str
+    """The add-on's id, as `espalier addons` lists it."""
+    options: NotRequired[dict[str, Any]]
+    """The add-on's options, as in a stack file."""
+    pools: NotRequired[list[PoolArgs]]
+    """The pools that it serves."""
+    kubernetes_version: NotRequired[str]
+    """The cluster's minor version, such as 1.36."""
+    runs_containers: NotRequired[bool]
+    """False on a simulated cluster; default: true."""
+
+
+class Addon(pulumi.ComponentResource):
+    """All objects of one add-on, in the order of its record."""
+
+    version: pulumi.Output[str]
+    """The add-on's version."""
+
+    def __init__(self, name: str, args: AddonArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        settings = settings_of(name, {"pools": [hyphenated(pool) for pool in args.get("pools", [])]})
+        pools, mistakes = compile_pools(settings.pools, {}, simulated=False)
+        facts = Facts("existing", args.get("kubernetes_version", "1.36"), args.get("runs_containers", True))
+        wanted = {args["id"]: args.get("options", {})}
+        plans, more = plan_addons(wanted, RECORDS, facts, [pool.facts() for pool in pools])
+        if mistakes or more:
+            raise run_error(name, Mistakes((*mistakes, *more)))
+        self._register(name, plans[0], opts)
+
+    @classmethod
+    def planned(cls, name: str, plan: AddonPlan, opts: pulumi.ResourceOptions) -> "Addon":
+        """An add-on that the blueprint has compiled already."""
+        self = cls.__new__(cls)
+        self._register(name, plan, opts)
+        return self
+
+    def _register(self, name: str, plan: AddonPlan, opts: pulumi.ResourceOptions | None) -> None:
+        super().__init__("espalier:index:Addon", name, {}, opts)
+        register(self, name, plan.objects)
+        self.version = pulumi.Output.from_input(plan.version)
+        self.register_outputs({"version": self.version})

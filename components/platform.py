@@ -1,0 +1,69 @@
+"""The whole platform of one stack file, as a component."""
+
+from typing import Any, TypedDict
+
+import pulumi
+
+from espalier.addons import RECORDS
+from espalier.blueprint import Blueprint, build
+from espalier.components.addon import Addon
+from espalier.components.cluster import ExistingCluster, SimulatedCluster
+from espalier.components.inputs import run_error
+from espalier.components.objects import register
+from espalier.components.pool import Pool
+from espalier.components.tenant import Tenant
+from espalier.settings import Settings, validate
+from espalier.settings.model import Existing
+from espalier.types import Mistakes
+
+
+class PlatformArgs(TypedDict):
+    """Arguments of Platform."""
+
+    settings: Any
+    """The `espalier:` keys of a stack file, without the prefix: cluster, pools, tenants, addons, ..."""
+
+
+class Platform(pulumi.ComponentResource):
+    """Cluster, pools, add-ons and tenants of one environment. Registers the facts that policies judge by."""
+
+    namespaces: pulumi.Output[dict[str, Any]]
+    """Namespaces by tenant."""
+
+    def __init__(self, name: str, args: PlatformArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        blueprint = _blueprint(name, args["settings"])
+        super().__init__("espalier:index:Platform", name, {"facts": blueprint.policy_facts()}, opts)
+        provider = _cluster(self, name, blueprint).provider
+        inside = pulumi.ResourceOptions(parent=self, providers=[provider])
+        register(self, name, blueprint.objects, provider)
+        for pool in blueprint.pools:
+            Pool.planned(f"{name}-pool-{pool.name}", pool, inside)
+        addons: dict[str, Addon] = {}
+        for addon in blueprint.addons:
+            options = pulumi.ResourceOptions(
+                parent=self, providers=[provider], depends_on=[addons[need] for need in addon.needs]
+            )
+            addons[addon.id] = Addon.planned(f"{name}-{addon.id}", addon, options)
+        tenants = {t.name: Tenant.planned(f"{name}-tenant-{t.name}", t, inside) for t in blueprint.tenants}
+        self.namespaces = pulumi.Output.all(**{key: tenant.namespaces for key, tenant in tenants.items()})
+        self.register_outputs({"namespaces": self.namespaces})
+
+
+def _blueprint(name: str, settings: Any) -> Blueprint:
+    try:
+        checked = settings if isinstance(settings, Settings) else validate(settings, where="settings")
+        return build(checked, RECORDS)
+    except Mistakes as error:
+        raise run_error(name, error) from None
+
+
+def _cluster(
+    platform: pulumi.ComponentResource, name: str, blueprint: Blueprint
+) -> ExistingCluster | SimulatedCluster:
+    cluster = blueprint.settings.cluster
+    options = pulumi.ResourceOptions(parent=platform)
+    if isinstance(cluster, Existing):
+        return ExistingCluster(
+            f"{name}-cluster", {"kubeconfig": cluster.kubeconfig, "context": cluster.context}, options
+        )
+    return SimulatedCluster(f"{name}-cluster", {"cluster_name": cluster.name or pulumi.get_stack()}, options)

@@ -1,0 +1,53 @@
+"""A team on the platform, as a component."""
+
+from typing import Any, NotRequired, TypedDict
+
+import pulumi
+
+from espalier.blueprint.tenants import TenantPlan, compile_tenant
+from espalier.components.inputs import hyphenated, settings_of
+from espalier.components.objects import namespace_name, register
+
+
+class TenantArgs(TypedDict):
+    """Arguments of Tenant: a tenant block of a stack file. All are plain: they shape the program."""
+
+    name: str
+    """The tenant's name, a DNS label of at most 30 characters."""
+    groups: NotRequired[dict[str, list[str]]]
+    """Groups of the identity provider by role: view, edit, admin."""
+    workspaces: NotRequired[list[Any]]
+    """Names, or {name, quota}; each is a namespace."""
+    quota: NotRequired[dict[str, Any]]
+    """devices (name -> count), cpu (vCPU), memory and storage (quantities)."""
+    pod_security: NotRequired[str]
+    """The Pod Security level that is enforced: baseline or restricted."""
+    devices: NotRequired[list[str]]
+    """All devices of the platform; those that the quota does not name are capped at zero."""
+
+
+class Tenant(pulumi.ComponentResource):
+    """Namespaces with Pod Security, quota, limits, roles for the tenant's groups, and default-deny network policies."""
+
+    namespaces: pulumi.Output[list[str]]
+    """Names of the tenant's namespaces, known once they are there."""
+
+    def __init__(self, name: str, args: TenantArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        block = hyphenated({key: value for key, value in args.items() if key != "devices"})
+        settings = settings_of(name, {"tenants": [block]})
+        self._register(name, compile_tenant(settings.tenants[0], args.get("devices", [])), opts)
+
+    @classmethod
+    def planned(cls, name: str, plan: TenantPlan, opts: pulumi.ResourceOptions) -> "Tenant":
+        """A tenant that the blueprint has compiled already."""
+        self = cls.__new__(cls)
+        self._register(name, plan, opts)
+        return self
+
+    def _register(self, name: str, plan: TenantPlan, opts: pulumi.ResourceOptions | None) -> None:
+        super().__init__("espalier:index:Tenant", name, {}, opts)
+        made = register(self, name, [planned for work in plan.workspaces for planned in work.objects])
+        self.namespaces = pulumi.Output.all(
+            *[namespace_name(made[f"{work.name}-namespace"]) for work in plan.workspaces]
+        )
+        self.register_outputs({"namespaces": self.namespaces})

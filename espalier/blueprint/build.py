@@ -1,0 +1,149 @@
+"""Settings become the blueprint: everything that is decided, decided here, without Pulumi and without a cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from espalier.blueprint.money import Cost, cost_of
+from espalier.blueprint.order import plan_addons
+from espalier.blueprint.pools import PoolPlan, compile_pools
+from espalier.blueprint.priorities import priority_classes
+from espalier.blueprint.proofs import device_maxima, prove
+from espalier.blueprint.tenants import TenantPlan, compile_tenant
+from espalier.settings.model import Existing, Settings, Tenant, Waiver
+from espalier.types import AddonPlan, AddonRecord, Facts, Mistake, Mistakes, Planned, Proof
+
+
+@dataclass(frozen=True, slots=True)
+class Blueprint:
+    """A platform, decided. Components map it to resources and hold no decisions of their own."""
+
+    settings: Settings
+    facts: Facts
+    pools: tuple[PoolPlan, ...]
+    tenants: tuple[TenantPlan, ...]
+    addons: tuple[AddonPlan, ...]
+    objects: tuple[Planned, ...]
+    """What belongs to the platform as a whole: priority classes."""
+    cost: Cost
+    proofs: tuple[Proof, ...]
+    privileged_namespaces: tuple[str, ...]
+    waivers: tuple[Waiver, ...]
+
+    def policy_facts(self) -> dict[str, Any]:
+        """What policies may know besides the resources; Platform registers it as its own input."""
+        return {
+            "cluster": {
+                "kind": self.facts.kind,
+                "version": self.facts.kubernetes_version,
+                "runs_containers": self.facts.runs_containers,
+            },
+            "pools": [
+                {
+                    "name": pool.name,
+                    "devices": dict(pool.shape.devices),
+                    "taints": [taint.to_json() for taint in pool.shape.taints],
+                    "nodes": {"min": pool.minimum, "max": pool.maximum, "start": pool.start},
+                    "capacity": [shape.capacity_kind for shape in pool.shapes],
+                }
+                for pool in self.pools
+            ],
+            "tenants": [
+                {
+                    "name": tenant.name,
+                    "namespaces": list(tenant.namespaces),
+                    "groups": {role: list(members) for role, members in tenant.groups.items()},
+                }
+                for tenant in self.tenants
+            ],
+            "privileged_namespaces": list(self.privileged_namespaces),
+            "cost": {
+                "currency": "USD",
+                "per": "hour",
+                "min": self.cost.low,
+                "max": self.cost.high,
+                "unknown": list(self.cost.unknown),
+                "ceiling": self.cost.ceiling,
+            },
+            "waivers": [waiver.model_dump() for waiver in self.waivers],
+        }
+
+
+def build(settings: Settings, records: Mapping[str, AddonRecord]) -> Blueprint:
+    """The blueprint of `settings` with the add-ons of `records`.
+
+    Raises Mistakes with everything that the catalogue, the solver or the pools' maxima rule out.
+    """
+    facts = facts_of(settings)
+    pools, pool_mistakes = compile_pools(settings.pools, settings.prices, simulated=facts.kind == "simulated")
+    pool_facts = tuple(pool.facts() for pool in pools)
+    addons, addon_mistakes = plan_addons(settings.addons, records, facts, pool_facts)
+    quota_mistakes = () if pool_mistakes else _quota_mistakes(settings.tenants, pools)
+    if mistakes := (*pool_mistakes, *addon_mistakes, *quota_mistakes, *_price_mistakes(settings, pools)):
+        raise Mistakes(mistakes)
+    devices = sorted(device_maxima(pools))
+    tenants = tuple(compile_tenant(tenant, devices) for tenant in settings.tenants)
+    privileged = sorted({ns for addon in addons for ns in records[addon.id].privileged_namespaces})
+    return Blueprint(
+        settings=settings,
+        facts=facts,
+        pools=pools,
+        tenants=tenants,
+        addons=addons,
+        objects=priority_classes(),
+        cost=cost_of(pools, settings.cost.ceiling),
+        proofs=prove(pools, tenants, addons, records),
+        privileged_namespaces=tuple(privileged),
+        waivers=settings.waivers,
+    )
+
+
+def facts_of(settings: Settings) -> Facts:
+    """What the kind of cluster says about itself."""
+    cluster = settings.cluster
+    real = isinstance(cluster, Existing)
+    return Facts(cluster.kind, cluster.version, runs_containers=real)
+
+
+def _quota_mistakes(tenants: Sequence[Tenant], pools: Sequence[PoolPlan]) -> list[Mistake]:
+    """Quotas that the pools could not back even at their maxima; a stack that names no pools cannot be judged."""
+    if not pools:
+        return []
+    backing = device_maxima(pools)
+    found: list[Mistake] = []
+    for index, tenant in enumerate(tenants):
+        for device, count in sorted(tenant.quota.devices.items()):
+            path = f"espalier:tenants[{index}].quota.devices.{device}"
+            if device not in backing:
+                accepted = ", ".join(backing) or "none: no pool has an accelerator"
+                found.append(Mistake(path, repr(device), accepted, "Name a device that a pool advertises."))
+            elif count > backing[device]:
+                accepted = f"at most {backing[device]}, all pools at their maxima"
+                found.append(
+                    Mistake(path, str(count), accepted, "Lower the quota or raise a pool's nodes.max.")
+                )
+    return found
+
+
+def _price_mistakes(settings: Settings, pools: Sequence[PoolPlan]) -> list[Mistake]:
+    """A price that no pool takes is a misspelt name, and would leave a pool's price unknown in silence."""
+    if len(pools) != len(settings.pools):
+        return []
+    known = {
+        name
+        for pool in pools
+        for name in (pool.name, pool.shape.machine, pool.accelerator and pool.accelerator.name)
+        if name
+    }
+    return [
+        Mistake(
+            f"espalier:prices.{key}",
+            repr(key),
+            ", ".join(sorted(known)),
+            "Name a pool, its accelerator or its machine.",
+        )
+        for key in sorted(settings.prices)
+        if key not in known
+    ]

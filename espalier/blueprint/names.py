@@ -1,0 +1,23 @@
+"""The labels, taints and namespaces that Espalier itself gives; nothing else spells them out."""
+
+from __future__ import annotations
+
+from espalier.types import Taint
+
+POOL = "espalier.dev/pool"
+ACCELERATOR = "espalier.dev/accelerator"
+CAPACITY = "espalier.dev/capacity"
+SIMULATED = "espalier.dev/simulated"
+TENANT = "espalier.dev/tenant"
+WORKSPACE = "espalier.dev/workspace"
+MANAGED_BY = {"app.kubernetes.io/managed-by": "espalier"}
+KWOK_NODE = "kwok.x-k8s.io/node"
+
+
+def accelerator_taint(resource: str) -> Taint:
+    """The taint of every node that holds `resource`: GKE's own, used alike in every other place.
+
+    Source: GKE adds `nvidia.com/gpu=present:NoSchedule` and `google.com/tpu=present:NoSchedule` by itself; elsewhere
+    the pool must. A value other than "present" breaks charts that tolerate it by Equal (nvidia-device-plugin's NFD).
+    """
+    return Taint(resource, "present")

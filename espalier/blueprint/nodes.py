@@ -1,0 +1,45 @@
+"""The Node objects of a simulated pool: KWOK makes them Ready and plays their kubelet."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+from espalier.blueprint import names
+from espalier.types import NodeShape, Planned
+
+
+def simulated_nodes(shape: NodeShape, count: int) -> tuple[Planned, ...]:
+    """`count` nodes of one shape, named by pool, generation and number."""
+    generation = generation_of(shape)
+    return tuple(
+        Planned(f"node-{generation}-{index}", node_manifest(shape, f"{shape.pool}-{generation}-{index}"))
+        for index in range(count)
+    )
+
+
+def generation_of(shape: NodeShape) -> str:
+    """Five hexadecimal digits that change with what cannot change on a live node."""
+    fixed = [
+        shape.machine,
+        shape.capacity_kind,
+        sorted(shape.capacity.items()),
+        [str(t) for t in shape.taints],
+    ]
+    return hashlib.sha256(json.dumps(fixed).encode()).hexdigest()[:5]
+
+
+def node_manifest(shape: NodeShape, name: str) -> dict[str, Any]:
+    """A Node as a kubelet of this shape would register it, marked as simulated."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {
+            "name": name,
+            "labels": {**shape.labels, **names.MANAGED_BY, "kubernetes.io/hostname": name},
+            "annotations": {names.KWOK_NODE: "fake"},
+        },
+        "spec": {"taints": [taint.to_json() for taint in shape.taints]} if shape.taints else {},
+        "status": {"capacity": dict(shape.capacity), "allocatable": dict(shape.capacity)},
+    }

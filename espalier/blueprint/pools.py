@@ -1,0 +1,268 @@
+"""A pool block becomes node shapes: what its nodes advertise, carry and cost, on every kind of cluster alike."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from espalier.blueprint import names
+from espalier.blueprint.nodes import simulated_nodes
+from espalier.catalogue import Accelerator, accelerators
+from espalier.quantity import parse_quantity
+from espalier.settings.model import Pool, PriceOverride, Shape
+from espalier.types import CapacityKind, Mistake, NodeShape, Planned, PoolFacts, Price
+
+PODS_PER_NODE = "110"
+"""The kubelet's default (KubeletConfiguration.maxPods)."""
+EPHEMERAL_STORAGE = "1Ti"
+PLAIN_MACHINE = (4, "16Gi")
+"""vCPU and memory of a machine that is named but not in the catalogue."""
+
+
+@dataclass(frozen=True, slots=True)
+class PoolPlan:
+    """A pool, compiled. `shapes` has one entry for each kind of capacity, in the user's order of preference."""
+
+    name: str
+    accelerator: Accelerator | None
+    shapes: tuple[NodeShape, ...]
+    minimum: int
+    maximum: int
+    start: int
+    sharing: Mapping[str, int | str]
+    topology: str | None
+    nodes_per_slice: int
+    nodes: tuple[Planned, ...]
+    """Node objects to register: on a simulated cluster those that it starts with, elsewhere none."""
+
+    @property
+    def shape(self) -> NodeShape:
+        """The shape of the kind of capacity that is tried first."""
+        return self.shapes[0]
+
+    @property
+    def elastic(self) -> bool:
+        return self.maximum > self.minimum
+
+    def facts(self) -> PoolFacts:
+        vendor = self.accelerator.vendor if self.accelerator else ""
+        return PoolFacts(self.name, self.shape, self.sharing, vendor)
+
+
+def compile_pools(
+    pools: Sequence[Pool], prices: Mapping[str, PriceOverride], *, simulated: bool
+) -> tuple[tuple[PoolPlan, ...], tuple[Mistake, ...]]:
+    """All pools compiled, and everything that the catalogue says cannot be.
+
+    A pool with a mistake is left out of the first tuple.
+    """
+    plans: list[PoolPlan] = []
+    mistakes: list[Mistake] = []
+    for index, pool in enumerate(pools):
+        found = _mistakes_of(pool, f"espalier:pools[{index}]")
+        mistakes += found
+        if not found:
+            plans.append(compile_pool(pool, prices, simulated=simulated))
+    return tuple(plans), tuple(mistakes)
+
+
+def compile_pool(pool: Pool, prices: Mapping[str, PriceOverride], *, simulated: bool) -> PoolPlan:
+    """One pool that has no mistakes."""
+    accelerator = accelerators()[pool.accelerator] if pool.accelerator else None
+    sharing = pool.sharing.model_dump(by_alias=True, exclude_none=True) if pool.sharing else {}
+    hosts = accelerator.topologies[pool.topology] if accelerator and pool.topology else 1
+    start = pool.nodes.min if pool.nodes.start is None else pool.nodes.start
+    shapes = tuple(_shape(pool, kind, accelerator, prices, simulated) for kind in pool.capacity)
+    return PoolPlan(
+        name=pool.name,
+        accelerator=accelerator,
+        shapes=shapes,
+        minimum=pool.nodes.min,
+        maximum=pool.nodes.max,
+        start=start,
+        sharing=sharing,
+        topology=pool.topology,
+        nodes_per_slice=hosts,
+        nodes=simulated_nodes(shapes[0], start) if simulated else (),
+    )
+
+
+def advertised(accelerator: Accelerator | None, count: int, pool: Pool) -> dict[str, int]:
+    """The devices that one node's plugin advertises, after sharing.
+
+    MIG is advertised by profile (strategy "mixed"), so that a slice and a whole device are never mistaken for one
+    another; time slices and MPS multiply the plain resource. Source: NVIDIA/k8s-device-plugin v0.20.0 README and
+    internal/rm (a "+" in a profile becomes "." in the resource's name).
+    """
+    if accelerator is None:
+        return {}
+    sharing = pool.sharing
+    if sharing and sharing.mig:
+        profile = sharing.mig.removeprefix("all-")
+        return {f"nvidia.com/mig-{profile.replace('+', '.')}": count * accelerator.mig[profile]}
+    copies = (sharing.time_slices or sharing.mps or 1) if sharing else 1
+    return {accelerator.resource: count * copies}
+
+
+def _shape(
+    pool: Pool,
+    kind: CapacityKind,
+    accelerator: Accelerator | None,
+    prices: Mapping[str, PriceOverride],
+    simulated: bool,
+) -> NodeShape:
+    count = _count(pool, accelerator)
+    machine, cpu, memory = _machine(pool, accelerator, count)
+    devices = advertised(accelerator, count, pool)
+    capacity = {
+        "cpu": str(cpu),
+        "memory": memory,
+        "ephemeral-storage": EPHEMERAL_STORAGE,
+        "pods": PODS_PER_NODE,
+    } | {name: str(number) for name, number in devices.items()}
+    return NodeShape(
+        pool=pool.name,
+        machine=machine,
+        capacity_kind=kind,
+        labels=_labels(pool, kind, machine, accelerator, count, simulated),
+        taints=(names.accelerator_taint(accelerator.resource),) if accelerator else (),
+        capacity=capacity,
+        devices=devices,
+        price=_price(pool, kind, machine, prices),
+    )
+
+
+def _count(pool: Pool, accelerator: Accelerator | None) -> int:
+    return 0 if accelerator is None else pool.count or accelerator.per_node
+
+
+def _machine(pool: Pool, accelerator: Accelerator | None, count: int) -> tuple[str, int, str]:
+    """Name, vCPU and memory: as the pool says, else what comes with the devices on the reference machine."""
+    if isinstance(pool.machine, Shape):
+        return f"{pool.machine.cpu}cpu-{pool.machine.memory}", pool.machine.cpu, pool.machine.memory
+    if accelerator is not None:
+        memory = f"{accelerator.host_memory_gib * count}Gi"
+        return pool.machine or accelerator.reference, accelerator.host_cpu * count, memory
+    return pool.machine or "unnamed", *PLAIN_MACHINE
+
+
+def _labels(
+    pool: Pool, kind: CapacityKind, machine: str, accelerator: Accelerator | None, count: int, simulated: bool
+) -> dict[str, str]:
+    labels = {
+        **pool.labels,
+        names.POOL: pool.name,
+        names.CAPACITY: kind,
+        "node.kubernetes.io/instance-type": machine,
+    }
+    if simulated:
+        labels |= {
+            names.SIMULATED: "true",
+            "kubernetes.io/arch": "amd64",
+            "kubernetes.io/os": "linux",
+            "topology.kubernetes.io/region": "simulated",
+            "topology.kubernetes.io/zone": "simulated-a",
+        }
+    if accelerator is not None:
+        labels |= {names.ACCELERATOR: accelerator.name, **accelerator.labels}
+        labels |= _vendor_labels(pool, accelerator, count)
+    return dict(sorted(labels.items()))
+
+
+def _vendor_labels(pool: Pool, accelerator: Accelerator, count: int) -> dict[str, str]:
+    """Labels that plugins and their DaemonSets select by, without a feature discovery to set them."""
+    if accelerator.vendor == "nvidia":
+        labels = {"nvidia.com/gpu.present": "true", "nvidia.com/gpu.count": str(count)}
+        if pool.sharing and pool.sharing.mig:
+            labels["nvidia.com/mig.config"] = pool.sharing.mig.replace("+", ".")
+        if pool.sharing and pool.sharing.mps:
+            labels["nvidia.com/mps.capable"] = "true"
+        return labels
+    if pool.topology:
+        return {"cloud.google.com/gke-tpu-topology": pool.topology}
+    return {}
+
+
+def _price(pool: Pool, kind: CapacityKind, machine: str, prices: Mapping[str, PriceOverride]) -> Price | None:
+    for key in (pool.name, pool.accelerator, machine):
+        found = prices.get(key) if key else None
+        if found is None:
+            continue
+        amount: float | None = getattr(found, kind.replace("-", "_"))
+        return None if amount is None else Price(amount, found.source, found.date)
+    return None
+
+
+def _mistakes_of(pool: Pool, path: str) -> list[Mistake]:
+    if pool.accelerator is None:
+        return []
+    accelerator = accelerators().get(pool.accelerator)
+    if accelerator is None:
+        return [
+            Mistake(
+                f"{path}.accelerator",
+                repr(pool.accelerator),
+                ", ".join(accelerators()),
+                "Write one of the catalogue's names.",
+            )
+        ]
+    return [*_sharing_mistakes(pool, accelerator, path), *_topology_mistakes(pool, accelerator, path)]
+
+
+def _sharing_mistakes(pool: Pool, accelerator: Accelerator, path: str) -> list[Mistake]:
+    if pool.sharing is None:
+        return []
+    if accelerator.vendor != "nvidia":
+        return [
+            Mistake(
+                f"{path}.sharing",
+                f"sharing of {accelerator.name}",
+                "sharing of NVIDIA accelerators",
+                "Remove `sharing`; whole devices are given out.",
+            )
+        ]
+    mig = pool.sharing.mig
+    if mig is None or mig.removeprefix("all-") in accelerator.mig:
+        return []
+    known = ", ".join(f"all-{profile}" for profile in accelerator.mig)
+    return [
+        Mistake(
+            f"{path}.sharing.mig",
+            repr(mig),
+            known or f"nothing: {accelerator.name} has no MIG",
+            "Choose a profile of this accelerator."
+            if known
+            else "Use time-slices or mps, or another accelerator.",
+        )
+    ]
+
+
+def _topology_mistakes(pool: Pool, accelerator: Accelerator, path: str) -> list[Mistake]:
+    """A TPU slice is one atomic unit: whole slices only. Source: XPK system_characteristics.py; GKE TPU concepts."""
+    known = accelerator.topologies
+    if pool.topology is None:
+        if not known:
+            return []
+        do = "Add the slice's topology."
+        return [Mistake(f"{path}.topology", "nothing", f"for {accelerator.name}: {', '.join(known)}", do)]
+    if not known:
+        do = "Remove `topology`; only TPU slices have one."
+        return [Mistake(f"{path}.topology", repr(pool.topology), f"nothing for {accelerator.name}", do)]
+    if pool.topology not in known:
+        do = "Choose a topology of this TPU."
+        return [Mistake(f"{path}.topology", repr(pool.topology), ", ".join(known), do)]
+    found: list[Mistake] = []
+    if pool.count not in (None, accelerator.per_node):
+        do = "Remove `count`; a TPU's chips a node follow from its machine."
+        found.append(Mistake(f"{path}.count", str(pool.count), str(accelerator.per_node), do))
+    hosts = known[pool.topology]
+    for key, number in (("min", pool.nodes.min), ("max", pool.nodes.max), ("start", pool.nodes.start or 0)):
+        if number % hosts:
+            accepted = f"a multiple of {hosts}, the hosts of a {pool.topology} slice"
+            found.append(Mistake(f"{path}.nodes.{key}", str(number), accepted, "Count whole slices."))
+    return found
+
+
+def bytes_of(quantity: str) -> int:
+    """A quantity in whole bytes, rounded down."""
+    return int(parse_quantity(quantity))

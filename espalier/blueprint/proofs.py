@@ -1,0 +1,147 @@
+"""Statements about the blueprint, computed from the objects that will be applied and never from our own lists."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from espalier.blueprint.pools import PoolPlan
+from espalier.blueprint.tenants import TenantPlan
+from espalier.types import AddonPlan, AddonRecord, NodeShape, Planned, Proof, Taint
+
+
+def prove(
+    pools: Sequence[PoolPlan],
+    tenants: Sequence[TenantPlan],
+    addons: Sequence[AddonPlan],
+    records: Mapping[str, AddonRecord],
+) -> tuple[Proof, ...]:
+    """All proofs, in a stable order."""
+    return (
+        *(_reaches(addon, records[addon.id], pools) for addon in addons if records[addon.id].reaches),
+        *(_one_owner(device, pools, addons, records) for device in _base_devices(pools)),
+        *(_quota_fits(tenant, pools) for tenant in tenants if tenant.quota.devices),
+    )
+
+
+def daemonset_reaches(template: Mapping[str, Any], shape: NodeShape) -> str | None:
+    """None where the pod template's pods can be scheduled on such nodes, else why not."""
+    spec = template.get("spec", {})
+    for taint in shape.taints:
+        if taint.effect != "PreferNoSchedule" and not any(
+            tolerates(t, taint) for t in spec.get("tolerations", [])
+        ):
+            return f"does not tolerate {taint}"
+    for key, value in sorted(spec.get("nodeSelector", {}).items()):
+        if shape.labels.get(key) != value:
+            return f"selects {key}={value}"
+    required = (
+        spec.get("affinity", {}).get("nodeAffinity", {}).get("requiredDuringSchedulingIgnoredDuringExecution")
+    )
+    if required and not any(_term_matches(term, shape.labels) for term in required["nodeSelectorTerms"]):
+        return "its node affinity matches none of the labels"
+    return None
+
+
+def tolerates(toleration: Mapping[str, Any], taint: Taint) -> bool:
+    """As Kubernetes' Toleration.ToleratesTaint (api core/v1 toleration.go)."""
+    if toleration.get("effect") not in (None, "", taint.effect):
+        return False
+    key = toleration.get("key") or ""
+    if key and key != taint.key:
+        return False
+    operator = toleration.get("operator") or "Equal"
+    if operator == "Exists":
+        return True
+    return bool(key) and operator == "Equal" and (toleration.get("value") or "") == taint.value
+
+
+def _term_matches(term: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
+    return all(_expression_matches(e, labels) for e in term.get("matchExpressions", [])) and bool(
+        term.get("matchExpressions")
+    )
+
+
+def _expression_matches(expression: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
+    key, operator, values = expression["key"], expression["operator"], expression.get("values", [])
+    match operator:
+        case "In":
+            return labels.get(key) in values
+        case "NotIn":
+            return labels.get(key) not in values
+        case "Exists":
+            return key in labels
+        case "DoesNotExist":
+            return key not in labels
+        case "Gt" | "Lt":
+            number = labels.get(key, "")
+            return number.isdigit() and (
+                int(number) > int(values[0]) if operator == "Gt" else int(number) < int(values[0])
+            )
+        case _:
+            return False
+
+
+def _daemonsets(objects: Iterable[Planned]) -> list[Mapping[str, Any]]:
+    return [planned.manifest for planned in objects if planned.manifest["kind"] == "DaemonSet"]
+
+
+def _reaches(addon: AddonPlan, record: AddonRecord, pools: Sequence[PoolPlan]) -> Proof:
+    """Every node that holds a device of the add-on gets exactly one of its plugin's DaemonSets."""
+    missed: list[str] = []
+    reached: list[str] = []
+    for pool in pools:
+        if pool.accelerator is None or pool.accelerator.resource not in record.reaches:
+            continue
+        for shape in pool.shapes:
+            answers = {
+                d["metadata"]["name"]: daemonset_reaches(d["spec"]["template"], shape)
+                for d in _daemonsets(addon.objects)
+            }
+            if any(why is None for why in answers.values()):
+                reached.append(f"{pool.name}/{shape.capacity_kind}")
+            else:
+                reasons = (
+                    "; ".join(f"{name} {why}" for name, why in sorted(answers.items())) or "no DaemonSet"
+                )
+                missed.append(f"{pool.name}/{shape.capacity_kind}: {reasons}")
+    evidence = (
+        "; ".join(missed) if missed else f"reaches {', '.join(reached) or 'no pool: none holds its device'}"
+    )
+    return Proof(f"daemonset/{addon.id}", not missed, evidence)
+
+
+def _base_devices(pools: Sequence[PoolPlan]) -> list[str]:
+    return sorted({pool.accelerator.resource for pool in pools if pool.accelerator})
+
+
+def _one_owner(
+    device: str, pools: Sequence[PoolPlan], addons: Sequence[AddonPlan], records: Mapping[str, AddonRecord]
+) -> Proof:
+    """At most one add-on advertises a device; with none, the nodes must come with a plugin of their own."""
+    owners = [addon.id for addon in addons if device in records[addon.id].reaches]
+    where = ", ".join(pool.name for pool in pools if pool.accelerator and pool.accelerator.resource == device)
+    if len(owners) > 1:
+        return Proof(
+            f"owner/{device}", False, f"{' and '.join(owners)} both own the device plugin of {where}"
+        )
+    who = owners[0] if owners else "the nodes themselves, no add-on"
+    return Proof(f"owner/{device}", True, f"{who}: pools {where}")
+
+
+def _quota_fits(tenant: TenantPlan, pools: Sequence[PoolPlan]) -> Proof:
+    backing = device_maxima(pools)
+    parts = [
+        f"{n} {device} of {backing.get(device, 0)}" for device, n in sorted(tenant.quota.devices.items())
+    ]
+    fits = all(n <= backing.get(device, 0) for device, n in tenant.quota.devices.items())
+    return Proof(f"quota/{tenant.name}", fits, "; ".join(parts))
+
+
+def device_maxima(pools: Sequence[PoolPlan]) -> dict[str, int]:
+    """Device -> how many there are with every pool at its maximum."""
+    totals: dict[str, int] = {}
+    for pool in pools:
+        for device, count in pool.shape.devices.items():
+            totals[device] = totals.get(device, 0) + count * pool.maximum
+    return dict(sorted(totals.items()))

@@ -1,0 +1,233 @@
+"""A tenant block becomes namespaces with their ceilings, roles and walls, as plain objects."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from espalier.blueprint import names
+from espalier.settings.model import Quota, Tenant, Workspace
+from espalier.types import Planned
+
+DEFAULT_QUOTA = {"cpu": 16, "memory": "64Gi", "storage": "200Gi"}
+"""The ceiling of a tenant that names none: a small team without accelerators."""
+DEFAULT_REQUESTS = {"cpu": "100m", "memory": "256Mi"}
+"""What a container asks for when it says nothing; without it a quota would refuse it."""
+
+READ = ["get", "list", "watch"]
+WRITE = ["create", "update", "patch", "delete", "deletecollection"]
+_WORK: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("", ("configmaps", "persistentvolumeclaims", "pods", "services")),
+    ("apps", ("deployments", "replicasets", "statefulsets")),
+    ("apps", ("deployments/scale", "statefulsets/scale")),
+    ("batch", ("cronjobs", "jobs")),
+    ("autoscaling", ("horizontalpodautoscalers",)),
+    ("policy", ("poddisruptionbudgets",)),
+)
+_SEEN: tuple[tuple[str, tuple[str, ...]], ...] = (
+    *_WORK,
+    (
+        "",
+        (
+            "endpoints",
+            "events",
+            "limitranges",
+            "pods/log",
+            "pods/status",
+            "resourcequotas",
+            "serviceaccounts",
+        ),
+    ),
+    ("discovery.k8s.io", ("endpointslices",)),
+    ("events.k8s.io", ("events",)),
+    ("networking.k8s.io", ("networkpolicies",)),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class WorkspacePlan:
+    """A namespace of a tenant. `hard` is its ResourceQuota's `spec.hard`."""
+
+    name: str
+    namespace: str
+    hard: Mapping[str, str]
+    objects: tuple[Planned, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TenantPlan:
+    """A tenant, compiled."""
+
+    name: str
+    groups: Mapping[str, tuple[str, ...]]
+    quota: Quota
+    workspaces: tuple[WorkspacePlan, ...]
+
+    @property
+    def namespaces(self) -> tuple[str, ...]:
+        return tuple(workspace.namespace for workspace in self.workspaces)
+
+
+def compile_tenant(tenant: Tenant, devices: Sequence[str]) -> TenantPlan:
+    """A tenant on a platform that advertises `devices`; those that its quota does not name are capped at zero."""
+    groups = {"view": tenant.groups.view, "edit": tenant.groups.edit, "admin": tenant.groups.admin}
+    used = {role: members for role, members in groups.items() if members}
+    return TenantPlan(
+        name=tenant.name,
+        groups=used,
+        quota=tenant.quota,
+        workspaces=tuple(_workspace(tenant, work, used, devices) for work in tenant.workspaces),
+    )
+
+
+def _workspace(
+    tenant: Tenant, work: str | Workspace, groups: Mapping[str, tuple[str, ...]], devices: Sequence[str]
+) -> WorkspacePlan:
+    name = work.name if isinstance(work, Workspace) else work
+    quota = work.quota if isinstance(work, Workspace) and work.quota else tenant.quota
+    namespace = tenant.name if len(tenant.workspaces) == 1 else f"{tenant.name}-{name}"
+    labels = {**names.MANAGED_BY, names.TENANT: tenant.name, names.WORKSPACE: name}
+    hard = hard_limits(quota, devices)
+    objects = (
+        _namespace(namespace, labels, tenant.pod_security),
+        _planned(
+            name,
+            "quota",
+            "v1",
+            "ResourceQuota",
+            namespace,
+            "tenant",
+            labels,
+            {"spec": {"hard": dict(hard)}},
+        ),
+        _planned(name, "limits", "v1", "LimitRange", namespace, "tenant", labels, {"spec": _limits()}),
+        *_network(name, namespace, labels),
+        *(
+            planned
+            for role, members in groups.items()
+            for planned in _role(name, namespace, role, members, labels)
+        ),
+    )
+    return WorkspacePlan(name, namespace, hard, objects)
+
+
+def hard_limits(quota: Quota, devices: Sequence[str]) -> dict[str, str]:
+    """`spec.hard` of a ResourceQuota: requests only, since a quota on limits refuses pods that set none.
+
+    Extended resources take only the `requests.` form (Kubernetes, concepts/policy/resource-quotas).
+    """
+    hard = {
+        "requests.cpu": str(quota.cpu or DEFAULT_QUOTA["cpu"]),
+        "requests.memory": str(quota.memory or DEFAULT_QUOTA["memory"]),
+        "requests.storage": str(quota.storage or DEFAULT_QUOTA["storage"]),
+        "services.loadbalancers": "0",
+        "services.nodeports": "0",
+    }
+    granted = dict.fromkeys(devices, 0) | quota.devices
+    return hard | {f"requests.{device}": str(count) for device, count in sorted(granted.items())}
+
+
+def _namespace(namespace: str, labels: Mapping[str, str], level: str) -> Planned:
+    """Restricted is warned of and audited whatever is enforced, so that a tightening is no surprise."""
+    security = "pod-security.kubernetes.io"
+    levels = {
+        f"{security}/enforce": level,
+        f"{security}/warn": "restricted",
+        f"{security}/audit": "restricted",
+    }
+    metadata = {"name": namespace, "labels": {**labels, **levels}}
+    workspace = labels[names.WORKSPACE]
+    return Planned(f"{workspace}-namespace", {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
+
+
+def _limits() -> dict[str, Any]:
+    """CPU and memory only: an accelerator here would make every container, sidecars too, ask for one."""
+    return {"limits": [{"type": "Container", "defaultRequest": dict(DEFAULT_REQUESTS)}]}
+
+
+def _network(workspace: str, namespace: str, labels: Mapping[str, str]) -> tuple[Planned, ...]:
+    """Nothing in or out, but for the namespace itself and the cluster's DNS."""
+    dns_ports = [{"protocol": protocol, "port": 53} for protocol in ("UDP", "TCP")]
+    dns = {
+        "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}},
+        "podSelector": {"matchLabels": {"k8s-app": "kube-dns"}},
+    }
+    own: list[dict[str, Any]] = [{"podSelector": {}}]
+    specs: dict[str, dict[str, Any]] = {
+        "default-deny": {"policyTypes": ["Ingress", "Egress"]},
+        "allow-own-namespace": {
+            "policyTypes": ["Ingress", "Egress"],
+            "ingress": [{"from": own}],
+            "egress": [{"to": own}],
+        },
+        "allow-dns": {"policyTypes": ["Egress"], "egress": [{"to": [dns], "ports": dns_ports}]},
+    }
+    return tuple(
+        _planned(
+            workspace,
+            name,
+            "networking.k8s.io/v1",
+            "NetworkPolicy",
+            namespace,
+            name,
+            labels,
+            {"spec": {"podSelector": {}, **spec}},
+        )
+        for name, spec in specs.items()
+    )
+
+
+def _role(
+    workspace: str, namespace: str, role: str, members: Sequence[str], labels: Mapping[str, str]
+) -> tuple[Planned, ...]:
+    """A Role of the namespace and its binding; Kubernetes' own edit and admin let a tenant undo its NetworkPolicies."""
+    name = f"tenant-{role}"
+    api = "rbac.authorization.k8s.io"
+    subjects = [{"kind": "Group", "name": member, "apiGroup": api} for member in sorted(members)]
+    binding = {"roleRef": {"apiGroup": api, "kind": "Role", "name": name}, "subjects": subjects}
+    rules = {"rules": ROLE_RULES[role]}
+    made = _planned(workspace, f"{role}-role", f"{api}/v1", "Role", namespace, name, labels, rules)
+    bound = _planned(
+        workspace, f"{role}-binding", f"{api}/v1", "RoleBinding", namespace, name, labels, binding
+    )
+    return made, Planned(bound.suffix, bound.manifest, (*bound.needs, made.suffix))
+
+
+def _rules(pairs: Sequence[tuple[str, Sequence[str]]], verbs: Sequence[str]) -> list[dict[str, Any]]:
+    return [
+        {"apiGroups": [group], "resources": list(resources), "verbs": list(verbs)}
+        for group, resources in pairs
+    ]
+
+
+_VIEW = _rules(_SEEN, READ)
+_EDIT = [
+    *_VIEW,
+    *_rules(_WORK, WRITE),
+    *_rules((("", ("pods/attach", "pods/exec", "pods/portforward")),), ["create", "get"]),
+    *_rules((("", ("pods/eviction",)),), ["create"]),
+    *_rules((("", ("secrets",)),), [*READ, *WRITE]),
+]
+_ADMIN = [
+    *_EDIT,
+    *_rules((("", ("serviceaccounts",)),), WRITE),
+    *_rules((("rbac.authorization.k8s.io", ("rolebindings", "roles")),), READ),
+]
+ROLE_RULES: Mapping[str, list[dict[str, Any]]] = {"view": _VIEW, "edit": _EDIT, "admin": _ADMIN}
+"""What each role of a tenant may do in its namespaces: never change quota, limits, walls, roles or labels."""
+
+
+def _planned(
+    workspace: str,
+    suffix: str,
+    api_version: str,
+    kind: str,
+    namespace: str,
+    name: str,
+    labels: Mapping[str, str],
+    body: Mapping[str, Any],
+) -> Planned:
+    metadata = {"name": name, "namespace": namespace, "labels": dict(labels)}
+    manifest = {"apiVersion": api_version, "kind": kind, "metadata": metadata, **body}
+    return Planned(f"{workspace}-{suffix}", manifest, (f"{workspace}-namespace",))

@@ -1,0 +1,1 @@
+"""The embedded engine: runs a Pulumi program without the Pulumi CLI, to plan it or to apply it."""

@@ -1,0 +1,1 @@
+"""A small, fast client of the Kubernetes API over a plain HTTP pool."""

@@ -1,0 +1,88 @@
+"""The table of binaries that a simulated cluster is made of, and the key of a build of them.
+
+A further binary is a further row: add its main package, ``go get`` its module in ``gomod/`` and mark the
+package there as a tool (``go get -tool``), so that go.mod and go.sum pin it.
+"""
+
+import hashlib
+import platform
+import re
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from espalier.sim.paths import GO_MODULE
+
+
+@dataclass(frozen=True)
+class Binary:
+    """One binary to build.
+
+    ``package`` is its main package, of the project's own module (``./...``) or of one that go.mod pins;
+    ``version_of`` maps a Go string variable to the module whose pinned version it must hold (releases set
+    these at link time, so a plain build would call itself v0.0.0); ``values`` are further link-time values.
+    """
+
+    name: str
+    package: str
+    version_of: dict[str, str] = field(default_factory=dict[str, str])
+    values: dict[str, str] = field(default_factory=dict[str, str])
+
+
+_VERSION = "k8s.io/component-base/version"
+
+BINARIES = (
+    Binary(
+        name="controlplane",
+        package="./controlplane",
+        version_of={f"{_VERSION}.gitVersion": "k8s.io/kubernetes"},
+        values={f"{_VERSION}.gitTreeState": "clean", f"{_VERSION}.gitCommit": ""},
+    ),
+    Binary(name="kwok", package="sigs.k8s.io/kwok/cmd/kwok"),
+)
+
+
+def pinned_version(module: str, go_module: Path = GO_MODULE) -> str:
+    """The version of ``module`` that go.mod requires, such as ``v1.36.3``."""
+    text = (go_module / "go.mod").read_text(encoding="utf-8")
+    found = re.search(rf"^\s*(?:require\s+)?{re.escape(module)} (v\S+)", text, re.MULTILINE)
+    if found is None:
+        raise LookupError(f"go.mod does not require {module}")
+    return found.group(1)
+
+
+def required_go(go_module: Path = GO_MODULE) -> tuple[int, ...]:
+    """The lowest Go version that go.mod allows, such as (1, 26, 0)."""
+    text = (go_module / "go.mod").read_text(encoding="utf-8")
+    found = re.search(r"^go (\d+(?:\.\d+)*)", text, re.MULTILINE)
+    if found is None:
+        raise LookupError("go.mod has no go line")
+    return tuple(int(part) for part in found.group(1).split("."))
+
+
+def link_flags(binary: Binary) -> str:
+    """The ``-ldflags`` of ``binary``: no symbol tables, and the versions that a release would carry."""
+    values = dict(binary.values)
+    for variable, module in binary.version_of.items():
+        version = pinned_version(module)
+        values[variable] = version
+        prefix = variable.removesuffix("gitVersion")
+        if prefix != variable:
+            values[f"{prefix}gitMajor"], values[f"{prefix}gitMinor"] = version.lstrip("v").split(".")[:2]
+    return " ".join(["-s -w", *(f"-X {name}={value}" for name, value in sorted(values.items()))])
+
+
+def build_key(binaries: tuple[Binary, ...] = BINARIES, go_module: Path = GO_MODULE) -> str:
+    """A checksum of all that decides what the binaries do: the module's files, the table, the platform.
+
+    The Go release is left out on purpose: a shell with and one without the virtualenv active find different
+    ones, and either's binaries serve.
+    """
+    digest = hashlib.sha256()
+    for path in sorted(go_module.rglob("*")):
+        if path.is_file():
+            digest.update(f"{path.relative_to(go_module).as_posix()}\0{path.stat().st_size}\0".encode())
+            digest.update(path.read_bytes())
+    digest.update(repr(binaries).encode())
+    digest.update(f"{sys.platform} {platform.machine()}".encode())
+    return digest.hexdigest()[:20]

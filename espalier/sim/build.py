@@ -1,0 +1,147 @@
+"""Builds the binaries of the table once, into a cache that every cluster of a user shares."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from espalier.sim.binaries import BINARIES, Binary, build_key, link_flags
+from espalier.sim.errors import SimError
+from espalier.sim.locks import locked
+from espalier.sim.model import Progress
+from espalier.sim.paths import GO_MODULE, cache_root
+from espalier.sim.toolchain import find_go, go_environment
+
+_TELL_EVERY_SECONDS = 5.0
+_WAIT_FOR_OTHER_BUILD_SECONDS = 3600.0
+_FLAGS = ("-mod=readonly", "-trimpath", "-buildvcs=false")
+
+
+def build(progress: Progress) -> Path:
+    """Return the directory that holds every binary of the table, building them first if they are not there.
+
+    A first build takes minutes and needs the network (Go's module proxy); ``progress`` is told what is done
+    and about how long is left. Two builds at once are safe: the second waits and uses what the first made.
+    Raises MissingToolError where no Go is to be had, SimError where the build fails.
+    """
+    root = cache_root()
+    directory = root / build_key()
+    if directory.is_dir():
+        return directory
+    with locked(root / ".build.lock", "building the binaries", progress, _WAIT_FOR_OTHER_BUILD_SECONDS):
+        if not directory.is_dir():
+            _build_into(directory, progress)
+    return directory
+
+
+def _build_into(directory: Path, progress: Progress) -> None:
+    go = find_go()
+    for leftover in directory.parent.glob(".building-*"):
+        shutil.rmtree(leftover)
+    scratch = Path(tempfile.mkdtemp(prefix=".building-", dir=directory.parent))
+    try:
+        started = time.monotonic()
+        progress(f"building the simulated cluster's binaries with {go}, once for all clusters; this takes minutes")
+        _download(go, progress)
+        meter = _Meter(_packages_to_compile(go), progress)
+        for binary in BINARIES:
+            _compile(go, binary, scratch / binary.name, meter)
+        # A rename is all or nothing: a cache directory with its final name is always complete.
+        scratch.rename(directory)
+        progress(f"built {', '.join(b.name for b in BINARIES)} in {_span(time.monotonic() - started)}")
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _download(go: Path, progress: Progress) -> None:
+    """Fetch the source of every package needed; Go checks each against go.sum."""
+    command = [go, "list", "-mod=readonly", "-deps", *(binary.package for binary in BINARIES)]
+    fetched = 0
+    told = time.monotonic()
+    for line in _lines(command, "downloading the sources"):
+        if line.startswith("go: downloading"):
+            fetched += 1
+            if time.monotonic() - told >= _TELL_EVERY_SECONDS:
+                told = time.monotonic()
+                progress(f"downloading Go modules: {fetched} so far")
+
+
+def _packages_to_compile(go: Path) -> dict[str, int]:
+    """The packages that are not yet in Go's own cache, each with its source's size in bytes.
+
+    Compile time goes with the size far better than with the number of packages.
+    """
+    template = '{{if .Stale}}{{.ImportPath}}\t{{.Dir}}\t{{join .GoFiles "\t"}}{{end}}'
+    command = [go, "list", *_FLAGS, "-deps", "-f", template, *(binary.package for binary in BINARIES)]
+    sizes: dict[str, int] = {}
+    for line in _lines(command, "listing the packages"):
+        if line.count("\t") >= 2:
+            package, folder, *files = line.split("\t")
+            sizes[package] = sum(os.path.getsize(os.path.join(folder, file)) for file in files if file)
+    return sizes
+
+
+class _Meter:
+    """Turns ``go build -v`` lines, one for each package compiled, into words about the time left."""
+
+    def __init__(self, sizes: dict[str, int], progress: Progress) -> None:
+        self._sizes = sizes
+        self._total = sum(sizes.values())
+        self._done = 0
+        self._packages = 0
+        self._progress = progress
+        self._started = self._told = time.monotonic()
+
+    def compiled(self, package: str) -> None:
+        self._done += self._sizes.pop(package, 0)
+        self._packages += 1
+        now = time.monotonic()
+        if now - self._told >= _TELL_EVERY_SECONDS and self._done:
+            self._told = now
+            left = (now - self._started) * (self._total - self._done) / self._done
+            share = 100 * self._done // self._total
+            self._progress(f"compiling: {share}% ({self._packages} packages), about {_span(left)} left")
+
+
+def _compile(go: Path, binary: Binary, target: Path, meter: _Meter) -> None:
+    command = [go, "build", "-v", *_FLAGS, "-ldflags", link_flags(binary), "-o", target, binary.package]
+    for line in _lines(command, f"building {binary.name}"):
+        meter.compiled(line)
+
+
+def _lines(command: list[str | Path], what: str) -> Iterator[str]:
+    """Run a ``go`` command in the module, yield what it prints, and raise SimError where it fails."""
+    tail: list[str] = []
+    with subprocess.Popen(
+        command,
+        cwd=GO_MODULE,
+        env=go_environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        ended = False
+        try:
+            for line in process.stdout or ():
+                tail = [*tail[-19:], line.rstrip()]
+                yield line.rstrip()
+            ended = True
+        finally:
+            if not ended:
+                process.terminate()
+    if process.returncode != 0:
+        said = "\n".join(tail)
+        raise SimError(
+            f"{what} failed (go exited with {process.returncode}):\n{said}",
+            "if a module could not be fetched, check that Go's proxy is reachable (go env GOPROXY), then try "
+            "again; what is compiled already stays in Go's cache",
+        )
+
+
+def _span(seconds: float) -> str:
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    return f"{round(seconds / 60)} min"

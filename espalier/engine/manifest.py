@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from espalier.engine.model import Resource
 from espalier.engine.values import UNKNOWN, Json, Secret
+from espalier.kube.kinds import Kind
 
 PREFIX = "kubernetes:"
 _REMOTE_MODULES = ("yaml", "helm.sh", "kustomize")
@@ -58,22 +58,6 @@ _COMPUTED_SPEC: Mapping[str, tuple[str, ...]] = {
     "Pod": ("nodeName", "serviceAccountName"),
     "Service": ("clusterIP", "clusterIPs", "ipFamilies"),
 }
-
-
-@dataclass(frozen=True, order=True)
-class Kind:
-    """A Kubernetes kind at one version."""
-
-    api_version: str
-    kind: str
-
-    @property
-    def group(self) -> str:
-        """The API group; empty for the core group."""
-        return self.api_version.rpartition("/")[0]
-
-    def __str__(self) -> str:
-        return f"{self.api_version}/{self.kind}"
 
 
 def kind_of(resource: Resource) -> Kind | None:

@@ -181,6 +181,10 @@ class Rule:
     level: Level
     description: str
     judge: Callable[[Sequence[Registered], Mapping[str, Any] | None], Iterable[Finding | str]]
+    fix: str = ""
+    """What to do about a finding, in one sentence."""
+    scope: Literal["resource", "stack"] = "stack"
+    """"resource" where each resource is judged by itself, so that it can be stopped before it is made."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+"""Policies: rules over registered resources, judged in-process and by CrossGuard alike."""

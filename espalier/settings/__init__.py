@@ -1,0 +1,7 @@
+"""The shape of a stack file, and the one loader of it: for `pulumi up`, for the command, for foreign programs."""
+
+from espalier.settings.files import find_stack
+from espalier.settings.load import StackFile, from_pulumi, load_file, validate
+from espalier.settings.model import Settings
+
+__all__ = ["Settings", "StackFile", "find_stack", "from_pulumi", "load_file", "validate"]

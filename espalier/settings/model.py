@@ -14,19 +14,30 @@ from pydantic_core import PydanticCustomError
 from espalier.quantity import parse_quantity
 from espalier.types import CapacityKind
 
+_LABEL_KEY = r"^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$"
+_DEVICE = r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$"
+KEY_WORDS = {
+    _LABEL_KEY: "a label's key, such as team or example.com/team",
+    _DEVICE: "a device's resource name, such as nvidia.com/gpu",
+}
+"""What the keys of open mappings are, by their pattern."""
+
 Name = Annotated[
     str,
-    Field(pattern=r"^[a-z]([-a-z0-9]{0,28}[a-z0-9])?$", description="a DNS label of at most 30 characters"),
+    Field(
+        pattern=r"^[a-z]([-a-z0-9]{0,28}[a-z0-9])?$",
+        description="lower-case letters, digits and -, a letter first, at most 30 characters",
+    ),
 ]
-LabelKey = Annotated[
+LabelKey = Annotated[str, Field(pattern=_LABEL_KEY)]
+LabelValue = Annotated[
     str,
-    Field(pattern=r"^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$"),
+    Field(
+        pattern=r"^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$",
+        description="a label's value: letters, digits, -, _ and ., at most 63 characters",
+    ),
 ]
-LabelValue = Annotated[str, Field(pattern=r"^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$")]
-DeviceName = Annotated[
-    str,
-    Field(pattern=r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$"),
-]
+DeviceName = Annotated[str, Field(pattern=_DEVICE)]
 Count = Annotated[int, Field(ge=0, le=100_000)]
 Money = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
 
@@ -72,8 +83,8 @@ class Simulated(Strict):
     """A real Kubernetes control plane on this machine, over nodes that KWOK pretends."""
 
     kind: Literal["simulated"]
-    version: Literal["1.36"] = Field("1.36", description="Kubernetes minor version, as a quoted string")
-    name: Name | None = Field(None, description="the simulated cluster's name; default: the stack's name")
+    version: Literal["1.36"] = Field(default="1.36", description="Kubernetes minor version, as a quoted string")
+    name: Name | None = Field(default=None, description="the simulated cluster's name; default: the stack's name")
 
 
 class Existing(Strict):
@@ -114,7 +125,7 @@ class Nodes(Strict):
 
     min: Count = 0
     max: Annotated[int, Field(ge=1, le=15_000)]
-    start: Count | None = Field(None, description="nodes made at first; default: min")
+    start: Count | None = Field(default=None, description="nodes made at first; default: min")
 
 
 class Sharing(Strict):
@@ -129,15 +140,15 @@ class Pool(Strict):
     """A node pool: one block for every cloud, on-prem and the simulator."""
 
     name: Name
-    accelerator: str | None = Field(None, description="a name of the catalogue, such as H100-80")
-    count: Annotated[int, Field(ge=1, le=64)] | None = Field(None, description="devices a node")
-    machine: Machine | None = Field(None, description="a shape, or a machine type's name")
+    accelerator: str | None = Field(default=None, description="a name of the catalogue, such as H100-80")
+    count: Annotated[int, Field(ge=1, le=64)] | None = Field(default=None, description="devices a node")
+    machine: Machine | None = Field(default=None, description="a shape, or a machine type's name")
     topology: Annotated[str, Field(pattern=r"^[1-9][0-9]{0,2}(x[1-9][0-9]{0,2}){1,2}$")] | None = Field(
-        None, description="TPU slice topology, such as 4x4"
+        default=None, description="TPU slice topology, such as 4x4"
     )
     nodes: Nodes
     capacity: Annotated[tuple[CapacityKind, ...], Field(min_length=1, max_length=4)] = Field(
-        ("on-demand",), description="kinds of capacity, in order of preference"
+        default=("on-demand",), description="kinds of capacity, in order of preference"
     )
     sharing: Sharing | None = None
     labels: dict[LabelKey, LabelValue] = {}
@@ -155,7 +166,7 @@ class Quota(Strict):
     """What a tenant may ask for at one time, as sums of requests."""
 
     devices: dict[DeviceName, Count] = {}
-    cpu: Annotated[int, Field(ge=1, le=1_000_000)] | None = Field(None, description="vCPUs")
+    cpu: Annotated[int, Field(ge=1, le=1_000_000)] | None = Field(default=None, description="vCPUs")
     memory: Bytes | None = None
     storage: Bytes | None = None
 
@@ -188,7 +199,7 @@ class Tenant(Strict):
     ] = ("team",)
     quota: Quota = Quota()
     pod_security: Literal["baseline", "restricted"] = Field(
-        "baseline",
+        default="baseline",
         description="the Pod Security level that is enforced; restricted is warned of and audited anyway",
     )
 
@@ -201,15 +212,13 @@ class PriceOverride(Strict):
     reserved: Money | None = None
     flex: Money | None = None
     source: Annotated[str, Field(min_length=1, max_length=200)] = "the stack file"
-    date: Annotated[str, Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$")] = Field(
-        description="the day the price is of"
-    )
+    date: Annotated[str, Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$")] = Field(description="the day the price is of")
 
 
 class Cost(Strict):
     """Limits on money, in US dollars."""
 
-    ceiling: Money | None = Field(None, description="USD/h that all pools at their maxima may cost")
+    ceiling: Money | None = Field(default=None, description="USD/h that all pools at their maxima may cost")
 
 
 class Waiver(Strict):
@@ -242,6 +251,9 @@ Cluster = Annotated[
 ]
 
 
+CLUSTER_KINDS: dict[str, type[Strict]] = {"simulated": Simulated, "existing": Existing}
+
+
 class Settings(Strict):
     """One environment, as its stack file says it."""
 
@@ -249,7 +261,7 @@ class Settings(Strict):
     pools: Annotated[tuple[Pool, ...], Field(max_length=200)] = ()
     tenants: Annotated[tuple[Tenant, ...], Field(max_length=5000)] = ()
     addons: dict[str, dict[str, Any]] = {}
-    prices: dict[str, PriceOverride] = Field({}, description="by pool, accelerator or machine name")
+    prices: dict[str, PriceOverride] = Field(default={}, description="by pool, accelerator or machine name")
     cost: Cost = Cost()
     sources: Sources = Sources()
     waivers: tuple[Waiver, ...] = ()

@@ -1,0 +1,231 @@
+"""Rules between several keys that need nothing but the settings.
+
+They run on the plain tree, so that one broken pool does not hide a mistake in another; what a model has refused
+already is taken for absent or, where presence matters, for present.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+from typing import Any, Final
+
+from espalier.quantity import parse_quantity
+from espalier.settings.tree import BROKEN, Fault, Node, Path, find
+
+Tree = dict[str, Any]
+RESERVED: Final = ("default", "kube-node-lease", "kube-public", "kube-system")
+"""Namespaces that Kubernetes makes itself."""
+
+_UNIQUE = "Rename or remove one of them."
+
+
+def check_rules(root: Node, refused: frozenset[Path]) -> list[Fault]:
+    """Faults between keys, paths relative to `root`; `refused` are the paths that a model refused."""
+    tree = _masked(root, (), refused)
+    found = [
+        *_each(tree, "pools", lambda pool, path: _pool(pool, path, refused)),
+        *_each(tree, "tenants", _tenant),
+        *_same_names(tree, "pools"),
+        *_same_names(tree, "tenants"),
+        *_namespaces(tree),
+        *_prices(tree, refused),
+    ]
+    return [_with_line(fault, root) for fault in found]
+
+
+def _with_line(fault: Fault, root: Node) -> Fault:
+    node, _ = find(root, fault.path)
+    return Fault(fault.path, fault.got, fault.accepted, fault.do, node.line, node.file, whole=False)
+
+
+def _masked(node: Node, path: Path, refused: frozenset[Path]) -> Any:
+    if path in refused:
+        return BROKEN
+    if isinstance(node.value, dict):
+        return {key: _masked(child, (*path, key), refused) for key, child in node.value.items()}
+    if isinstance(node.value, list):
+        return [_masked(child, (*path, index), refused) for index, child in enumerate(node.value)]
+    return node.value
+
+
+def _mapping(value: Any) -> Tree:
+    return value if isinstance(value, dict) else {}  # pyright: ignore[reportUnknownVariableType]
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []  # pyright: ignore[reportUnknownVariableType]
+
+
+def _each(tree: Any, key: str, rule: Callable[[Tree, Path], Iterator[Fault]]) -> Iterator[Fault]:
+    for index, item in enumerate(_list(_mapping(tree).get(key))):
+        yield from rule(_mapping(item), (key, index))
+
+
+def _has_unknown_key(refused: frozenset[Path], path: Path, tree: Tree) -> bool:
+    """Whether a key right under `path` was refused: it may be the misspelt one that a rule would miss."""
+    return any((*path, key) in refused for key in tree)
+
+
+def _pool(pool: Tree, path: Path, refused: frozenset[Path]) -> Iterator[Fault]:
+    if pool and not _has_unknown_key(refused, path, pool):
+        yield from _pool_needs(pool, path)
+    yield from _nodes(_mapping(pool.get("nodes")), (*path, "nodes"))
+    sharing = [key for key, value in _mapping(pool.get("sharing")).items() if value is not None]
+    if len(sharing) > 1:
+        got = " and ".join(sorted(sharing))
+        yield Fault((*path, "sharing"), got, "one way of sharing a device", "Keep one of them.")
+    for index, kind in enumerate(capacity := _list(pool.get("capacity"))):
+        if isinstance(kind, str) and kind in capacity[:index]:
+            yield Fault((*path, "capacity", index), f"{kind} a second time", "each kind once", "Remove one of them.")
+
+
+def _pool_needs(pool: Tree, path: Path) -> Iterator[Fault]:
+    if pool.get("accelerator") is not None:
+        return
+    if pool.get("machine") is None:
+        do = "Add accelerator: <name of the catalogue>, or machine: {cpu: 8, memory: 32Gi}."
+        yield Fault(path, "neither", "a pool with an accelerator or a machine", do)
+    for key in ("count", "topology", "sharing"):
+        if pool.get(key) is not None and pool[key] is not BROKEN:
+            do = "Add accelerator: <name of the catalogue>, or remove the key."
+            yield Fault((*path, key), "no accelerator beside it", "a pool with an accelerator", do)
+
+
+def _nodes(nodes: Tree, path: Path) -> Iterator[Fault]:
+    least, most, start = (_whole(nodes.get(key)) for key in ("min", "max", "start"))
+    least = 0 if "min" not in nodes else least
+    if least is not None and most is not None and least > most:
+        yield Fault((*path, "min"), str(least), f"at most max, which is {most}", "Lower min, or raise max.")
+        return
+    if start is not None and least is not None and start < least:
+        yield Fault((*path, "start"), str(start), f"at least min, which is {least}", "Raise start, or lower min.")
+    if start is not None and most is not None and start > most:
+        yield Fault((*path, "start"), str(start), f"at most max, which is {most}", "Lower start, or raise max.")
+
+
+def _whole(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _same_names(tree: Any, key: str) -> Iterator[Fault]:
+    seen: dict[str, int] = {}
+    for index, item in enumerate(_list(_mapping(tree).get(key))):
+        name = _mapping(item).get("name")
+        if isinstance(name, str) and seen.setdefault(name, index) != index:
+            got = f"{name}, which is {key}[{seen[name]}] already"
+            yield Fault((key, index, "name"), got, "each name once", _UNIQUE)
+
+
+def _namespaces(tree: Any) -> Iterator[Fault]:
+    """Each namespace has one owner. (At most 30 + 1 + 30 characters: no name can be longer than Kubernetes' 63.)"""
+    owners: dict[str, str] = {}
+    tenants: set[str] = set()
+    for index, item in enumerate(_list(_mapping(tree).get("tenants"))):
+        tenant = _mapping(item)
+        name = tenant.get("name")
+        if not isinstance(name, str) or name in tenants:
+            continue
+        tenants.add(name)
+        for path, namespace in _namespaces_of(name, tenant, ("tenants", index)):
+            owner = owners.setdefault(namespace, name)
+            if namespace in RESERVED:
+                yield Fault(path, f"namespace {namespace}", "a namespace that Kubernetes does not own", "Rename it.")
+            elif owner != name:
+                got = f"namespace {namespace}, which tenant {owner} has already"
+                yield Fault(path, got, "each namespace once", "Rename the tenant or the workspace.")
+
+
+def _namespaces_of(name: str, tenant: Tree, path: Path) -> Iterator[tuple[Path, str]]:
+    workspaces = tenant.get("workspaces", ["team"])
+    if isinstance(workspaces, list) and len(workspaces) == 1:  # pyright: ignore[reportUnknownArgumentType]
+        yield (*path, "name"), name
+        return
+    for index, item in enumerate(_list(workspaces)):
+        workspace = item.get("name") if isinstance(item, dict) else item  # pyright: ignore
+        if isinstance(workspace, str):
+            yield _workspace_name(path, index, item), f"{name}-{workspace}"
+
+
+def _workspace_name(path: Path, index: int, item: Any) -> Path:
+    return (*path, "workspaces", index, "name") if isinstance(item, dict) else (*path, "workspaces", index)
+
+
+def _tenant(tenant: Tree, path: Path) -> Iterator[Fault]:
+    yield from _groups(_mapping(tenant.get("groups")), (*path, "groups"))
+    workspaces = _list(tenant.get("workspaces"))
+    seen: set[str] = set()
+    for index, item in enumerate(workspaces):
+        name = item.get("name") if isinstance(item, dict) else item  # pyright: ignore
+        where = (*path, "workspaces", index)
+        if isinstance(name, str) and name in seen:
+            yield Fault(_workspace_name(path, index, item), f"{name} a second time", "each name once", _UNIQUE)
+        if isinstance(name, str):
+            seen.add(name)
+        if len(workspaces) > 1:
+            yield from _needs_quota(item, where)
+    yield from _shares(tenant, path)
+
+
+def _groups(groups: Tree, path: Path) -> Iterator[Fault]:
+    seen: dict[str, str] = {}
+    for role in ("view", "edit", "admin"):
+        for index, group in enumerate(_list(groups.get(role))):
+            if isinstance(group, str) and group in seen:
+                got = f"{group}, which is in {seen[group]} already"
+                yield Fault((*path, role, index), got, "each group in one role", "Keep it in one of them.")
+            elif isinstance(group, str):
+                seen[group] = role
+
+
+def _needs_quota(workspace: Any, path: Path) -> Iterator[Fault]:
+    do = "Write {name: ..., quota: {...}}: several workspaces share the tenant's quota by their own."
+    if isinstance(workspace, str):
+        yield Fault(path, f"{workspace} without a quota", "a workspace with a quota", do)
+    elif isinstance(workspace, dict) and workspace.get("quota") is None and workspace:  # pyright: ignore
+        yield Fault((*path, "quota"), "nothing", "a workspace's share of the quota", do)
+
+
+def _shares(tenant: Tree, path: Path) -> Iterator[Fault]:
+    """The workspaces' quotas add up to no more than the tenant's, and name only what the tenant's names."""
+    quota = _mapping(tenant.get("quota"))
+    shares = [_mapping(_mapping(item).get("quota")) for item in _list(tenant.get("workspaces"))]
+    for key in ("cpu", "memory", "storage"):
+        yield from _sum(quota.get(key), [share.get(key) for share in shares], (*path, "quota", key))
+    if not isinstance(quota.get("devices"), dict):
+        return
+    devices: Tree = quota["devices"]
+    shared = [_mapping(share.get("devices")) for share in shares]
+    for name, limit in sorted(devices.items()):
+        yield from _sum(limit, [share.get(name) for share in shared], (*path, "quota", "devices", name))
+    for index, share in enumerate(shared):
+        for name in sorted(key for key in share if key not in devices and share[key] is not BROKEN):
+            where = (*path, "workspaces", index, "quota", "devices", name)
+            accepted = "the devices of the tenant's quota: " + (", ".join(sorted(devices)) or "none")
+            yield Fault(where, name, accepted, "Add it to the tenant's quota, or remove it here.")
+
+
+def _sum(limit: Any, shares: list[Any], path: Path) -> Iterator[Fault]:
+    most = _amount(limit)
+    amounts = [amount for share in shares if (amount := _amount(share)) is not None]
+    if most is not None and sum(amounts) > most:
+        total = " + ".join(str(share) for share in shares if _amount(share) is not None)
+        do = "Raise it, or lower the workspaces' quotas."
+        yield Fault(path, f"{limit}, less than its workspaces' {total}", "at least their sum", do)
+
+
+def _amount(value: Any) -> Fraction | None:
+    if isinstance(value, str):
+        return parse_quantity(value)  # refused values are BROKEN here, so this one is a quantity
+    whole = _whole(value)
+    return None if whole is None else Fraction(whole)
+
+
+def _prices(tree: Any, refused: frozenset[Path]) -> Iterator[Fault]:
+    for name, price in sorted(_mapping(_mapping(tree).get("prices")).items()):
+        path = ("prices", name)
+        kinds = ("on-demand", "spot", "reserved", "flex")
+        if not isinstance(price, dict) or _has_unknown_key(refused, path, price):  # pyright: ignore
+            continue
+        if all(price.get(kind) is None for kind in kinds):  # pyright: ignore[reportUnknownMemberType]
+            yield Fault(path, "no price", "at least one of " + ", ".join(kinds), "Add on-demand: <USD/h>.")

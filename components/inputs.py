@@ -32,9 +32,7 @@ def run_error(component: str, error: Mistakes) -> pulumi.RunError:
 def hyphenated(args: Mapping[str, Any]) -> dict[str, Any]:
     """Python's and other languages' spelling of keys becomes the stack file's."""
     return {
-        _HYPHENATED.get(key, key): hyphenated(value)
-        if key == "sharing" and isinstance(value, Mapping)
-        else value
+        _HYPHENATED.get(key, key): hyphenated(value) if key == "sharing" and isinstance(value, Mapping) else value
         for key, value in args.items()
         if value is not None
     }

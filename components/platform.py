@@ -57,9 +57,7 @@ def _blueprint(name: str, settings: Any) -> Blueprint:
         raise run_error(name, error) from None
 
 
-def _cluster(
-    platform: pulumi.ComponentResource, name: str, blueprint: Blueprint
-) -> ExistingCluster | SimulatedCluster:
+def _cluster(platform: pulumi.ComponentResource, name: str, blueprint: Blueprint) -> ExistingCluster | SimulatedCluster:
     cluster = blueprint.settings.cluster
     options = pulumi.ResourceOptions(parent=platform)
     if isinstance(cluster, Existing):

@@ -23,9 +23,7 @@ class ExistingCluster(pulumi.ComponentResource):
     context: pulumi.Output[str]
     """The kubeconfig's context."""
 
-    def __init__(
-        self, name: str, args: ExistingClusterArgs, opts: pulumi.ResourceOptions | None = None
-    ) -> None:
+    def __init__(self, name: str, args: ExistingClusterArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("espalier:index:ExistingCluster", name, {}, opts)
         context = args["context"]
         self.provider = provider_for(

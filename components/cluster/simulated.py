@@ -24,12 +24,10 @@ class SimulatedCluster(pulumi.ComponentResource):
     context: pulumi.Output[str]
     """The kubeconfig's context."""
 
-    def __init__(
-        self, name: str, args: SimulatedClusterArgs, opts: pulumi.ResourceOptions | None = None
-    ) -> None:
+    def __init__(self, name: str, args: SimulatedClusterArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("espalier:index:SimulatedCluster", name, {}, opts)
         cluster = args["cluster_name"]
-        context = f"espalier-{cluster}"
+        context = f"espalier-sim-{cluster}"
         self.provider = provider_for(
             self,
             name,

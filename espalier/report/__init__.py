@@ -1,0 +1,1 @@
+"""Documents and views: what commands say, as types, tables and pages."""

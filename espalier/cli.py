@@ -1,0 +1,380 @@
+"""The command line: parses, calls one function, shows its document. The only module above everything else."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import click
+import typer
+
+from espalier import failures
+from espalier.report.console import Output
+from espalier.report.documents import SCHEMA_VERSION, header
+
+app = typer.Typer(
+    name="espalier",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="Machine-learning platforms on Kubernetes from one typed stack file.\n\nExample: espalier plan local",
+)
+sim = typer.Typer(no_args_is_help=True, help="The simulated cluster of this machine.\n\nExample: espalier sim status")
+app.add_typer(sim, name="sim")
+
+Stack = Annotated[str, typer.Argument(help="a name in stacks/, or a path to a Pulumi.<name>.yaml")]
+AsJson = Annotated[bool, typer.Option("--json", help="one JSON document on stdout; people's text on stderr")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="do not ask")]
+
+
+@app.command()
+def plan(
+    stack: Stack,
+    as_json: AsJson = False,
+    html: Annotated[Path | None, typer.Option(help="also write a page to this file")] = None,
+) -> None:
+    """All that can be known without a cluster: objects, money, proofs, policies.
+
+    Example: espalier plan local --html plan.html
+    """
+
+    def body(out: Output) -> int:
+        from espalier.commands.plan import plan as make
+        from espalier.commands.project import open_project
+        from espalier.report.terminal import show_plan
+
+        made = make(open_project(stack))
+        if html is not None:
+            from espalier.report.html import page
+
+            html.write_text(page(made.document), "utf-8")
+        show_plan(out.people, made.document)
+        out.document(made.document)
+        return 0 if made.ok else failures.FAILED
+
+    _run("plan", as_json, body)
+
+
+@app.command()
+def check(
+    stacks: Annotated[list[str] | None, typer.Argument(help="stacks to check; default: all")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Every mistake in stack files, at once, in less than a second.
+
+    Example: espalier check
+    """
+
+    def body(out: Output) -> int:
+        from espalier.commands.check import check as judge
+        from espalier.report.terminal import show_checked
+
+        document = judge(stacks or [])
+        show_checked(out.people, document)
+        out.document(document)
+        return 0 if all(stack["ok"] for stack in document["stacks"]) else failures.INVALID
+
+    _run("check", as_json, body)
+
+
+@app.command()
+def schema(
+    of: Annotated[str, typer.Option(help="settings, plan, check, preview, up, verify, status or addons")] = "settings",
+    as_json: AsJson = False,
+) -> None:
+    """JSON Schema of the stack file, or of a command's JSON.
+
+    Example: espalier schema --of plan
+    """
+
+    def body(out: Output) -> int:
+        from espalier.report.documents import DOCUMENTS, schema_of
+        from espalier.settings.schema import stack_schema
+        from espalier.types import Mistake, Mistakes
+
+        known = ["settings", *DOCUMENTS]
+        if of not in known:
+            raise Mistakes([Mistake("--of", repr(of), ", ".join(known), "Name one of them.")])
+        out.as_json = True
+        out.document(stack_schema() if of == "settings" else schema_of(of))
+        return 0
+
+    _run("schema", as_json, body)
+
+
+@app.command()
+def render(
+    stack: Stack,
+    folder: Annotated[Path, typer.Option("-o", "--output", help="folder to write to")],
+    as_json: AsJson = False,
+) -> None:
+    """Every Kubernetes object of a stack as YAML files.
+
+    Example: espalier render local -o rendered
+    """
+
+    def body(out: Output) -> int:
+        from espalier.commands.files import render as write
+        from espalier.commands.plan import plan as make
+        from espalier.commands.project import open_project
+
+        files = write(make(open_project(stack)).document["kubernetes"], folder)
+        out.people.print(f"{len(files)} objects in {folder}")
+        out.document({**header("render"), "stack": stack, "folder": str(folder), "files": files})
+        return 0
+
+    _run("render", as_json, body)
+
+
+@app.command()
+def images(stack: Stack, as_json: AsJson = False) -> None:
+    """Every container image of a stack, one a line.
+
+    Example: espalier images local
+    """
+
+    def body(out: Output) -> int:
+        from espalier.commands.plan import plan as make
+        from espalier.commands.project import open_project
+
+        rows = make(open_project(stack)).document["images"]
+        for image in dict.fromkeys(row["image"] for row in rows):
+            out.people.print(image, markup=False)
+        out.document({**header("images"), "stack": stack, "images": rows})
+        return 0
+
+    _run("images", as_json, body)
+
+
+@app.command()
+def addons(as_json: AsJson = False) -> None:
+    """The add-ons that a stack file may name.
+
+    Example: espalier addons --json
+    """
+
+    def body(out: Output) -> int:
+        from espalier.commands.check import addons_document
+        from espalier.report.terminal import show_addons
+
+        document = addons_document()
+        show_addons(out.people, document)
+        out.document(document)
+        return 0
+
+    _run("addons", as_json, body)
+
+
+@app.command()
+def preview(stack: Stack, as_json: AsJson = False) -> None:
+    """What `up` would change, asked of the live cluster without changing it.
+
+    Example: espalier preview local
+    """
+
+    def body(out: Output) -> int:
+        from espalier.commands.apply import preview as ask
+        from espalier.report.terminal import show_changes
+
+        document = ask(stack, out)
+        show_changes(out.people, document)
+        out.document(document)
+        return 0
+
+    _run("preview", as_json, body)
+
+
+@app.command()
+def up(
+    stack: Stack,
+    yes: Yes = False,
+    engine: Annotated[
+        str | None, typer.Option(help="embedded or pulumi; default: embedded on simulated clusters")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Bring a stack up: judge it, show what changes, ask, apply, wait.
+
+    Example: espalier up local --yes
+    """
+
+    def body(out: Output) -> int:
+        from espalier.commands.apply import up as bring
+
+        return bring(stack, out, yes=yes, engine=engine)
+
+    _run("up", as_json, body)
+
+
+@app.command()
+def destroy(stack: Stack, yes: Yes = False, as_json: AsJson = False) -> None:
+    """Remove all that `up` made, in reverse order, and nothing else.
+
+    Example: espalier destroy local
+    """
+
+    def body(out: Output) -> int:
+        from espalier.commands.apply import destroy as remove
+
+        return remove(stack, out, yes=yes)
+
+    _run("destroy", as_json, body)
+
+
+@app.command()
+def verify(
+    stack: Stack,
+    probe: Annotated[bool, typer.Option(help="make pods also on clusters that are not simulated")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Prove on the live API that pools, quotas and walls do what the plan says.
+
+    Example: espalier verify local
+    """
+
+    def body(out: Output) -> int:
+        from espalier.commands.live import verify as prove
+
+        return prove(stack, out, probe=probe)
+
+    _run("verify", as_json, body)
+
+
+@app.command()
+def rehearse(
+    stack: Stack,
+    keep: Annotated[bool, typer.Option(help="leave the throw-away cluster for a look")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Bring a stack up on a throw-away simulated cluster, verify it, take it down.
+
+    Example: espalier rehearse local
+    """
+
+    def body(out: Output) -> int:
+        from espalier.commands.live import rehearse as play
+
+        return play(stack, out, keep=keep)
+
+    _run("rehearse", as_json, body)
+
+
+Name = Annotated[str, typer.Option("--name", help="the simulated cluster's name")]
+
+
+@sim.command("up")
+def sim_up(name: Name = "local", as_json: AsJson = False) -> None:
+    """Start a simulated cluster, or mend it; the first time builds its binaries.
+
+    Example: espalier sim up --name local
+    """
+
+    def body(out: Output) -> int:
+        from espalier.commands.simulate import start
+
+        return start(name, out)
+
+    _run("sim up", as_json, body)
+
+
+@sim.command("down")
+def sim_down(
+    name: Name = "local",
+    keep_state: Annotated[bool, typer.Option(help="keep its data for the next sim up")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Stop a simulated cluster and remove its data.
+
+    Example: espalier sim down --name local
+    """
+
+    def body(out: Output) -> int:
+        from espalier.commands.simulate import stop
+
+        return stop(name, out, keep_state=keep_state)
+
+    _run("sim down", as_json, body)
+
+
+@sim.command("status")
+def sim_status(
+    name: Annotated[str | None, typer.Option("--name", help="one cluster; default: all")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """How the simulated clusters of this machine are; exit code 1 when one is not ready.
+
+    Example: espalier sim status --json
+    """
+
+    def body(out: Output) -> int:
+        from espalier.commands.simulate import status
+
+        return status(name, out)
+
+    _run("sim status", as_json, body)
+
+
+@sim.command("fault")
+def sim_fault(
+    component: Annotated[str, typer.Argument(help="etcd, apiserver, ...: as `sim status` names it")],
+    kind: Annotated[str, typer.Option(help="kill, pause or resume")] = "kill",
+    name: Name = "local",
+    as_json: AsJson = False,
+) -> None:
+    """Break one process of a simulated cluster, for a drill.
+
+    Example: espalier sim fault etcd --kind kill
+    """
+
+    def body(out: Output) -> int:
+        from espalier.commands.simulate import break_component
+
+        return break_component(name, component, kind, out)
+
+    _run("sim fault", as_json, body)
+
+
+def _run(command: str, as_json: bool, body: Callable[[Output], int]) -> None:
+    """Runs a command's body; what it raises becomes errors and an exit code, with or without JSON."""
+    out = Output(as_json=as_json)
+    try:
+        code = body(out)
+    except failures.handled() as error:
+        code, errors = failures.told(error)
+        _tell(out, command, errors)
+    raise typer.Exit(code)
+
+
+def _tell(out: Output, command: str, errors: list[Any]) -> None:
+    from espalier.report.terminal import show_errors
+
+    count = len(errors)
+    out.errors.print(f"espalier {command}: {count} error{'' if count == 1 else 's'}")
+    show_errors(out.errors, errors)
+    out.document({"schema_version": SCHEMA_VERSION, "command": command, "errors": errors})
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """The entry point: exits with the command's code."""
+    given = sys.argv[1:] if arguments is None else arguments
+    try:
+        code = app(args=given, standalone_mode=False)
+    except click.ClickException as error:
+        out = Output(as_json="--json" in given)
+        wrong = failures.entry("command line", error.format_message(), "", "See `espalier --help`.")
+        _tell(out, " ".join(word for word in given[:1] if not word.startswith("-")), [wrong])
+        code = failures.INVALID
+    except (click.Abort, KeyboardInterrupt):
+        sys.stderr.write("interrupted\n")
+        code = failures.INTERRUPTED
+    except BrokenPipeError:
+        sys.stderr.close()
+        code = failures.FAILED
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+if __name__ == "__main__":
+    main()

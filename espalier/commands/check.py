@@ -1,0 +1,64 @@
+"""`check` and `addons`: what can be said of stack files and of the registry without running a program."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from espalier.addons import RECORDS
+from espalier.blueprint import build
+from espalier.report.documents import AddonsDocument, CheckDocument, CheckedStack, ErrorEntry, header
+from espalier.settings import find_stack, load_file
+from espalier.types import Mistakes
+
+
+def check(stacks: Sequence[str]) -> CheckDocument:
+    """Reads each stack and builds its blueprint; with no names, every stack file in stacks/."""
+    names = list(stacks) or [path.name.removeprefix("Pulumi.").removesuffix(".yaml") for path in _all_stacks()]
+    return {**header("check"), "stacks": [_check_one(name) for name in names]}
+
+
+def _all_stacks() -> list[Path]:
+    return sorted(Path("stacks").glob("Pulumi.*.yaml"))
+
+
+def _check_one(name: str) -> CheckedStack:
+    path, errors = name, list[ErrorEntry]()
+    try:
+        found = find_stack(name, Path.cwd())
+        path = str(found)
+        build(load_file(found).settings, RECORDS)
+    except Mistakes as error:
+        errors = [_entry(mistake.to_json()) for mistake in error.mistakes]
+    return {"name": name, "path": path, "ok": not errors, "errors": errors}
+
+
+def _entry(mistake: dict[str, object]) -> ErrorEntry:
+    entry: ErrorEntry = {
+        "path": str(mistake["path"]),
+        "got": str(mistake["got"]),
+        "accepted": str(mistake["accepted"]),
+        "do": str(mistake["do"]),
+    }
+    line = mistake.get("line")
+    if isinstance(line, int):
+        entry["line"] = line
+    return entry
+
+
+def addons_document() -> AddonsDocument:
+    """The registry, sorted by id."""
+    rows = [
+        {
+            "id": record.id,
+            "tier": record.tier,
+            "category": record.category,
+            "version": record.version,
+            "state": record.state,
+            "licence": record.licence,
+            "source": record.source,
+            "needs": sorted(record.needs),
+        }
+        for _, record in sorted(RECORDS.items())
+    ]
+    return {**header("addons"), "addons": rows}  # type: ignore[typeddict-item]

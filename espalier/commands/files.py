@@ -1,0 +1,52 @@
+"""`render`: every Kubernetes object of a stack as a file that other tools can read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from espalier.types import Mistake, Mistakes
+
+MARKER = ".espalier-render"
+"""Lists the files of the last render; its presence says that the folder may be rewritten."""
+
+
+def render(objects: Sequence[Mapping[str, Any]], folder: Path) -> list[str]:
+    """Writes each object to `<namespace or _cluster>/<kind>-<name>.yaml`; returns the paths, sorted.
+
+    Files of an earlier render are removed first. Raises Mistakes where the folder holds something else.
+    """
+    earlier = _earlier(folder)
+    contents = {_path_of(obj): yaml.safe_dump(dict(obj), sort_keys=True, allow_unicode=True) for obj in objects}
+    for name in earlier:
+        (folder / name).unlink(missing_ok=True)
+    for name, text in contents.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, "utf-8")
+    folder.mkdir(parents=True, exist_ok=True)
+    names = sorted(contents)
+    (folder / MARKER).write_text(json.dumps(names, indent=1) + "\n", "utf-8")
+    return names
+
+
+def _earlier(folder: Path) -> list[str]:
+    marker = folder / MARKER
+    if folder.is_file():
+        raise Mistakes([Mistake("-o", f"{folder} is a file", "a folder", "Name another path.")])
+    if marker.is_file():
+        return [name for name in json.loads(marker.read_text("utf-8")) if ".." not in Path(name).parts]
+    if folder.is_dir() and any(folder.iterdir()):
+        accepted = "an empty folder, a new one, or one that an earlier render wrote"
+        raise Mistakes([Mistake("-o", f"{folder} holds other files", accepted, "Name another folder.")])
+    return []
+
+
+def _path_of(obj: Mapping[str, Any]) -> str:
+    metadata = obj["metadata"]
+    name = str(metadata["name"]).replace(":", "_").replace("/", "_")
+    return f"{metadata.get('namespace', '_cluster')}/{str(obj['kind']).lower()}-{name}.yaml"

@@ -1,0 +1,175 @@
+"""`plan`, `render` and `images`: all that can be known of a stack without touching anything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from espalier.blueprint import Blueprint
+from espalier.blueprint.pools import PoolPlan
+from espalier.commands.project import Project, program_of
+from espalier.report.documents import PlanDocument, PolicyEntry, PoolEntry, header
+from espalier.types import Image, Registered, Verdict
+
+UNKNOWN: dict[str, bool] = {"$unknown": True}
+WORKLOADS = ("CronJob", "DaemonSet", "Deployment", "Job", "Pod", "ReplicaSet", "StatefulSet")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A plan: the document, and whether all mandatory policies and all proofs hold."""
+
+    document: PlanDocument
+    ok: bool
+
+
+def plan(project: Project) -> Plan:
+    """Records the program and judges it. Raises the engine's errors where the program cannot be recorded."""
+    from espalier.engine.record import record
+    from espalier.policies.judge import judge
+
+    recording = record(program_of(project))
+    resources = [resource.to_json() for resource in recording.resources]
+    verdicts = judge([registered(resource) for resource in resources])
+    blueprint = project.blueprint
+    objects = kubernetes_objects(resources)
+    document: PlanDocument = {
+        **header("plan"),
+        "stack": project.stack.name,
+        "engine": "embedded",
+        "resources": [_resource_entry(resource) for resource in resources],
+        "kubernetes": objects,
+        "pools": [_pool_entry(pool) for pool in blueprint.pools],
+        "tenants": [
+            {
+                "name": tenant.name,
+                "namespaces": list(tenant.namespaces),
+                "groups": {role: list(members) for role, members in tenant.groups.items()},
+                "quota": {work.namespace: dict(work.hard) for work in tenant.workspaces},
+            }
+            for tenant in blueprint.tenants
+        ],
+        "addons": [
+            {"id": addon.id, "version": addon.version, "wave": addon.wave, "content": addon.content}
+            for addon in blueprint.addons
+        ],
+        "cost": _cost_entry(blueprint),
+        "proofs": [{"name": proof.name, "ok": proof.ok, "evidence": proof.evidence} for proof in blueprint.proofs],
+        "policies": [policy_entry(verdict) for verdict in verdicts],
+        "images": [
+            {"image": image.image, "addon": image.addon, "where": image.where}
+            for image in images_of(objects, _addon_of(blueprint))
+        ],
+    }
+    return Plan(document, all(proof.ok for proof in blueprint.proofs) and passes(verdicts))
+
+
+def registered(resource: Mapping[str, Any]) -> Registered:
+    """A recorded resource as policies see it."""
+    return Registered(resource["urn"], resource["type"], resource["name"], resource["inputs"])
+
+
+def passes(verdicts: Sequence[Verdict]) -> bool:
+    """Whether no mandatory policy fails."""
+    return all(verdict.ok or verdict.level == "advisory" for verdict in verdicts)
+
+
+def policy_entry(verdict: Verdict) -> PolicyEntry:
+    """A verdict as the document holds it."""
+    return {
+        "name": verdict.name,
+        "level": verdict.level,
+        "ok": verdict.ok,
+        "findings": [{"urn": f.urn, "message": f.message, "waived": f.waived} for f in verdict.findings],
+        "not_judged": list(verdict.not_judged),
+    }
+
+
+def kubernetes_objects(resources: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The full objects among the resources, in the order of the recording."""
+    return [
+        dict(resource["inputs"])
+        for resource in resources
+        if resource["custom"] and resource["type"].startswith("kubernetes:") and "kind" in resource["inputs"]
+    ]
+
+
+def images_of(objects: Sequence[Mapping[str, Any]], addons: Mapping[tuple[str, str, str], str]) -> list[Image]:
+    """Every image in every pod template, with the add-on that brings it; sorted, each place once."""
+    found = {
+        Image(image, addons.get(_key(obj), ""), f"{obj['kind']}/{_named(obj)} {container}")
+        for obj in objects
+        if obj["kind"] in WORKLOADS
+        for container, image in _containers(obj)
+    }
+    return sorted(found, key=lambda image: (image.image, image.where))
+
+
+def _containers(obj: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    spec = obj.get("spec", {})
+    if obj["kind"] == "CronJob":
+        spec = spec["jobTemplate"]["spec"]
+    pod = spec if obj["kind"] == "Pod" else spec["template"]["spec"]
+    for group in ("initContainers", "containers", "ephemeralContainers"):
+        for container in pod.get(group, []):
+            yield container["name"], container["image"]
+
+
+def _named(obj: Mapping[str, Any]) -> str:
+    metadata = obj["metadata"]
+    namespace = metadata.get("namespace")
+    return f"{namespace}/{metadata['name']}" if isinstance(namespace, str) else str(metadata["name"])
+
+
+def _key(obj: Mapping[str, Any]) -> tuple[str, str, str]:
+    return str(obj["kind"]), str(obj["metadata"].get("namespace", "")), str(obj["metadata"]["name"])
+
+
+def _addon_of(blueprint: Blueprint) -> dict[tuple[str, str, str], str]:
+    return {_key(planned.manifest): addon.id for addon in blueprint.addons for planned in addon.objects}
+
+
+def _resource_entry(resource: Mapping[str, Any]) -> Any:
+    return {key: resource[key] for key in ("urn", "type", "name", "parent", "dependencies", "inputs", "options")}
+
+
+def _pool_entry(pool: PoolPlan) -> PoolEntry:
+    prices = {
+        shape.capacity_kind: (
+            UNKNOWN
+            if shape.price is None
+            else {"per_hour": shape.price.per_hour, "source": shape.price.source, "date": shape.price.date}
+        )
+        for shape in pool.shapes
+    }
+    return {
+        "name": pool.name,
+        "machine": pool.shape.machine,
+        "nodes": {"min": pool.minimum, "max": pool.maximum, "start": pool.start},
+        "labels": dict(pool.shape.labels),
+        "taints": [taint.to_json() for taint in pool.shape.taints],
+        "devices": dict(pool.shape.devices),
+        "capacity": [shape.capacity_kind for shape in pool.shapes],
+        "price": prices,
+    }
+
+
+def _cost_entry(blueprint: Blueprint) -> Any:
+    cost = blueprint.cost
+    return {
+        "currency": "USD",
+        "per": "hour",
+        "min": known(cost.low),
+        "max": known(cost.high),
+        "pools": [
+            {"pool": row.pool, "min": known(row.low), "max": known(row.high), "sources": list(row.sources)}
+            for row in cost.pools
+        ],
+        "unknown": list(cost.unknown),
+    }
+
+
+def known(amount: float | None) -> Any:
+    """An amount, or the marker of an unknown one."""
+    return UNKNOWN if amount is None else amount

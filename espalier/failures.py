@@ -1,0 +1,77 @@
+"""Which exit code a failure has, and how it is told: one table for all commands.
+
+0 fine; 1 a proof, policy, verification or apply failed; 2 no blueprint can be built; 3 something needed is missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from espalier.engine.errors import EngineError
+from espalier.kube.errors import ApiError, KubeconfigError, UnreachableError
+from espalier.report.documents import ErrorEntry
+from espalier.sim.errors import MissingToolError, SimError
+from espalier.types import Mistakes
+
+FAILED, INVALID, MISSING = 1, 2, 3
+INTERRUPTED = 130
+
+
+class Missing(Exception):  # noqa: N818 - what people read
+    """Something needed is not there: says what, and how to get it."""
+
+    def __init__(self, what: str, do: str) -> None:
+        super().__init__(f"{what}. {do}")
+        self.what = what
+        self.do = do
+
+
+def entry(path: str, got: str, accepted: str = "", do: str = "") -> ErrorEntry:
+    """One error of a document."""
+    return {"path": path, "got": got, "accepted": accepted, "do": do}
+
+
+def _mistakes(error: Any) -> list[ErrorEntry]:
+    return [mistake.to_json() for mistake in error.mistakes]
+
+
+def _engine(error: Any) -> list[ErrorEntry]:
+    problems = [entry(problem.urn, problem.reason, "", problem.do) for problem in error.problems]
+    return [entry("program", error.message, "", error.detail), *problems]
+
+
+def _missing(error: Any) -> list[ErrorEntry]:
+    return [entry("needs", error.what, "", error.do)]
+
+
+def _sim(error: Any) -> list[ErrorEntry]:
+    return [entry("sim", error.message, "", error.do)]
+
+
+def _api(error: Any) -> list[ErrorEntry]:
+    return [entry("cluster", str(error))]
+
+
+Handler = tuple[type[BaseException], int, Callable[[Any], list[ErrorEntry]]]
+
+TABLE: Sequence[Handler] = (
+    (Mistakes, INVALID, _mistakes),
+    (Missing, MISSING, _missing),
+    (MissingToolError, MISSING, _sim),
+    (SimError, FAILED, _sim),
+    (EngineError, FAILED, _engine),
+    (KubeconfigError, MISSING, _api),
+    (UnreachableError, MISSING, _api),
+    (ApiError, FAILED, _api),
+)
+
+
+def handled() -> tuple[type[BaseException], ...]:
+    """The exceptions that mean something to people; any other is a defect of Espalier and shows its traceback."""
+    return tuple(kind for kind, _, _ in TABLE)
+
+
+def told(error: BaseException) -> tuple[int, list[ErrorEntry]]:
+    """Exit code and errors of a handled exception: the first row that fits."""
+    return next((code, tell(error)) for kind, code, tell in TABLE if isinstance(error, kind))

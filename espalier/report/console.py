@@ -1,0 +1,64 @@
+"""Where the command writes: people's text, one JSON document for machines, progress on what takes long."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+
+LINE_EVERY = 2.0
+"""Seconds between progress lines where there is no terminal to draw on."""
+
+NO_TERMINAL_WIDTH = 160
+
+
+class Output:
+    """With `as_json`, stdout holds one document and people's text goes to stderr."""
+
+    def __init__(self, *, as_json: bool) -> None:
+        self.as_json = as_json
+        self.people = _console(stderr=as_json)
+        self.errors = _console(stderr=True)
+
+    def document(self, document: Mapping[str, Any]) -> None:
+        """Writes the document to stdout, if it is JSON that was asked for."""
+        if self.as_json:
+            sys.stdout.write(json.dumps(document, indent=2, allow_nan=False, sort_keys=False) + "\n")
+
+    @contextmanager
+    def progress(self, what: str) -> Generator[Progress]:
+        """Shows what is being done and for how long, on stderr; a spinner on a terminal, else a line now and then."""
+        if not self.errors.is_terminal:
+            yield Progress(self.errors, None)
+            return
+        with self.errors.status(what) as status:
+            yield Progress(self.errors, status)
+
+
+def _console(*, stderr: bool) -> Console:
+    """A file or a pipe gets wide lines, since nothing there folds them."""
+    console = Console(stderr=stderr, highlight=False)
+    return console if console.is_terminal else Console(stderr=stderr, highlight=False, width=NO_TERMINAL_WIDTH)
+
+
+class Progress:
+    """Takes one line a time; call it from any thread."""
+
+    def __init__(self, console: Console, status: Any) -> None:
+        self._console = console
+        self._status = status
+        self._started = self._last = time.monotonic()
+
+    def __call__(self, line: str) -> None:
+        now = time.monotonic()
+        if self._status is not None:
+            self._status.update(f"{escape(line)} [dim]{now - self._started:.0f}s[/dim]")
+        elif now - self._last >= LINE_EVERY:
+            self._last = now
+            self._console.print(f"{now - self._started:5.0f}s  {line}", markup=False)

@@ -1,0 +1,238 @@
+"""The command's JSON, as types: what scripts may rely on. Each has its JSON Schema (`espalier schema --of ...`).
+
+An unknown value is {"$unknown": true}, a secret {"$secret": true}. Money is USD per hour, time is seconds.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, NotRequired
+
+from typing_extensions import TypedDict
+
+SCHEMA_VERSION = "1"
+
+
+class ErrorEntry(TypedDict):
+    """One mistake or failure: where, what was got, what is accepted, what to do."""
+
+    path: str
+    got: str
+    accepted: str
+    do: str
+    line: NotRequired[int]
+
+
+class Document(TypedDict):
+    """What every document has. `errors` is empty where all is well."""
+
+    schema_version: str
+    command: str
+    errors: list[ErrorEntry]
+
+
+class ResourceEntry(TypedDict):
+    """A registered resource."""
+
+    urn: str
+    type: str
+    name: str
+    parent: str
+    dependencies: list[str]
+    inputs: dict[str, Any]
+    options: dict[str, Any]
+
+
+class PoolEntry(TypedDict):
+    """A pool: `machine`, `labels`, `capacity` and `price` are those of the kind of capacity that is tried first."""
+
+    name: str
+    machine: str
+    nodes: dict[str, int]
+    labels: dict[str, str]
+    taints: list[dict[str, str]]
+    devices: dict[str, int]
+    capacity: list[str]
+    price: dict[str, Any]
+
+
+class TenantEntry(TypedDict):
+    """A tenant: `quota` holds `spec.hard` by namespace."""
+
+    name: str
+    namespaces: list[str]
+    groups: dict[str, list[str]]
+    quota: dict[str, dict[str, str]]
+
+
+class AddonEntry(TypedDict):
+    """An add-on; "recorded" says that its objects are not seen by this plan."""
+
+    id: str
+    version: str
+    wave: int
+    content: Literal["rendered", "recorded"]
+
+
+class CostEntry(TypedDict):
+    """A range; `min` or `max` is {"$unknown": true} where a price is not known."""
+
+    currency: str
+    per: str
+    min: Any
+    max: Any
+    pools: list[dict[str, Any]]
+    unknown: list[str]
+
+
+class ProofEntry(TypedDict):
+    """A statement about the blueprint that was computed."""
+
+    name: str
+    ok: bool
+    evidence: str
+
+
+class FindingEntry(TypedDict):
+    """A violation; `waived` is the waiver's reason or null."""
+
+    urn: str
+    message: str
+    waived: str | None
+
+
+class PolicyEntry(TypedDict):
+    """A policy's verdict, and what it could not judge."""
+
+    name: str
+    level: Literal["mandatory", "advisory"]
+    ok: bool
+    findings: list[FindingEntry]
+    not_judged: list[str]
+
+
+class ImageEntry(TypedDict):
+    """An image, the add-on that brings it ("" for none), and where it is named."""
+
+    image: str
+    addon: str
+    where: str
+
+
+class PlanDocument(Document):
+    """`espalier plan`."""
+
+    stack: str
+    engine: str
+    resources: list[ResourceEntry]
+    kubernetes: list[dict[str, Any]]
+    pools: list[PoolEntry]
+    tenants: list[TenantEntry]
+    addons: list[AddonEntry]
+    cost: CostEntry
+    proofs: list[ProofEntry]
+    policies: list[PolicyEntry]
+    images: list[ImageEntry]
+
+
+class ChangeEntry(TypedDict):
+    """What happens, or happened, to a resource; `fields` are the paths that change."""
+
+    urn: str
+    op: Literal["create", "update", "replace", "delete", "same"]
+    fields: list[str]
+
+
+class WaveEntry(TypedDict):
+    """A depth of the dependency graph and how long it took."""
+
+    name: str
+    seconds: float
+
+
+class ChangesDocument(Document):
+    """`espalier preview`, `up` and `destroy`."""
+
+    stack: str
+    changes: list[ChangeEntry]
+    waves: list[WaveEntry]
+
+
+class CheckEntry(TypedDict):
+    """A live check; `evidence` quotes the API server."""
+
+    name: str
+    ok: bool
+    evidence: str
+    seconds: float
+
+
+class VerifyDocument(Document):
+    """`espalier verify` and `rehearse`."""
+
+    stack: str
+    checks: list[CheckEntry]
+    skipped: list[dict[str, str]]
+
+
+class CheckedStack(TypedDict):
+    """A stack file that `check` read."""
+
+    name: str
+    path: str
+    ok: bool
+    errors: list[ErrorEntry]
+
+
+class CheckDocument(Document):
+    """`espalier check`."""
+
+    stacks: list[CheckedStack]
+
+
+class StatusDocument(Document):
+    """`espalier sim status` and `sim up`."""
+
+    clusters: list[dict[str, Any]]
+
+
+class AddonRow(TypedDict):
+    """An add-on that a stack file may name."""
+
+    id: str
+    tier: str
+    category: str
+    version: str
+    state: str
+    licence: str
+    source: str
+    needs: list[str]
+
+
+class AddonsDocument(Document):
+    """`espalier addons`."""
+
+    addons: list[AddonRow]
+
+
+DOCUMENTS: dict[str, Any] = {
+    "plan": PlanDocument,
+    "check": CheckDocument,
+    "preview": ChangesDocument,
+    "up": ChangesDocument,
+    "verify": VerifyDocument,
+    "status": StatusDocument,
+    "addons": AddonsDocument,
+}
+
+
+def schema_of(name: str) -> dict[str, Any]:
+    """The JSON Schema (draft 2020-12) of one of `DOCUMENTS`."""
+    from pydantic import TypeAdapter  # here, since only this needs it
+
+    schema = TypeAdapter(DOCUMENTS[name]).json_schema()
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+
+
+def header(command: str, errors: list[ErrorEntry] | None = None) -> Document:
+    """The part that every document starts with."""
+    return {"schema_version": SCHEMA_VERSION, "command": command, "errors": errors or []}

@@ -1,0 +1,205 @@
+"""Documents as tables for people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from espalier.report.documents import (
+    AddonsDocument,
+    ChangesDocument,
+    CheckDocument,
+    ErrorEntry,
+    PlanDocument,
+    PolicyEntry,
+    StatusDocument,
+    VerifyDocument,
+)
+
+_OPS = {"create": "green", "update": "yellow", "replace": "magenta", "delete": "red"}
+_SHOWN_CHANGES = 40
+
+
+def show_plan(console: Console, document: PlanDocument) -> None:
+    """Pools, tenants, add-ons, money, proofs and policies, in the order in which people ask."""
+    count = len(document["kubernetes"])
+    console.print(
+        f"[bold]{escape(document['stack'])}[/bold]: {len(document['resources'])} resources, {count} Kubernetes objects"
+    )
+    console.print(pools_table(document["pools"], document["cost"]))
+    console.print(tenants_table(document["tenants"]))
+    if document["addons"]:
+        console.print(_addons_of_stack(document["addons"]))
+    cost = document["cost"]
+    console.print(f"Cost an hour: {money(cost['min'])} to {money(cost['max'])} {cost['currency']}")
+    for missing in cost["unknown"]:
+        console.print(f"  no price for {escape(missing)}: add it under espalier:prices")
+    _show_proofs(console, document["proofs"])
+    show_policies(console, document["policies"])
+
+
+def pools_table(pools: Sequence[Mapping[str, Any]], cost: Mapping[str, Any]) -> Table:
+    """A line a pool; the last column is what it costs an hour at its smallest and largest."""
+    table = _table("Pool", "Machine", "Nodes", "Devices a node", "Capacity", "USD/h")
+    ranges = {row["pool"]: f"{money(row['min'])} to {money(row['max'])}" for row in cost["pools"]}
+    for pool in pools:
+        nodes = pool["nodes"]
+        devices = ", ".join(f"{count} {name}" for name, count in pool["devices"].items())
+        table.add_row(
+            escape(pool["name"]),
+            escape(pool["machine"]),
+            f"{nodes['min']} to {nodes['max']}, starts at {nodes['start']}",
+            escape(devices) or "none",
+            ", ".join(pool["capacity"]),
+            ranges[pool["name"]],
+        )
+    return table
+
+
+def tenants_table(tenants: Sequence[Mapping[str, Any]]) -> Table:
+    """A line a namespace with its ceiling."""
+    table = _table("Tenant", "Namespace", "Quota (requests)", "Groups")
+    for tenant in tenants:
+        groups = "; ".join(f"{role}: {', '.join(members)}" for role, members in tenant["groups"].items())
+        for namespace, hard in tenant["quota"].items():
+            table.add_row(escape(tenant["name"]), escape(namespace), escape(_quota(hard)), escape(groups))
+    return table
+
+
+def _quota(hard: Mapping[str, str]) -> str:
+    asked = {key.removeprefix("requests."): value for key, value in hard.items() if key.startswith("requests.")}
+    return ", ".join(f"{value} {key}" for key, value in asked.items() if value != "0")
+
+
+def _addons_of_stack(addons: Sequence[Mapping[str, Any]]) -> Table:
+    table = _table("Add-on", "Version", "Wave", "Content")
+    for addon in addons:
+        table.add_row(escape(addon["id"]), addon["version"], str(addon["wave"]), addon["content"])
+    return table
+
+
+def _show_proofs(console: Console, proofs: Sequence[Mapping[str, Any]]) -> None:
+    if not proofs:
+        return
+    failed = [proof for proof in proofs if not proof["ok"]]
+    console.print(f"Proofs: {len(proofs) - len(failed)} hold, {_many(len(failed), 'fails', 'fail')}")
+    for proof in failed:
+        console.print(f"  [red]{escape(proof['name'])}[/red]: {escape(proof['evidence'])}")
+
+
+def show_policies(console: Console, policies: Sequence[PolicyEntry]) -> None:
+    """A summary, then every finding and all that could not be judged."""
+    failed = [policy for policy in policies if not policy["ok"]]
+    console.print(f"Policies: {len(policies) - len(failed)} pass, {_many(len(failed), 'fails', 'fail')}")
+    for policy in policies:
+        colour = "red" if policy["level"] == "mandatory" else "yellow"
+        for finding in policy["findings"]:
+            name = finding["urn"].split("::", 3)[-1]
+            if finding["waived"]:
+                console.print(f"  waived {escape(policy['name'])} on {escape(name)}: {escape(finding['waived'])}")
+            else:
+                console.print(
+                    f"  [{colour}]{escape(policy['name'])}[/{colour}] {escape(name)}: {escape(finding['message'])}"
+                )
+        for doubt in policy["not_judged"]:
+            console.print(f"  [dim]not judged by {escape(policy['name'])}: {escape(doubt)}[/dim]")
+
+
+def show_changes(console: Console, document: ChangesDocument) -> None:
+    """What changes, and how much stays the same."""
+    changes = [change for change in document["changes"] if change["op"] != "same"]
+    counts = {op: sum(change["op"] == op for change in document["changes"]) for op in (*_OPS, "same")}
+    for change in changes[:_SHOWN_CHANGES]:
+        name, kind = change["urn"].split("::", 3)[-1], change["urn"].split("::", 3)[-2].split("$")[-1]
+        colour = _OPS[change["op"]]
+        fields = f"  {', '.join(change['fields'])}" if change["fields"] else ""
+        console.print(
+            f"  [{colour}]{change['op']:8}[/{colour}] {escape(name)} [dim]{escape(kind)}[/dim]{escape(fields)}"
+        )
+    if len(changes) > _SHOWN_CHANGES:
+        console.print(f"  and {len(changes) - _SHOWN_CHANGES} more; --json lists all")
+    console.print(", ".join(f"{count} {op}" for op, count in counts.items() if count) or "nothing to do")
+    if document["waves"]:
+        console.print(f"[dim]{sum(wave['seconds'] for wave in document['waves']):.1f} s in all[/dim]")
+
+
+def show_checks(console: Console, document: VerifyDocument) -> None:
+    """A line a check with its evidence."""
+    table = _table("", "Check", "Evidence", "s")
+    for check in document["checks"]:
+        mark = "[green]pass[/green]" if check["ok"] else "[red]FAIL[/red]"
+        table.add_row(mark, escape(check["name"]), escape(check["evidence"]), f"{check['seconds']:.1f}")
+    console.print(table)
+    for skipped in document["skipped"]:
+        console.print(f"  skipped {escape(skipped['name'])}: {escape(skipped['why'])}")
+
+
+def show_checked(console: Console, document: CheckDocument) -> None:
+    """A line a stack, then its mistakes."""
+    for stack in document["stacks"]:
+        mark = "[green]ok[/green]" if stack["ok"] else "[red]wrong[/red]"
+        console.print(f"{mark}  {escape(stack['name'])}  [dim]{escape(stack['path'])}[/dim]")
+        show_errors(console, stack["errors"])
+
+
+def show_errors(console: Console, errors: Sequence[ErrorEntry]) -> None:
+    """Each error on as few lines as tell where, what, what instead, and what to do."""
+    for error in errors:
+        where = f"{error['path']} (line {error['line']})" if "line" in error else error["path"]
+        console.print(f"  [red]{escape(where)}[/red]: {escape(error['got'])}")
+        if error["accepted"]:
+            console.print(f"      accepted: {escape(error['accepted'])}")
+        if error["do"]:
+            console.print(f"      do: {escape(error['do'])}")
+
+
+def show_status(console: Console, document: StatusDocument) -> None:
+    """A line a component of each simulated cluster."""
+    if not document["clusters"]:
+        console.print("No simulated cluster on this machine. Start one: espalier sim up")
+    for cluster in document["clusters"]:
+        ready = "[green]ready[/green]" if cluster["ready"] else "[red]not ready[/red]"
+        console.print(f"[bold]{escape(cluster['name'])}[/bold] {ready}  kubeconfig {escape(cluster['kubeconfig'])}")
+        table = _table("Component", "Process", "Running", "Healthy", "")
+        for part in cluster["components"]:
+            table.add_row(
+                escape(part["name"]),
+                str(part["pid"] or ""),
+                _yes(part["running"]),
+                _yes(part["healthy"]),
+                escape(part["detail"]),
+            )
+        console.print(table)
+
+
+def show_addons(console: Console, document: AddonsDocument) -> None:
+    """The registry of add-ons."""
+    table = _table("Add-on", "Category", "Version", "State", "Licence", "Needs")
+    for addon in document["addons"]:
+        needs = ", ".join(addon["needs"]) or "nothing"
+        table.add_row(addon["id"], addon["category"], addon["version"], addon["state"], addon["licence"], needs)
+    console.print(table)
+
+
+def money(amount: Any) -> str:
+    """Two decimals, or "unknown"."""
+    return f"{amount:,.2f}" if isinstance(amount, int | float) else "unknown"
+
+
+def _yes(value: bool) -> str:
+    return "yes" if value else "[red]no[/red]"
+
+
+def _many(count: int, one: str, several: str) -> str:
+    return f"{count} {one if count == 1 else several}"
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table

@@ -283,6 +283,7 @@ def sim_up(name: Name = "local", as_json: AsJson = False) -> None:
 @sim.command("down")
 def sim_down(
     name: Name = "local",
+    all_of_them: Annotated[bool, typer.Option("--all", help="every simulated cluster of this user")] = False,
     keep_state: Annotated[bool, typer.Option(help="keep its data for the next sim up")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -294,7 +295,7 @@ def sim_down(
     def body(out: Output) -> int:
         from espalier.commands.simulate import stop
 
-        return stop(name, out, keep_state=keep_state)
+        return stop(None if all_of_them else name, out, keep_state=keep_state)
 
     _run("sim down", as_json, body)
 

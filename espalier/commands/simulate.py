@@ -17,12 +17,14 @@ def start(name: str, out: Output) -> int:
     return _show("sim up", (found,), out)
 
 
-def stop(name: str, out: Output, *, keep_state: bool) -> int:
-    """Stops a cluster; none there is none to stop."""
-    with out.progress(f"stopping the simulated cluster {name}") as progress:
-        clusters.down(name, keep_state=keep_state, progress=progress)
-    out.people.print(f"{name} is down; its data is {'kept' if keep_state else 'gone'}.")
-    out.document({**header("sim down"), "clusters": []})
+def stop(name: str | None, out: Output, *, keep_state: bool) -> int:
+    """Stops a cluster, or all where `name` is None; none there is none to stop."""
+    names = clusters.clusters() if name is None else (name,)
+    for cluster in names:
+        with out.progress(f"stopping the simulated cluster {cluster}") as progress:
+            clusters.down(cluster, keep_state=keep_state, progress=progress)
+        out.people.print(f"{cluster} is down; its data is {'kept' if keep_state else 'gone'}.")
+    out.document({**header("sim down"), "clusters": list(names)})
     return 0
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from espalier.policies.values import is_hidden, listing, mapping
+from espalier.policies.values import is_hidden, listing, mapping, shown
 
 VENDORS = (
     "nvidia.com/",
@@ -48,7 +48,7 @@ def accelerator_pools(facts: Mapping[str, Any]) -> Iterator[AcceleratorPool | st
         yield "pools: not known"
     for entry in listing(pools):
         pool = mapping(entry)
-        name = str(pool.get("name", "?"))
+        name = shown(pool.get("name"))
         devices = pool.get("devices")
         if is_hidden(entry) or is_hidden(devices):
             yield f"pool {name}: its devices are not known"

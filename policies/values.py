@@ -14,7 +14,8 @@ UNKNOWN: Mapping[str, Any] = {"$unknown": True}
 
 def is_hidden(value: Any) -> bool:
     """Whether the value is there but cannot be read."""
-    if not isinstance(value, Mapping):
+    # Asked of nearly every value: the check against the abstract class is the slow one, so it comes last.
+    if value is None or isinstance(value, str | list) or not isinstance(value, dict | Mapping):
         return False
     marks = cast(Mapping[str, Any], value)
     return marks.get("$unknown") is True or marks.get("$secret") is True
@@ -22,7 +23,7 @@ def is_hidden(value: Any) -> bool:
 
 def mapping(value: Any) -> Mapping[str, Any]:
     """The value if it is a readable mapping, else an empty one."""
-    if isinstance(value, Mapping) and not is_hidden(cast(Any, value)):
+    if value is not None and isinstance(value, dict | Mapping) and not is_hidden(cast(Any, value)):
         return cast(Mapping[str, Any], value)
     return {}
 
@@ -35,6 +36,11 @@ def listing(value: Any) -> Sequence[Any]:
 def texts(value: Any) -> list[str]:
     """The strings of a list; whatever else is in it is left out."""
     return [item for item in listing(value) if isinstance(item, str)]
+
+
+def shown(value: Any) -> str:
+    """A name as a message shows it; what is hidden or no string is never printed."""
+    return value if isinstance(value, str) else "(not known)"
 
 
 def number(value: Any) -> float | None:

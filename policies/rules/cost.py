@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from espalier.policies.resources import index_of
-from espalier.policies.values import at, is_hidden, listing, number
+from espalier.policies.values import at, is_hidden, listing, number, shown
 from espalier.types import Finding, Registered, Rule
 
 
@@ -25,16 +25,16 @@ def ceiling(resources: Sequence[Registered], facts: Mapping[str, Any] | None) ->
     elif is_hidden(most):
         yield "cost: the worst case is not known yet"
     elif worst is None:
-        pools = ", ".join(str(pool) for pool in listing(at(facts, "cost", "unknown"))) or "not said"
+        pools = ", ".join(shown(pool) for pool in listing(at(facts, "cost", "unknown"))) or "not said"
         yield Finding(
             urn,
-            f"the ceiling is {limit:g} {unit}, but the worst case cannot be known (no price of: {pools}); "
+            f"the ceiling is {limit:.2f} {unit}, but the worst case cannot be known (no price of: {pools}); "
             "give a price under espalier:prices",
         )
     elif not worst <= limit:
         yield Finding(
             urn,
-            f"all pools at their maxima cost {worst:g} {unit}, above the ceiling of {limit:g} {unit}; "
+            f"all pools at their maxima cost {worst:.2f} {unit}, above the ceiling of {limit:.2f} {unit}; "
             "lower nodes.max of a pool, or raise espalier:cost.ceiling",
         )
 

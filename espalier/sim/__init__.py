@@ -37,7 +37,7 @@ def build(progress: Progress = _silent) -> Path:
 
     Raises MissingToolError where there is no Go to build with, SimError where building fails.
     """
-    from espalier.sim.build import build as build_binaries
+    from espalier.sim.builder import build as build_binaries
 
     return build_binaries(progress)
 

@@ -20,23 +20,28 @@ class Binary:
 
     ``package`` is its main package, of the project's own module (``./...``) or of one that go.mod pins;
     ``version_of`` maps a Go string variable to the module whose pinned version it must hold (releases set
-    these at link time, so a plain build would call itself v0.0.0); ``values`` are further link-time values.
+    these at link time, so a plain build would call itself v0.0.0); ``values`` are further link-time values;
+    ``links`` are further names for it, which it tells apart itself.
     """
 
     name: str
     package: str
     version_of: dict[str, str] = field(default_factory=dict[str, str])
     values: dict[str, str] = field(default_factory=dict[str, str])
+    links: tuple[str, ...] = ()
 
 
-_VERSION = "k8s.io/component-base/version"
+_KUBERNETES = "k8s.io/kubernetes"
+# The one is what a server says that it is, the other what a client calls itself.
+_VERSIONS = ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version")
 
 BINARIES = (
     Binary(
         name="controlplane",
         package="./controlplane",
-        version_of={f"{_VERSION}.gitVersion": "k8s.io/kubernetes"},
-        values={f"{_VERSION}.gitTreeState": "clean", f"{_VERSION}.gitCommit": ""},
+        version_of={f"{variables}.gitVersion": _KUBERNETES for variables in _VERSIONS},
+        values={f"{variables}.gitCommit": "" for variables in _VERSIONS},
+        links=("kubectl",),
     ),
     Binary(name="kwok", package="sigs.k8s.io/kwok/cmd/kwok"),
 )

@@ -11,7 +11,7 @@ from pathlib import Path
 from espalier.sim import processes
 from espalier.sim.api import BOOTSTRAP, Admin, unhealthy
 from espalier.sim.binaries import build_key
-from espalier.sim.build import build
+from espalier.sim.builder import build
 from espalier.sim.components import PORT_NAMES, SERVICE_IP, Component, Layout, components
 from espalier.sim.errors import SimError
 from espalier.sim.kubeconfigs import write_kubeconfig
@@ -26,6 +26,8 @@ _START_SECONDS = 90.0
 # A component that was alive but did not answer gets this long before it is restarted.
 _RECOVER_SECONDS = 15.0
 _GRACE_SECONDS = 5.0
+# A killed process lets go of its port a little after it has ceased to run.
+_PORT_SECONDS = 3.0
 _DEFAULT_ACCOUNT = "/api/v1/namespaces/default/serviceaccounts/default"
 _NODE_LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
 
@@ -184,6 +186,9 @@ def _ensure_runs(layout: Layout, part: Component, *, only_resume: bool = False) 
     if processes.send(record, signal.SIGCONT):
         return True
     if not only_resume:
+        deadline = time.monotonic() + _PORT_SECONDS
+        while not is_free(part.port) and time.monotonic() < deadline:
+            time.sleep(0.02)
         if not is_free(part.port):
             raise SimError(
                 f"port {part.port} of {part.name} is taken by another program",

@@ -126,6 +126,8 @@ def _apiserver(layout: Layout) -> Component:
         f"--tls-private-key-file={pki / 'kube-apiserver.key'}",
         f"--client-ca-file={pki / 'ca.crt'}",
         f"--authentication-config={DATA / 'authentication.yaml'}",
+        # Driver and plugin pods need it; Pod Security, not this switch, is what keeps it from others.
+        "--allow-privileged=true",
         "--authorization-mode=Node,RBAC",
         "--enable-admission-plugins=NodeRestriction",
         f"--etcd-servers=https://127.0.0.1:{layout.ports['etcd']}",

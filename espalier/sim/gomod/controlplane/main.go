@@ -1,10 +1,12 @@
-// Command controlplane is etcd and the Kubernetes control plane in one binary: the first argument names
-// the program to be. One binary links the libraries they share once, which halves what is built and stored.
+// Command controlplane is etcd, the Kubernetes control plane and kubectl in one binary: the name it is called
+// by, or else the first argument, names the program to be. One binary links the libraries they share once,
+// which halves what is built and stored.
 package main
 
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"sort"
 	"strings"
 	_ "time/tzdata" // time zones of CronJobs, on machines that have no zone files
@@ -41,6 +43,10 @@ func runKubectl() {
 }
 
 func main() {
+	if run, known := programs[filepath.Base(os.Args[0])]; known {
+		run()
+		return
+	}
 	var name string
 	if len(os.Args) > 1 {
 		name = os.Args[1]

@@ -49,6 +49,8 @@ def _build_into(directory: Path, progress: Progress) -> None:
         meter = _Meter(_packages_to_compile(go), progress)
         for binary in BINARIES:
             _compile(go, binary, scratch / binary.name, meter)
+            for link in binary.links:
+                (scratch / link).symlink_to(binary.name)
         # A rename is all or nothing: a cache directory with its final name is always complete.
         scratch.rename(directory)
         progress(f"built {', '.join(b.name for b in BINARIES)} in {_span(time.monotonic() - started)}")

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from espalier.settings.model import CLUSTER_KINDS, KEY_WORDS, Settings
+from espalier.settings.model import CLUSTER_KINDS, FORMS, Settings
 from espalier.settings.tree import BROKEN, Fault, Node, Path, find, plain, short
 
 Schema = Mapping[str, Any]
@@ -123,7 +124,7 @@ def _fault(details: ErrorDetails, path: Path, is_key: bool, root: Node, schema: 
         )
     if is_key:
         patterns = [p for s in _at_path(schema, path[:-1], root) for p in s.get("patternProperties", {})]
-        accepted = " or ".join(KEY_WORDS.get(p, f"a key that matches {p}") for p in patterns)
+        accepted = " or ".join(FORMS.get(p, f"a key that matches {p}") for p in patterns)
         return _at(root, path, f"the key {short(path[-1])}", accepted, "Rename the key.")
     schemas = _at_path(schema, path, root)
     accepted = " or ".join(dict.fromkeys(_words(s) for s in schemas)) or details["msg"]
@@ -198,19 +199,19 @@ def _words(schema: Schema) -> str:
 
 
 def _text_words(schema: Schema) -> str:
-    about = schema.get("description")
     if "pattern" in schema:
-        return f"text: {about}" if about else f"text that matches {schema['pattern']}"
+        return FORMS.get(schema["pattern"], f"text that matches {schema['pattern']}")
     if "minLength" in schema and "maxLength" in schema:
-        return f"text of {schema['minLength']} to {schema['maxLength']} characters" + (f": {about}" if about else "")
-    return f"text: {about}" if about else "text"
+        return f"text of {schema['minLength']} to {schema['maxLength']} characters"
+    return "text"
 
 
 def _advice(node: Node, schemas: Iterable[Schema]) -> str:
     kinds = {s.get("type") for s in schemas}
     value = node.value
     if isinstance(value, bool | int | float) and kinds & {"string"}:
-        return f'Quote it: "{node.text or short(value)}".'
+        text = node.text or short(value)
+        return f'Quote it: "{text}".' if _takes(schemas, text) else "Write it as text, in quotes."
     if isinstance(value, str) and kinds & {"integer", "number"} and value.strip().lstrip("+-").isdecimal():
         return "Write it without quotes."
     if value is None:
@@ -223,6 +224,12 @@ def _advice(node: Node, schemas: Iterable[Schema]) -> str:
         choices = [str(c) for s in schemas for c in s.get("enum", [])]
         return _suggest(value, choices, "Change it to what is accepted.")
     return "Change it to what is accepted."
+
+
+def _takes(schemas: Iterable[Schema], text: str) -> bool:
+    """Whether one of the subschemas would take this text, once it is quoted."""
+    texts = (s for s in schemas if s.get("type") == "string")
+    return any(s.get("const", text) == text and re.search(s.get("pattern", ""), text) for s in texts)
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:

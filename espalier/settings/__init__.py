@@ -3,5 +3,6 @@
 from espalier.settings.files import find_stack
 from espalier.settings.load import StackFile, from_pulumi, load_file, validate
 from espalier.settings.model import Settings
+from espalier.settings.schema import stack_schema
 
-__all__ = ["Settings", "StackFile", "find_stack", "from_pulumi", "load_file", "validate"]
+__all__ = ["Settings", "StackFile", "find_stack", "from_pulumi", "load_file", "stack_schema", "validate"]

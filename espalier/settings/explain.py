@@ -127,7 +127,7 @@ def _fault(details: ErrorDetails, path: Path, is_key: bool, root: Node, schema: 
         accepted = " or ".join(FORMS.get(p, f"a key that matches {p}") for p in patterns)
         return _at(root, path, f"the key {short(path[-1])}", accepted, "Rename the key.")
     schemas = _at_path(schema, path, root)
-    accepted = " or ".join(dict.fromkeys(_words(s) for s in schemas)) or details["msg"]
+    accepted = " or ".join(dict.fromkeys(words(s) for s in schemas)) or details["msg"]
     if kind == "missing":
         return _at(root, path, "nothing", accepted, "Add the key.")
     if kind in ("quantity", "group", "date"):  # the model's own checks say it best
@@ -176,7 +176,7 @@ def _children(schema: Schema, step: str | int) -> list[Schema]:
     return [*schema.get("patternProperties", {}).values(), *([rest] if isinstance(rest, Mapping) else [])]
 
 
-def _words(schema: Schema) -> str:
+def words(schema: Schema) -> str:
     """What a subschema accepts, in words."""
     kind = schema.get("type")
     if "const" in schema:

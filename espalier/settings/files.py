@@ -22,7 +22,7 @@ MAX_CHAIN: Final = 16
 """Files that extend one another, one after the other; nobody could follow more."""
 
 _STACK_FILE = re.compile(r"Pulumi\.([A-Za-z0-9][-A-Za-z0-9_.]{0,99})\.yaml")
-_BASE_NAME = re.compile(r"[A-Za-z0-9][-A-Za-z0-9_]{0,62}")
+BASE_NAME: Final = "[A-Za-z0-9][-A-Za-z0-9_]{0,62}"
 
 
 def stack_folder(cwd: File) -> File:
@@ -171,7 +171,7 @@ class Bases:
     def _why_not(self, name: object, chain: Chain) -> tuple[str, str, str] | None:
         """Got, accepted and advice where `name` cannot be extended here."""
         accepted = "the name of a file beside this one, without .yaml"
-        if not isinstance(name, str) or not _BASE_NAME.fullmatch(name):
+        if not isinstance(name, str) or not re.fullmatch(BASE_NAME, name):
             return short(name), accepted, "Write the name alone: letters, digits, - and _."
         if name in chain:
             circle = " -> ".join((*chain[chain.index(name) :], name))

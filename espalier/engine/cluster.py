@@ -1,0 +1,172 @@
+"""The cluster that one run works on: its connection, inventory, and what lives there by kind."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from espalier.engine.errors import Problem, RefusedError
+from espalier.engine.inventory import Entry, Inventory, Key
+from espalier.engine.model import Resource
+from espalier.engine.ownership import owned_digest
+from espalier.engine.values import Json, has_unknown, reveal
+from espalier.kube import Client, Kind, Kubeconfig, Reference, UnknownKindError
+
+Connect = Client | Kubeconfig | Path | str | Callable[[], Client]
+"""What a connection can be made from: a client, a kubeconfig or its path or text, or a function."""
+
+_LISTS_AT_ONCE = 8
+_PROVIDER_INPUTS = frozenset(
+    {
+        "cluster",
+        "clusterIdentifier",
+        "context",
+        "enableServerSideApply",
+        "kubeconfig",
+        "namespace",
+        "suppressDeprecationWarnings",
+        "suppressHelmHookWarnings",
+    }
+)
+
+
+def connect(source: Connect) -> Client:
+    """Makes a client. Raises KubeconfigError."""
+    if isinstance(source, Client):
+        return source
+    if callable(source):
+        return source()
+    return Client.connect(source)
+
+
+class Cluster:
+    """One cluster during one run. What lives there is read once, one list a kind."""
+
+    def __init__(self, client: Client, project: str, stack: str) -> None:
+        self.client = client
+        self.inventory = Inventory.load(client, project, stack)
+        self._lock = threading.Lock()
+        self._listed: set[Kind] = set()
+        self._live: dict[Key, dict[str, Any]] = {}
+        self.load({entry.reference.kind for entry in self.inventory.entries.values()})
+
+    def load(self, kinds: Iterable[Kind]) -> None:
+        """Lists the kinds that were not listed yet, several at once."""
+        with self._lock:
+            missing = sorted(set(kinds) - self._listed)
+            self._listed.update(missing)
+        if not missing:
+            return
+        with ThreadPoolExecutor(min(len(missing), _LISTS_AT_ONCE)) as pool:
+            for items in pool.map(self._list, missing):
+                for item in items:
+                    self.remember(item)
+
+    def _list(self, kind: Kind) -> list[dict[str, Any]]:
+        try:
+            return self.client.list(kind)
+        except UnknownKindError:
+            return []
+
+    def remember(self, live: dict[str, Any]) -> None:
+        """Takes a newer state of an object."""
+        self._live[_key(live)] = live
+
+    def forget(self, reference: Reference) -> None:
+        """Takes an object's deletion."""
+        self._live.pop(reference.key, None)
+
+    def live(self, reference: Reference) -> dict[str, Any] | None:
+        """The object as it lives, or None; its kind must have been loaded."""
+        return self._live.get(reference.key)
+
+    def unchanged(self, reference: Reference, desired: str) -> Entry | None:
+        """The inventory's entry where neither the program nor anyone else changed our part of an object."""
+        entry = self.inventory.entries.get(reference.key)
+        if entry is None or not entry.desired or entry.desired != desired:
+            return None
+        live = self.live(reference)
+        if live is None or live["metadata"]["uid"] != entry.uid or owned_digest(live) != entry.live:
+            return None
+        return entry
+
+
+def _key(live: dict[str, Any]) -> Key:
+    metadata = live["metadata"]
+    kind = Kind(live["apiVersion"], live["kind"])
+    return Reference(kind, metadata.get("namespace") or "", metadata["name"]).key
+
+
+class Clusters:
+    """Finds the cluster of a resource: the one of its provider, else the default one.
+
+    One run works on one cluster; a second is refused by name.
+    """
+
+    def __init__(self, default: Connect | None, project: str, stack: str) -> None:
+        self._default = default
+        self._project = project
+        self._stack = stack
+        self._lock = threading.Lock()
+        self._providers: dict[str, Mapping[str, Json]] = {}
+        self._namespaces: dict[str, str] = {}
+        self._clients: dict[str, Client] = {}
+        self.cluster: Cluster | None = None
+
+    def declare(self, provider: Resource) -> None:
+        """Takes a provider that the program registered."""
+        self._providers[provider.urn] = provider.inputs
+
+    def of(self, resource: Resource) -> Cluster:
+        """Gives the resource's cluster. Raises RefusedError, KubeError."""
+        with self._lock:
+            client = self._clients.get(resource.provider)
+            if client is None:
+                client = self._clients[resource.provider] = self._connect(resource)
+            if self.cluster is None:
+                self.cluster = Cluster(client, self._project, self._stack)
+            if client.kubeconfig.server != self.cluster.client.kubeconfig.server:
+                reason = f"is for {client.kubeconfig.server}, others are for {self.cluster.client.kubeconfig.server}"
+                raise _refusal(resource, reason, "keep one cluster a stack, or use `pulumi up`")
+            return self.cluster
+
+    def default_cluster(self) -> Cluster | None:
+        """The cluster in use, else the default one where there is any."""
+        if self.cluster is None and self._default is not None:
+            self.cluster = Cluster(connect(self._default), self._project, self._stack)
+        return self.cluster
+
+    def namespace(self, resource: Resource) -> str:
+        """The namespace of an object that names none."""
+        given = self._namespaces.get(resource.provider)
+        return given or self._clients[resource.provider].kubeconfig.namespace
+
+    def _connect(self, resource: Resource) -> Client:
+        inputs = self._providers.get(resource.provider)
+        if inputs is None:
+            if self._default is None:
+                raise _refusal(
+                    resource, "has no provider", "give it `provider=`, since the ambient kubeconfig is never read"
+                )
+            return connect(self._default)
+        unknown = sorted(inputs.keys() - _PROVIDER_INPUTS)
+        if unknown:
+            raise _refusal(resource, f"its provider sets {', '.join(unknown)}", "leave that out, or use `pulumi up`")
+        if not inputs.get("kubeconfig"):
+            if self._default is None:
+                raise _refusal(
+                    resource, "its provider has no kubeconfig", "set it, since the ambient one is never read"
+                )
+            return connect(self._default)
+        if has_unknown(inputs["kubeconfig"]):
+            raise _refusal(resource, "its provider's kubeconfig is not known before an apply", "use `pulumi up`")
+        self._namespaces[resource.provider] = str(reveal(inputs.get("namespace")) or "")
+        context = reveal(inputs.get("context"))
+        return Client.connect(str(reveal(inputs["kubeconfig"])), context)
+
+
+def _refusal(resource: Resource, reason: str, do: str) -> RefusedError:
+    return RefusedError("the program asks for what this engine does not do", [Problem(resource.urn, reason, do)])

@@ -1,0 +1,148 @@
+"""`up`, `preview` and `destroy`: what the command and tests call."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from espalier.engine.apply import Applier
+from espalier.engine.changes import Change, UpResult
+from espalier.engine.cluster import Cluster, Clusters, Connect, connect
+from espalier.engine.compare import Comparison, compare
+from espalier.engine.errors import ApplyFailed, EngineError, RefusedError
+from espalier.engine.inventory import Entry
+from espalier.engine.model import Recording
+from espalier.engine.monitor import Engine, Monitor
+from espalier.engine.program import Program, run
+from espalier.engine.removal import Remover, protected
+from espalier.engine.values import Json
+from espalier.engine.watcher import Watcher
+
+Progress = Callable[[str], None]
+Judge = Callable[[Recording], None]
+
+
+def _silent(line: str) -> None:
+    del line
+
+
+def up(
+    program: Program,
+    *,
+    connection: Connect | None = None,
+    progress: Progress = _silent,
+    judge: Judge | None = None,
+    force: bool = False,
+) -> UpResult:
+    """Makes the cluster what the program says.
+
+    The whole program is recorded first; when it raises, asks for what cannot be done, or `judge` raises,
+    nothing was changed. `connection` serves objects without a provider of their own. `force` takes fields
+    over from other managers. `progress` gets one line at a time, from several threads. With nothing to do,
+    nothing is written.
+
+    Raises EngineError (ProgramError, RefusedError, ApplyFailed) and KubeError.
+    """
+    started = time.monotonic()
+    clusters = Clusters(connection, program.project, program.stack)
+    comparison = compare(program, clusters)
+    recording = _judged(comparison, judge)
+    gone = comparison.gone()
+    _refuse_protected(gone)
+    if comparison.settled() and not gone:
+        changes = tuple(sorted(comparison.same_changes()))
+        return UpResult(changes=changes, waves=(), outputs=recording.outputs, seconds=time.monotonic() - started)
+    cluster = clusters.default_cluster()
+    if cluster is None:
+        return UpResult(changes=(), waves=(), outputs=recording.outputs, seconds=time.monotonic() - started)
+    watcher = Watcher(cluster.client, progress)
+    try:
+        applier = Applier(clusters, watcher, progress, force)
+        outputs = _second_pass(program, comparison, cluster, applier)
+        deleted = _prune(cluster, applier, watcher, progress)
+    finally:
+        watcher.close()
+    return UpResult(
+        changes=tuple(sorted([*applier.changes, *deleted])),
+        waves=applier.waves(),
+        outputs=outputs,
+        seconds=time.monotonic() - started,
+    )
+
+
+def _judged(comparison: Comparison, judge: Judge | None) -> Recording:
+    recording = comparison.recording
+    if recording is None:
+        raise EngineError("the program was not recorded")
+    if judge is not None:
+        judge(recording)
+    return recording
+
+
+def _refuse_protected(gone: list[Entry]) -> None:
+    problems = protected(gone)
+    if problems:
+        raise RefusedError("nothing was changed: the program no longer has what is protected", problems)
+
+
+def _second_pass(program: Program, comparison: Comparison, cluster: Cluster, applier: Applier) -> dict[str, Json]:
+    """Runs the program against the cluster; whatever happens, the inventory says what was applied."""
+    changed = [target for urn, target in comparison.targets.items() if urn not in comparison.same]
+    cluster.inventory.expect(target.entry() for target in changed if target.reference)
+    engine = Engine()
+    monitor = Monitor(program.project, program.stack, applier)
+    try:
+        run(program, monitor, engine, dry_run=False)
+    except EngineError:
+        # What failed to apply says more than what the program then made of it.
+        _raise_failures(applier)
+        raise
+    finally:
+        cluster.inventory.save()
+    _raise_failures(applier)
+    return dict(monitor.recording(engine.logs()).outputs)
+
+
+def _raise_failures(applier: Applier) -> None:
+    if applier.errors or applier.skipped:
+        raise ApplyFailed(sorted(set(applier.errors)), sorted(set(applier.skipped)))
+
+
+def _prune(cluster: Cluster, applier: Applier, watcher: Watcher, progress: Progress) -> list[Change]:
+    entries = cluster.inventory.entries
+    gone = [entries[key] for key in sorted(entries.keys() - applier.seen)]
+    if not gone:
+        return []
+    _refuse_protected(gone)
+    return _remove(cluster, gone, watcher, progress)
+
+
+def _remove(cluster: Cluster, entries: list[Entry], watcher: Watcher, progress: Progress) -> list[Change]:
+    remover = Remover(cluster, watcher, progress)
+    try:
+        remover.remove(entries)
+    finally:
+        cluster.inventory.save()
+    if remover.errors:
+        raise ApplyFailed(sorted(remover.errors))
+    return remover.changes
+
+
+def destroy(project: str, stack: str, connection: Connect, *, progress: Progress = _silent) -> tuple[Change, ...]:
+    """Deletes all that the stack applied, and its inventory at last. A stack that is not there is fine.
+
+    Raises RefusedError when something is protected (nothing was changed then), ApplyFailed, KubeError.
+    """
+    cluster = Cluster(connect(connection), project, stack)
+    entries = list(cluster.inventory.entries.values())
+    problems = protected(entries)
+    if problems:
+        raise RefusedError("nothing was changed: some objects are protected", problems)
+    watcher = Watcher(cluster.client, progress)
+    try:
+        changes = _remove(cluster, entries, watcher, progress) if entries else []
+    finally:
+        watcher.close()
+    if cluster.inventory.exists:
+        cluster.inventory.remove()
+    return tuple(sorted(changes))

@@ -1,0 +1,179 @@
+"""`isolation`: a tenant's user, asking the API as such, gets nowhere but into its own namespaces, and not to its walls.
+
+With many tenants each is asked about a few others only, or the check would grow with their square: the next ones in
+the order of the stack file, and every namespace where a binding that no plan knows names one of its groups. All
+bindings are read once, so that such a one is found wherever it is.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from espalier.blueprint import Blueprint
+from espalier.blueprint.tenants import TenantPlan
+from espalier.kube import ApiError, Client, Kind
+from espalier.verify.attempts import Answer, attempt, on_cluster, on_foreign, on_own, rules
+from espalier.verify.model import Context, NotProven, Outcome, Task
+from espalier.verify.tenants import EVERYONE, as_member, groups_of, may_not_impersonate
+
+SAMPLE = 3
+"""Namespaces of other tenants that each tenant is asked about."""
+SUSPECTS = 10
+"""Namespaces of other tenants, at most, that are asked about because of a binding."""
+_SYSTEM = ("default", "espalier-system", "kube-system")
+_BINDING = Kind("rbac.authorization.k8s.io/v1", "RoleBinding")
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A user in some of a tenant's groups, and the namespaces that it must not get into."""
+
+    groups: tuple[str, ...]
+    foreign: tuple[str, ...]
+    sample: int
+    """How many of `foreign` are other tenants'."""
+    others: int
+    """How many namespaces other tenants have in all."""
+
+
+class Strangers:
+    """What anyone with an account may do in a namespace, asked once a namespace."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = as_member(client, ())
+        self._lock = threading.Lock()
+        self._rules: dict[str, frozenset[str]] = {}
+
+    def rules(self, namespace: str) -> frozenset[str]:
+        with self._lock:
+            if namespace not in self._rules:
+                self._rules[namespace] = rules(self._client, namespace)
+            return self._rules[namespace]
+
+
+def isolation_tasks(context: Context) -> list[Task]:
+    """One task for each tenant."""
+    bound = _unplanned_bindings(context)
+    strangers = Strangers(context.client)
+    sharers = _sharers(context.blueprint.tenants)
+    order = [(tenant.name, name) for tenant in context.blueprint.tenants for name in tenant.namespaces]
+    return [
+        Task(
+            f"isolation/{tenant.name}",
+            partial(_isolation, context, tenant, _members(context.blueprint, tenant, order, sharers, bound), strangers),
+        )
+        for tenant in context.blueprint.tenants
+    ]
+
+
+def _isolation(
+    context: Context, tenant: TenantPlan, members: Sequence[Member], strangers: Strangers
+) -> Outcome | NotProven:
+    answers: list[Answer] = []
+    extra: list[str] = []
+    try:
+        for member in members:
+            user = as_member(context.client, member.groups)
+            answers += [attempt(user, item) for name in member.foreign for item in on_foreign(name)]
+            extra += [text for name in member.foreign for text in _extra(user, strangers, name)]
+        user = as_member(context.client, groups_of(tenant))
+        own = [item for workspace in tenant.workspaces for item in on_own(context.client, workspace)]
+        answers += [attempt(user, item) for item in (*on_cluster(), *own)]
+    except ApiError as error:
+        if may_not_impersonate(error):
+            return NotProven(f"the API server said: {error.message}")
+        raise
+    allowed = [answer.said for answer in answers if not answer.refused]
+    if allowed or extra:
+        return Outcome(False, "; ".join(_few([*allowed, *extra])))
+    asked = "; ".join(_asked(member) for member in members)
+    return Outcome(True, f"{len(answers)} requests refused, such as {_quotes(answers)}. {asked}")
+
+
+def _members(
+    blueprint: Blueprint,
+    tenant: TenantPlan,
+    order: Sequence[tuple[str, str]],
+    sharers: Mapping[str, frozenset[str]],
+    bound: Mapping[str, Sequence[str]],
+) -> list[Member]:
+    """One user for the groups that are this tenant's alone, and one for each set that others have, too."""
+    together: dict[frozenset[str], list[str]] = defaultdict(list)
+    for group in groups_of(tenant):
+        together[sharers[group]].append(group)
+    if not together:
+        together[frozenset({tenant.name})] = []
+    start = next((i for i, (owner, _) in enumerate(order) if owner == tenant.name), 0)
+    turned = [*order[start:], *order[:start]]
+    system = (*_SYSTEM, *blueprint.privileged_namespaces)
+    members: list[Member] = []
+    for owners, groups in sorted(together.items(), key=lambda item: sorted(item[1])):
+        others = [name for owner, name in turned if owner not in owners]
+        suspects = _suspects([*groups, EVERYONE], set(others), bound)
+        sample = dict.fromkeys((*others[:SAMPLE], *suspects))
+        members.append(Member(tuple(sorted(groups)), (*sample, *system), len(sample), len(others)))
+    return members
+
+
+def _suspects(groups: Iterable[str], others: set[str], bound: Mapping[str, Sequence[str]]) -> list[str]:
+    return sorted({name for group in groups for name in bound.get(group, ()) if name in others})[:SUSPECTS]
+
+
+def _sharers(tenants: Sequence[TenantPlan]) -> dict[str, frozenset[str]]:
+    """Group -> the tenants that name it: its members are at home in all of them."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for tenant in tenants:
+        for group in groups_of(tenant):
+            found[group].add(tenant.name)
+    return {group: frozenset(owners) for group, owners in found.items()}
+
+
+def _unplanned_bindings(context: Context) -> dict[str, list[str]]:
+    """Group -> namespaces with a RoleBinding of it that is not the blueprint's; empty where we may not read them."""
+    planned = {
+        (item.manifest["metadata"]["namespace"], item.manifest["metadata"]["name"])
+        for tenant in context.blueprint.tenants
+        for workspace in tenant.workspaces
+        for item in workspace.objects
+        if item.manifest["kind"] == _BINDING.kind
+    }
+    try:
+        live = context.client.list(_BINDING)
+    except ApiError as error:
+        if error.status == 403:
+            return {}
+        raise
+    found: dict[str, list[str]] = defaultdict(list)
+    for binding in live:
+        namespace, name = binding["metadata"]["namespace"], binding["metadata"]["name"]
+        for subject in binding.get("subjects", []) if (namespace, name) not in planned else ():
+            if subject["kind"] == "Group":
+                found[subject["name"]].append(namespace)
+    return found
+
+
+def _extra(user: Client, strangers: Strangers, namespace: str) -> list[str]:
+    """Rules that a tenant's groups have in a foreign namespace and a mere account has not."""
+    more = rules(user, namespace) - strangers.rules(namespace)
+    return [f"may, by its rules in namespace {namespace}: {', '.join(_few(sorted(more)))}"] if more else []
+
+
+def _quotes(answers: Sequence[Answer]) -> str:
+    """One answer of each sort, verbatim."""
+    wanted = ("list secrets in", "list pods in", "ask for a service account's token", "patch ResourceQuota")
+    first = (next((a for a in answers if a.attempt.what.startswith(start)), None) for start in wanted)
+    return ", ".join(f'"{answer.said}"' for answer in first if answer)
+
+
+def _asked(member: Member) -> str:
+    groups = ", ".join(member.groups) or "no group"
+    where = ", ".join(member.foreign)
+    return f"Asked with {groups} about {where} ({member.sample} of other tenants' {member.others} namespaces)"
+
+
+def _few(items: Sequence[str], most: int = 5) -> list[str]:
+    return [*items[:most], f"and {len(items) - most} more"] if len(items) > most else list(items)

@@ -1,0 +1,118 @@
+"""`quota`: the API server refuses the device too many, in its own words, and the ceilings are the blueprint's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+
+from espalier.blueprint.tenants import TenantPlan, WorkspacePlan
+from espalier.kube import ApiError, Client, Kind
+from espalier.quantity import parse_quantity
+from espalier.verify.model import Context, Json, NotProven, Outcome, Task
+from espalier.verify.pods import probe_pod
+from espalier.verify.tenants import as_member, may_not_impersonate, workers_of
+
+QUOTA = Kind("v1", "ResourceQuota")
+_PREFIX = "requests."
+_STATUS_SECONDS = 5.0
+"""How long the quota controller may take to take on a changed limit; it needs well under a second."""
+
+
+def quota_tasks(context: Context) -> list[Task]:
+    """One task for each tenant."""
+    return [Task(f"quota/{t.name}", partial(_quota, context, t)) for t in context.blueprint.tenants]
+
+
+def _quota(context: Context, tenant: TenantPlan) -> Outcome | NotProven:
+    workers = workers_of(tenant)
+    client = as_member(context.client, workers) if workers else context.client
+    found: list[Outcome] = []
+    for workspace in tenant.workspaces:
+        try:
+            found += [_limits(context, workspace, planned) for planned in _quotas(workspace)]
+            if not found[-1].ok:
+                break
+            found.append(_one_too_many(context, client, workspace))
+        except ApiError as error:
+            if may_not_impersonate(error):
+                return NotProven(f"the API server said: {error.message}")
+            return Outcome(False, f"{workspace.namespace}: the API server said: {error.message}")
+    failed = [outcome for outcome in found if not outcome.ok]
+    shown = failed or [outcome for outcome in found if outcome.evidence]
+    return Outcome(not failed, " | ".join(outcome.evidence for outcome in shown))
+
+
+def _quotas(workspace: WorkspacePlan) -> list[str]:
+    manifests = [planned.manifest for planned in workspace.objects]
+    return [manifest["metadata"]["name"] for manifest in manifests if manifest["kind"] == "ResourceQuota"]
+
+
+def _limits(context: Context, workspace: WorkspacePlan, name: str) -> Outcome:
+    """The quota's limits are the blueprint's, and they are in force."""
+    live: Json = {}
+
+    def in_force() -> bool | None:
+        live.update(context.client.get(QUOTA, name, workspace.namespace))
+        return True if _same(live.get("status", {}).get("hard", {}), live["spec"].get("hard", {})) else None
+
+    enforced = context.until(in_force, _STATUS_SECONDS)
+    where = f"ResourceQuota {workspace.namespace}/{name}"
+    hard = live["spec"].get("hard", {})
+    if not _same(hard, workspace.hard):
+        keys = sorted({*hard, *workspace.hard})
+        other = [key for key in keys if not _same_one(hard.get(key), workspace.hard.get(key))]
+        texts = [f"{k}={hard.get(k, 'no limit')}, planned {workspace.hard.get(k, 'no limit')}" for k in other]
+        return Outcome(False, f"{where} has {'; '.join(texts)}")
+    if enforced is None:
+        return Outcome(False, f"{where}: limits are not in force, status.hard is {live.get('status', {}).get('hard')}")
+    return Outcome(True, "")
+
+
+def _one_too_many(context: Context, client: Client, workspace: WorkspacePlan) -> Outcome:
+    """Asks, by a server-side dry run, for one more of every device than is left: one answer names them all.
+
+    Quota admission judges a dry run as it does a real one and books nothing (plugin/pkg/admission/resourcequota).
+    """
+    limited = [key.removeprefix(_PREFIX) for key in sorted(workspace.hard) if "/" in key]
+    if not limited:
+        return Outcome(True, f"{workspace.namespace}: no device is limited: the platform has none")
+    admitted: dict[str, int] = {}
+    for _ in range(2):  # work that ends between reading and asking leaves more than was read: ask once more
+        admitted = _left_of(context, workspace, limited)
+        too_many = {device: left + 1 for device, left in admitted.items()}
+        try:
+            client.create(probe_pod("verify-quota", workspace.namespace, too_many), dry_run=True)
+        except ApiError as error:
+            if may_not_impersonate(error):
+                raise
+            missing = [device for device in limited if f"{_PREFIX}{device}=" not in error.message]
+            refused = "exceeded quota" in error.message and not missing
+            return Outcome(refused, f'{workspace.namespace}: "{error.message}"')
+    asked = ", ".join(f"{device}={count + 1}" for device, count in admitted.items())
+    return Outcome(False, f"{workspace.namespace}: a pod with {asked} was admitted (server-side dry run)")
+
+
+def _left_of(context: Context, workspace: WorkspacePlan, devices: list[str]) -> dict[str, int]:
+    """Device -> how many more the quotas allow."""
+    left: dict[str, int] = {}
+    for name in _quotas(workspace):
+        status = context.client.get(QUOTA, name, workspace.namespace)["status"]
+        for device in devices:
+            key = f"{_PREFIX}{device}"
+            if key in status["hard"]:
+                left[device] = max(0, int(status["hard"][key]) - int(status.get("used", {}).get(key, "0")))
+    return left
+
+
+def _same(one: Mapping[str, str], other: Mapping[str, str]) -> bool:
+    return one.keys() == other.keys() and all(_same_one(one[key], other[key]) for key in one)
+
+
+def _same_one(one: str | None, other: str | None) -> bool:
+    """Whether two quantities are the same number: the API server may write one in another form."""
+    if one is None or other is None or one == other:
+        return one == other
+    try:
+        return parse_quantity(one) == parse_quantity(other)
+    except ValueError:
+        return False

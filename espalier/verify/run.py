@@ -1,0 +1,122 @@
+"""Makes all checks: drills first, then what only reads, while the drills' namespace goes away; results in order."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+
+from espalier.blueprint import Blueprint
+from espalier.kube import ApiError, Client, Kind, Reference
+from espalier.types import Check
+from espalier.verify.isolation import isolation_tasks
+from espalier.verify.model import Context, NotProven, Outcome, Skipped, Task, Verification, VerifyError
+from espalier.verify.nodes import daemonset_tasks
+from espalier.verify.noop import NAME as NOOP
+from espalier.verify.quota import quota_tasks
+from espalier.verify.scheduling import land_tasks, sharing_tasks, taint_tasks
+from espalier.verify.stage import Stage
+
+Found = dict[str, Check | Skipped]
+
+DRILLS: Mapping[str, Callable[[Context, Stage], Sequence[Task]]] = {
+    "land": land_tasks,
+    "taint": taint_tasks,
+    "sharing": sharing_tasks,
+}
+"""Checks that need the stage: a namespace for pods, and nodes where a pool has none."""
+
+READS: Mapping[str, Callable[[Context], Sequence[Task]]] = {
+    "daemonset": daemonset_tasks,
+    "quota": quota_tasks,
+    "isolation": isolation_tasks,
+}
+"""Checks that read, and ask for server-side dry runs."""
+
+THREADS = 8
+SIMULATED_MARK = Reference(Kind("v1", "ConfigMap"), "kube-public", "espalier-simulated")
+
+
+def is_simulated(client: Client) -> bool:
+    """Whether the cluster itself says that Espalier simulates it."""
+    return client.find_object(SIMULATED_MARK) is not None
+
+
+def verify(
+    blueprint: Blueprint,
+    client: Client,
+    *,
+    simulated: bool,
+    probe: bool = False,
+    noop: Callable[[], Check] | None = None,
+    progress: Callable[[str], None] = lambda _: None,
+) -> Verification:
+    """Asks the cluster of `client`, an administrator's, whether it is what `blueprint` says.
+
+    `simulated` allows drills that disturb (nodes are added); `probe` allows pods elsewhere; without both the checks
+    read and ask for server-side dry runs only. `noop` is made last, alone. Interrupting it leaves nothing behind.
+    Raises VerifyError where `simulated` is said of a cluster that is not, UnreachableError where nothing answers.
+    """
+    if simulated and not is_simulated(client):
+        raise VerifyError(
+            f"the cluster does not say that it is simulated: there is no {SIMULATED_MARK}; "
+            "drills that add nodes run on simulated clusters only"
+        )
+    context = Context(blueprint, client, simulated, probe=probe or simulated)
+    stage = Stage(context)
+    found: Found = {}
+    left: tuple[str, ...] = ()
+    try:
+        if context.probe:
+            progress(f"setting up namespace {stage.namespace} and drill nodes")
+            stage.set_up()
+        drills = [task for family in DRILLS.values() for task in family(context, stage)]
+        found |= _make(drills, context, progress)
+        stage.clear()
+        reads = [task for family in READS.values() for task in family(context)]
+        found |= _make(reads, context, progress)
+        if noop is not None:
+            progress("running up a second time")
+            found[NOOP] = noop()
+        if context.probe:
+            progress(f"waiting until namespace {stage.namespace} is gone")
+    finally:
+        context.cancelled.set()
+        stage.clear()
+        left = stage.left()
+    checks = tuple(item for item in found.values() if isinstance(item, Check))
+    skipped = tuple(item for item in found.values() if isinstance(item, Skipped))
+    return Verification(checks, skipped, left)
+
+
+def _make(tasks: Sequence[Task], context: Context, progress: Callable[[str], None]) -> Found:
+    """Makes checks side by side; the result is in the order of `tasks`."""
+    found: Found = {}
+    workers = ThreadPoolExecutor(THREADS, thread_name_prefix="verify")
+    try:
+        for future in as_completed([workers.submit(_one, task) for task in tasks]):
+            result = future.result()
+            found[result.name] = result
+            progress(_line(result))
+    finally:
+        if len(found) < len(tasks):
+            context.cancelled.set()
+        workers.shutdown(cancel_futures=True)
+    return {task.name: found[task.name] for task in tasks}
+
+
+def _one(task: Task) -> Check | Skipped:
+    started = time.monotonic()
+    try:
+        result = task.run()
+    except ApiError as error:
+        result = Outcome(False, f"the API server answered {error.status}: {error.message}")
+    if isinstance(result, NotProven):
+        return Skipped(task.name, result.why)
+    return Check(task.name, result.ok, result.evidence, round(time.monotonic() - started, 3))
+
+
+def _line(result: Check | Skipped) -> str:
+    if isinstance(result, Skipped):
+        return f"{result.name}: not proven: {result.why}"
+    return f"{result.name}: {'ok' if result.ok else 'FAILED'}"

@@ -16,6 +16,7 @@ from espalier.sim.paths import GO_MODULE, cache_root
 from espalier.sim.toolchain import find_go, go_environment
 
 _TELL_EVERY_SECONDS = 5.0
+_GUESS_FROM_PERCENT = 3
 _WAIT_FOR_OTHER_BUILD_SECONDS = 3600.0
 _FLAGS = ("-mod=readonly", "-trimpath", "-buildvcs=false")
 
@@ -105,7 +106,9 @@ class _Meter:
             self._told = now
             left = (now - self._started) * (self._total - self._done) / self._done
             share = 100 * self._done // self._total
-            self._progress(f"compiling: {share}% ({self._packages} packages), about {_span(left)} left")
+            # The first packages tell little about the rest.
+            guess = f", about {_span(left)} left" if share >= _GUESS_FROM_PERCENT else ""
+            self._progress(f"compiling: {share}% ({self._packages} packages){guess}")
 
 
 def _compile(go: Path, binary: Binary, target: Path, meter: _Meter) -> None:

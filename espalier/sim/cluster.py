@@ -1,6 +1,7 @@
 """Brings a simulated cluster up, looks at it, breaks it on purpose, and takes it down."""
 
 import hashlib
+import importlib.util
 import os
 import shutil
 import signal
@@ -13,12 +14,11 @@ from espalier.sim.api import BOOTSTRAP, Admin, unhealthy
 from espalier.sim.binaries import build_key
 from espalier.sim.builder import build
 from espalier.sim.components import PORT_NAMES, SERVICE_IP, Component, Layout, components
-from espalier.sim.errors import SimError
+from espalier.sim.errors import MissingToolError, SimError
 from espalier.sim.kubeconfigs import write_kubeconfig
 from espalier.sim.locks import locked
 from espalier.sim.model import ComponentStatus, Progress, SimStatus
 from espalier.sim.paths import cache_root, check_name, clusters, kubeconfig_path, state_dir, state_root
-from espalier.sim.pki import ensure_pki, issue_client_certificate
 from espalier.sim.ports import ensure_ports, is_free, read_ports
 
 _WAIT_FOR_OTHER_SECONDS = 600.0
@@ -45,6 +45,9 @@ def up(name: str, progress: Progress) -> SimStatus:
         _finish_removal(name)
         state_dir(name).mkdir(mode=0o700, parents=True, exist_ok=True)
         layout = Layout(name, ensure_ports(name, progress), binaries)
+        _require_cryptography()
+        from espalier.sim.pki import ensure_pki
+
         ensure_pki(layout.pki, SERVICE_IP)
         _write_kubeconfigs(layout)
         _start_all(layout, progress)
@@ -95,6 +98,9 @@ def issue_client(name: str, user: str, groups: tuple[str, ...]) -> Path:
     ports = read_ports(check_name(name))
     if ports is None:
         raise SimError(f"there is no cluster {name}", f"start it: espalier sim up --name {name}")
+    _require_cryptography()
+    from espalier.sim.pki import issue_client_certificate
+
     layout = Layout(name, ports, _binaries())
     directory = layout.state / "clients"
     stem = hashlib.sha256("\0".join((user, *groups)).encode()).hexdigest()[:16]
@@ -102,6 +108,15 @@ def issue_client(name: str, user: str, groups: tuple[str, ...]) -> Path:
     path = directory / f"{stem}.kubeconfig"
     _write_kubeconfig(layout, path, directory / stem)
     return path
+
+
+def _require_cryptography() -> None:
+    """Raise MissingToolError where the package that makes certificates is not installed."""
+    if importlib.util.find_spec("cryptography") is None:
+        raise MissingToolError(
+            "the simulated cluster's certificates need the Python package cryptography",
+            "install Espalier with its simulator: pip install 'espalier[sim]'",
+        )
 
 
 def _binaries() -> Path:

@@ -130,6 +130,7 @@ def _apiserver(layout: Layout) -> Component:
         "--allow-privileged=true",
         "--authorization-mode=Node,RBAC",
         "--enable-admission-plugins=NodeRestriction",
+        f"--egress-selector-config-file={DATA / 'egress.yaml'}",
         f"--etcd-servers=https://127.0.0.1:{layout.ports['etcd']}",
         f"--etcd-cafile={pki / 'etcd-ca.crt'}",
         f"--etcd-certfile={pki / 'etcd-client.crt'}",

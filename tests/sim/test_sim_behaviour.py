@@ -278,6 +278,34 @@ def test_without_a_certificate_only_health_is_told(api, kubeconfig):
         assert stranger.request("GET", f"{api.server}/api/v1/namespaces").status == 401
 
 
+def test_etcd_is_open_to_the_api_server_only(sim_cluster):
+    import ssl
+
+    import urllib3
+
+    pki = sim_cluster.kubeconfig.parent / "pki"
+    etcd = next(part for part in sim.status(sim_cluster.name)[0].components if part.name == "etcd")
+    url = f"https://{etcd.detail.split()[-1]}/health"
+    for client, welcome in {None: False, "admin": False, "etcd-client": True}.items():
+        context = ssl.create_default_context(cafile=str(pki / "etcd-ca.crt"))
+        if client:
+            context.load_cert_chain(pki / f"{client}.crt", pki / f"{client}.key")
+        with urllib3.PoolManager(ssl_context=context, retries=False, timeout=5) as pool:
+            if welcome:
+                assert pool.request("GET", url).status == 200
+            else:
+                with pytest.raises(urllib3.exceptions.HTTPError, match=r"certificate|alert"):
+                    pool.request("GET", url)
+
+
+def test_asking_for_what_runs_nowhere_is_refused_at_once_and_dials_nobody(api, nodes, pods, eventually):
+    api.create(pods, _pod("silent"))
+    eventually(lambda: api.get(f"{pods}/silent")["status"]["phase"] == "Running")
+    status, answer = api.ask("GET", f"{pods}/silent/log")
+    assert status == 500
+    assert "simulated-cluster-runs-no-containers" in answer["message"]
+
+
 def test_the_audit_log_has_every_write_and_no_read(api, sim_cluster, connect, namespace):
     user = connect(sim.issue_client(sim_cluster.name, "scribe", ("system:masters",)))
     user.create(f"/api/v1/namespaces/{namespace}/configmaps", {"metadata": {"name": "written"}})

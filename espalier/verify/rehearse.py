@@ -1,0 +1,193 @@
+"""Brings a stack up on a throw-away simulated cluster, verifies it, takes it down; nothing is left of either."""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from espalier import sim
+from espalier.blueprint import Blueprint, build
+from espalier.engine.changes import Change, UpResult, Wave
+from espalier.engine.program import Program
+from espalier.engine.up import Judge, destroy, up
+from espalier.kube import Client, Kind, Reference, UnknownKindError, reference_of
+from espalier.settings import Settings, StackFile, validate
+from espalier.types import AddonRecord, Check
+from espalier.verify.model import Skipped, until
+from espalier.verify.noop import noop_check
+from espalier.verify.run import verify
+
+PREFIX = "espalier:"
+DESTROYED = "destroy"
+"""The check of a rehearsal alone: after `destroy` the cluster holds what it held before `up`."""
+
+_GONE_SECONDS = 20.0
+_KINDS = (Kind("v1", "ConfigMap"), Kind("v1", "Namespace"), Kind("v1", "Pod"), Kind("v1", "Secret"))
+"""Kinds that are looked at besides those of the blueprint's objects: the inventory's, and what may come after them."""
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RehearsalResult:
+    """What a rehearsal saw. `seconds` is from before the cluster's start to after its end."""
+
+    stack: str
+    cluster: str
+    """The simulated cluster's name; it is gone by now unless it was to be kept."""
+    changes: tuple[Change, ...]
+    """Of the first `up`."""
+    waves: tuple[Wave, ...]
+    checks: tuple[Check, ...]
+    skipped: tuple[Skipped, ...]
+    left: tuple[str, ...]
+    """What the verification or `destroy` left behind."""
+    seconds: float
+
+    @property
+    def ok(self) -> bool:
+        return all(check.ok for check in self.checks) and not self.left
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearsal:
+    """A stack made ready for a simulated cluster: the same program, its cluster block replaced."""
+
+    program: Program
+    blueprint: Blueprint
+    cluster: str
+
+    @classmethod
+    def of(
+        cls, file: StackFile, cluster: str, *, root: Path, project: str, records: Mapping[str, AddonRecord]
+    ) -> Rehearsal:
+        """Raises Mistakes where the simulator cannot be what the stack asks for, such as its version."""
+        block = {"kind": "simulated", "version": file.settings.cluster.version, "name": cluster}
+        values = {**file.raw, "cluster": block}
+        values.pop("extends", None)  # what it extends is merged already
+        settings: Settings = validate(values, where=file.path.name)
+        others = {key: text for key, text in file.config.items() if not key.startswith(PREFIX)}
+        config = others | {f"{PREFIX}{key}": _text(value) for key, value in sorted(values.items())}
+        program = Program(root, project, file.name, config, file.secret_keys)
+        return cls(program, build(settings, records), cluster)
+
+
+def rehearse(
+    file: StackFile,
+    *,
+    root: Path,
+    project: str,
+    records: Mapping[str, AddonRecord],
+    judge: Judge | None = None,
+    keep: bool = False,
+    progress: Progress = lambda _: None,
+) -> RehearsalResult:
+    """Rehearses a stack. `root` is the folder of Pulumi.yaml and of the program, `project` its name.
+
+    With `keep` the platform stays up on its cluster for a look, and only that. Interrupting it removes the cluster.
+    Raises Mistakes (see `Rehearsal.of`), EngineError where the program or the apply fails, SimError, KubeError.
+    """
+    started = time.monotonic()
+    rehearsal = Rehearsal.of(file, cluster_name(file.name), root=root, project=project, records=records)
+    try:
+        status = sim.up(rehearsal.cluster, progress=progress)
+        client = Client.connect(status.kubeconfig)
+        result = _play(rehearsal, client, judge, keep, progress)
+    finally:
+        if not keep:
+            sim.down(rehearsal.cluster, progress=progress)
+    return RehearsalResult(
+        stack=file.name,
+        cluster=rehearsal.cluster,
+        changes=result.first.changes,
+        waves=result.first.waves,
+        checks=result.checks,
+        skipped=result.skipped,
+        left=result.left,
+        seconds=time.monotonic() - started,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Played:
+    first: UpResult
+    checks: tuple[Check, ...]
+    skipped: tuple[Skipped, ...]
+    left: tuple[str, ...]
+
+
+def _play(rehearsal: Rehearsal, client: Client, judge: Judge | None, keep: bool, progress: Progress) -> _Played:
+    program = rehearsal.program
+    planned = references(rehearsal.blueprint)
+    kinds = sorted({*_KINDS, *(reference.kind for reference in planned)})
+    before = _present(client, kinds)
+    progress(f"bringing {program.stack} up")
+    first = up(program, connection=client, judge=judge, progress=progress)
+
+    def again() -> Iterable[str]:
+        second = up(program, connection=client, judge=judge, progress=progress)
+        return [f"{change.op} {change.urn}" for change in second.changes if change.op != "same"]
+
+    noop = noop_check(again, client, lambda: planned)
+    found = verify(rehearsal.blueprint, client, simulated=True, noop=noop, progress=progress)
+    if keep:
+        return _Played(first, found.checks, found.skipped, found.left)
+    progress(f"destroying {program.stack}")
+    began = time.monotonic()
+    deleted = destroy(program.project, program.stack, client, progress=progress)
+    left = _left(client, kinds, before)
+    evidence = f"{len(deleted)} objects deleted; left: {', '.join(left) or 'nothing'}"
+    check = Check(DESTROYED, not left, evidence, round(time.monotonic() - began, 3))
+    return _Played(first, (*found.checks, check), found.skipped, (*found.left, *left))
+
+
+def cluster_name(stack: str) -> str:
+    """A name for a cluster of its own: two rehearsals of a stack may run side by side."""
+    word = re.sub(r"[^a-z0-9]+", "-", stack.lower()).strip("-")[:20].rstrip("-")
+    return f"rehearse-{word}-{secrets.token_hex(3)}"
+
+
+def references(blueprint: Blueprint) -> tuple[Reference, ...]:
+    """All objects that the platform consists of."""
+    groups = [
+        blueprint.objects,
+        *(pool.nodes for pool in blueprint.pools),
+        *(addon.objects for addon in blueprint.addons),
+        *(workspace.objects for tenant in blueprint.tenants for workspace in tenant.workspaces),
+    ]
+    return tuple(reference_of(planned.manifest) for group in groups for planned in group)
+
+
+def _present(client: Client, kinds: Iterable[Kind]) -> set[Reference]:
+    found: set[Reference] = set()
+    for kind in kinds:
+        try:
+            found |= {reference_of(live) for live in client.list(kind)}
+        except UnknownKindError:  # a CRD of the stack: not there before it, nor after it
+            continue
+    return found
+
+
+def _left(client: Client, kinds: Iterable[Kind], before: set[Reference]) -> tuple[str, ...]:
+    """What is there that was not before `up`, after controllers had time to follow."""
+    remaining: set[Reference] = set()
+
+    def gone() -> bool | None:
+        remaining.clear()
+        remaining.update(_present(client, kinds) - before)
+        return None if remaining else True
+
+    until(gone, _GONE_SECONDS, threading.Event())
+    return tuple(str(reference) for reference in sorted(remaining))
+
+
+def _text(value: Any) -> str:
+    """As Pulumi hands configuration to a program: text, structured values as JSON."""
+    return value if isinstance(value, str) else json.dumps(value)

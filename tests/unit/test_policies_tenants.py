@@ -265,6 +265,8 @@ def test_a_cluster_role_binding_for_others_passes_unless_everyone_becomes_an_adm
         binding("Role", "not-registered", group("x")),
         binding("ClusterRole", "x", {"kind": "Group", "name": UNKNOWN}, to="ClusterRoleBinding"),
         made(f"{RBAC}/v1:RoleBinding", "bound", roleRef=UNKNOWN, subjects=[]),
+        made(f"{RBAC}/v1:RoleBinding", "bound", roleRef={"kind": "ClusterRole", "name": UNKNOWN}, subjects=[]),
+        made(f"{RBAC}/v1:RoleBinding", "bound", roleRef={"kind": UNKNOWN, "name": "view"}, subjects=[]),
     ],
 )
 def test_what_cannot_be_read_of_access_is_not_judged(unclear: Registered):

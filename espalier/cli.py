@@ -7,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
-import click
 import typer
 
 from espalier import failures
@@ -360,15 +359,15 @@ def _tell(out: Output, command: str, errors: list[Any]) -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """The entry point: exits with the command's code."""
-    given = sys.argv[1:] if arguments is None else arguments
+    given = (sys.argv[1:] if arguments is None else arguments) or ["--help"]
     try:
         code = app(args=given, standalone_mode=False)
-    except click.ClickException as error:
+    except typer.TyperException as error:
         out = Output(as_json="--json" in given)
         wrong = failures.entry("command line", error.format_message(), "", "See `espalier --help`.")
         _tell(out, " ".join(word for word in given[:1] if not word.startswith("-")), [wrong])
         code = failures.INVALID
-    except (click.Abort, KeyboardInterrupt):
+    except (typer.Abort, KeyboardInterrupt):
         sys.stderr.write("interrupted\n")
         code = failures.INTERRUPTED
     except BrokenPipeError:

@@ -38,7 +38,7 @@ def show_plan(console: Console, document: PlanDocument) -> None:
     console.print(f"Cost an hour: {money(cost['min'])} to {money(cost['max'])} {cost['currency']}")
     for missing in cost["unknown"]:
         console.print(f"  no price for {escape(missing)}: add it under espalier:prices")
-    _show_proofs(console, document["proofs"])
+    show_proofs(console, document["proofs"])
     show_policies(console, document["policies"])
 
 
@@ -82,7 +82,8 @@ def _addons_of_stack(addons: Sequence[Mapping[str, Any]]) -> Table:
     return table
 
 
-def _show_proofs(console: Console, proofs: Sequence[Mapping[str, Any]]) -> None:
+def show_proofs(console: Console, proofs: Sequence[Mapping[str, Any]]) -> None:
+    """A summary, then what does not hold."""
     if not proofs:
         return
     failed = [proof for proof in proofs if not proof["ok"]]

@@ -1,0 +1,177 @@
+"""`preview`, `up` and `destroy`: a stack and its live cluster."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from espalier import failures
+from espalier.commands.plan import Plan, plan
+from espalier.commands.project import Project, open_project, program_of
+from espalier.commands.target import client_of, kubeconfig_of, simulated_name, start_if_simulated
+from espalier.engine.changes import Change
+from espalier.failures import Missing
+from espalier.report.console import Output
+from espalier.report.documents import ChangesDocument, header
+from espalier.report.terminal import pools_table, show_changes, show_policies, show_proofs, tenants_table
+
+Engine = Literal["embedded", "pulumi"]
+
+
+def preview(stack: str, out: Output) -> ChangesDocument:
+    """What `up` would do, by server-side dry run."""
+    project = open_project(stack)
+    return _document("preview", project, _preview(project, out))
+
+
+def _preview(project: Project, out: Output) -> Sequence[Change]:
+    from espalier.engine.preview import preview as ask
+
+    with out.progress(f"asking the cluster of {project.stack.name}"):
+        return ask(program_of(project), connection=lambda: client_of(project))
+
+
+def up(stack: str, out: Output, *, yes: bool, engine: str | None) -> int:
+    """Judges the stack, shows what changes and asks unless `yes`, applies, and sums up."""
+    project = open_project(stack)
+    if _engine_for(project, engine) == "pulumi":
+        return _pulumi(project, "up", yes, out)
+    planned = plan(project)
+    if not planned.ok:
+        return _refuse(planned, project, out)
+    with out.progress(f"starting the cluster of {project.stack.name}") as progress:
+        start_if_simulated(project, progress)
+    if not yes:
+        show_changes(out.people, _document("preview", project, _preview(project, out)))
+        _ask(f"Apply this to {project.stack.name}?", out)
+    from espalier.engine.up import up as apply
+
+    with out.progress(f"bringing {project.stack.name} up") as progress:
+        result = apply(program_of(project), connection=lambda: client_of(project), progress=progress)
+    document = _document("up", project, result.changes)
+    document["waves"] = [{"name": wave.name, "seconds": round(wave.seconds, 3)} for wave in result.waves]
+    show_changes(out.people, document)
+    _summary(planned, project, out)
+    out.document(document)
+    return 0
+
+
+def destroy(stack: str, out: Output, *, yes: bool) -> int:
+    """Removes what `up` made. A simulated cluster that is not there holds nothing."""
+    project = open_project(stack)
+    name = simulated_name(project)
+    if name is None and _engine_for(project, None) == "pulumi":
+        return _pulumi(project, "destroy", yes, out)
+    if name is not None and not _runs(name):
+        out.people.print(f"The simulated cluster {name} does not run: nothing to remove.")
+        out.document(_document("destroy", project, ()))
+        return 0
+    if not yes:
+        _ask(f"Remove all that Espalier made for {project.stack.name}?", out)
+    from espalier.engine.up import destroy as remove
+
+    with out.progress(f"removing {project.stack.name}") as progress:
+        changes = remove(project.name, project.stack.name, lambda: client_of(project), progress=progress)
+    document = _document("destroy", project, changes)
+    show_changes(out.people, document)
+    out.document(document)
+    return 0
+
+
+def _runs(name: str) -> bool:
+    from espalier import sim
+
+    return any(cluster.ready for cluster in sim.status(name))
+
+
+def _engine_for(project: Project, wanted: str | None) -> Engine:
+    """Embedded on simulated clusters; elsewhere Pulumi's own unless the embedded one is named."""
+    if wanted not in (None, "embedded", "pulumi"):
+        raise Missing(f"no engine is called {wanted!r}", "Name embedded or pulumi.")
+    if wanted == "embedded" or (wanted is None and simulated_name(project) is not None):
+        return "embedded"
+    if shutil.which("pulumi") is None:
+        do = "Install the Pulumi CLI (https://www.pulumi.com/docs/install/), or name --engine embedded."
+        raise Missing("the pulumi command is not on PATH", do)
+    return "pulumi"
+
+
+def _pulumi(project: Project, verb: str, yes: bool, out: Output) -> int:
+    """Hands over to the Pulumi CLI, policies included; its output is its own."""
+    policies = Path(__file__).parents[1] / "policies"
+    command = ["pulumi", verb, "--stack", project.stack.name, "--cwd", str(project.root)]
+    command += ["--yes"] if yes else []
+    command += ["--policy-pack", str(policies)] if verb == "up" else []
+    out.errors.print(" ".join(command), markup=False)
+    done = subprocess.run(command, check=False, stdout=sys.stderr if out.as_json else None)
+    out.document({**header(verb), "stack": project.stack.name, "changes": [], "waves": []})
+    return failures.FAILED if done.returncode else 0
+
+
+def _refuse(planned: Plan, project: Project, out: Output) -> int:
+    """The cluster is untouched: says which proof or policy failed."""
+    errors = [
+        failures.entry(f"proof {proof['name']}", proof["evidence"])
+        for proof in planned.document["proofs"]
+        if not proof["ok"]
+    ]
+    errors += [
+        failures.entry(f"policy {policy['name']}", f"{finding['urn']}: {finding['message']}")
+        for policy in planned.document["policies"]
+        if not policy["ok"] and policy["level"] == "mandatory"
+        for finding in policy["findings"]
+        if finding["waived"] is None
+    ]
+    show_proofs(out.people, planned.document["proofs"])
+    show_policies(out.people, planned.document["policies"])
+    out.people.print("Nothing was changed.")
+    out.document({**header("up", errors), "stack": project.stack.name, "changes": [], "waves": []})
+    return failures.FAILED
+
+
+def _ask(question: str, out: Output) -> None:
+    if not sys.stdin.isatty():
+        raise Missing("nobody to ask: standard input is not a terminal", "Say --yes to go on without being asked.")
+    import typer
+
+    typer.confirm(question, abort=True, err=out.as_json)
+
+
+def _document(command: str, project: Project, changes: Iterable[Change]) -> ChangesDocument:
+    rows: Any = [change.to_json() for change in changes]
+    return {**header(command), "stack": project.stack.name, "changes": rows, "waves": []}
+
+
+def _summary(planned: Plan, project: Project, out: Output) -> None:
+    """What there is now, where to look, and three things to try."""
+    name = project.stack.name
+    path, context = kubeconfig_of(project)
+    out.people.print(f"\n[bold]{name} is up.[/bold]")
+    out.people.print(pools_table(planned.document["pools"], planned.document["cost"]))
+    out.people.print(tenants_table(planned.document["tenants"]))
+    added = ", ".join(f"{addon['id']} {addon['version']}" for addon in planned.document["addons"]) or "none"
+    out.people.print(f"Add-ons: {added}")
+    out.people.print(f"Nodes: {_nodes(project)}")
+    out.people.print(f"Kubeconfig: {path} (context {context})")
+    out.people.print("\nWorth trying next:")
+    for command, why in (
+        (f"espalier verify {name}", "prove quotas, taints and walls on the live API"),
+        (f"espalier plan {name} --html plan.html", "the whole platform as a page"),
+        (f"KUBECONFIG={path} kubectl get nodes -L espalier.dev/pool", "look around"),
+    ):
+        out.people.print(f"  {command}\n      {why}", markup=False)
+
+
+def _nodes(project: Project) -> str:
+    from espalier.kube import Kind
+
+    counts: dict[str, int] = {}
+    for node in client_of(project).list(Kind("v1", "Node")):
+        pool = node["metadata"].get("labels", {}).get("espalier.dev/pool", "no pool")
+        ready = any(c["type"] == "Ready" and c["status"] == "True" for c in node["status"].get("conditions", []))
+        counts[pool] = counts.get(pool, 0) + ready
+    return ", ".join(f"{count} ready in {pool}" for pool, count in sorted(counts.items())) or "none"

@@ -1,0 +1,50 @@
+"""`verify` and `rehearse`: proofs on a live API."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from espalier import failures
+from espalier.commands.project import Project, open_project, program_of
+from espalier.commands.target import client_of, simulated_name
+from espalier.engine.inventory import Inventory
+from espalier.engine.up import up
+from espalier.kube import Reference
+from espalier.report.console import Output
+from espalier.report.documents import VerifyDocument, header
+from espalier.report.terminal import show_checks
+from espalier.verify.noop import noop_check
+from espalier.verify.run import verify as prove
+
+
+def verify(stack: str, out: Output, *, probe: bool) -> int:
+    """Makes all checks that the cluster's kind allows; FAILED where one fails."""
+    project = open_project(stack)
+    client = client_of(project)
+    simulated = simulated_name(project) is not None
+
+    def again() -> Iterable[str]:
+        result = up(program_of(project), connection=client)
+        return [f"{change.op} {change.urn}" for change in result.changes if change.op != "same"]
+
+    noop = noop_check(again, client, lambda: _applied(project)) if simulated else None
+    with out.progress(f"verifying {project.stack.name}") as progress:
+        found = prove(project.blueprint, client, simulated=simulated, probe=probe, noop=noop, progress=progress)
+    document: VerifyDocument = {
+        **header("verify", [failures.entry("left behind", what) for what in found.left]),
+        "stack": project.stack.name,
+        "checks": [
+            {"name": check.name, "ok": check.ok, "evidence": check.evidence, "seconds": check.seconds}
+            for check in found.checks
+        ],
+        "skipped": [{"name": skipped.name, "why": skipped.why} for skipped in found.skipped],
+    }
+    show_checks(out.people, document)
+    out.document(document)
+    return 0 if found.ok and not found.left else failures.FAILED
+
+
+def _applied(project: Project) -> list[Reference]:
+    """What the stack's inventory holds now."""
+    inventory = Inventory.load(client_of(project), project.name, project.stack.name)
+    return [entry.reference for entry in inventory.entries.values()]

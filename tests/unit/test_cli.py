@@ -1,0 +1,225 @@
+"""The command's contract: exit codes, one JSON document on stdout whatever happens, schemas that hold."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from espalier.cli import main
+from espalier.report.documents import DOCUMENTS, schema_of
+
+ROOT = Path(__file__).parents[2]
+STACKS = sorted(path.name.removeprefix("Pulumi.").removesuffix(".yaml") for path in ROOT.glob("stacks/Pulumi.*.yaml"))
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the project that a test may break."""
+    for name in ("Pulumi.yaml", "__main__.py"):
+        shutil.copy(ROOT / name, tmp_path / name)
+    shutil.copytree(ROOT / "stacks", tmp_path / "stacks")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    with pytest.raises(SystemExit) as ended:
+        main(list(arguments))
+    assert isinstance(ended.value.code, int)
+    captured = capsys.readouterr()
+    return ended.value.code, captured.out, captured.err
+
+
+def document(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, dict[str, Any]]:
+    code, out, _ = run(capsys, *arguments, "--json")
+    return code, json.loads(out)
+
+
+def edit(project: Path, old: str, new: str, stack: str = "local") -> None:
+    path = project / "stacks" / f"Pulumi.{stack}.yaml"
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_every_stack_plans_without_a_cluster(
+    stack: str, project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, plan = document(capsys, "plan", stack)
+    assert code == 0
+    jsonschema.validate(plan, schema_of("plan"))
+    assert plan["stack"] == stack
+    assert {obj["kind"] for obj in plan["kubernetes"]} >= {"Namespace", "ResourceQuota", "NetworkPolicy", "DaemonSet"}
+    assert all(proof["ok"] for proof in plan["proofs"])
+    assert all(policy["ok"] for policy in plan["policies"])
+
+
+def test_a_plan_is_the_same_to_the_byte(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(capsys, "plan", "local", "--json") == run(capsys, "plan", "local", "--json")
+
+
+def test_a_plan_of_another_process_is_the_same_to_the_byte(project: Path) -> None:
+    def plan(seed: str) -> bytes:
+        environment = {"PYTHONHASHSEED": seed, "PATH": "", "HOME": str(project)}
+        command = [sys.executable, "-m", "espalier.cli", "plan", "local", "--json"]
+        return subprocess.run(command, capture_output=True, check=True, env=environment, cwd=project).stdout
+
+    assert plan("1") == plan("2")
+
+
+def test_the_kubeconfig_is_never_shown(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _, plan = document(capsys, "plan", "local")
+    provider = next(r for r in plan["resources"] if r["type"] == "pulumi:providers:kubernetes")
+    assert provider["inputs"]["kubeconfig"] == {"$secret": True}
+
+
+def test_what_only_the_cluster_knows_stays_unknown(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    program = (project / "__main__.py").read_text()
+    program += """
+made = pulumi.CustomResource(
+    "kubernetes:core/v1:ConfigMap", "late",
+    {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "late", "namespace": "default"},
+     "data": {"a": "b"}})
+pulumi.CustomResource(
+    "kubernetes:core/v1:ConfigMap", "later",
+    {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "later", "namespace": "default"},
+     "data": {"uid": vars(made)["metadata"]["uid"]}})
+"""
+    (project / "__main__.py").write_text(program)
+    code, plan = document(capsys, "plan", "local")
+    assert code == 0
+    later = next(obj for obj in plan["kubernetes"] if obj["metadata"]["name"] == "later")
+    assert later["data"]["uid"] == {"$unknown": True}
+
+
+def test_a_failed_policy_is_exit_1_and_named(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    edit(project, "ceiling: 400", "ceiling: 100")
+    code, plan = document(capsys, "plan", "local")
+    assert code == 1
+    assert [policy["name"] for policy in plan["policies"] if not policy["ok"]] == ["cost-ceiling"]
+    code, out, _ = run(capsys, "plan", "local")
+    assert code == 1
+    assert "cost-ceiling" in out
+
+
+def test_a_waiver_lets_a_finding_pass_and_keeps_its_reason(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    edit(project, "ceiling: 400", "ceiling: 100")
+    waiver = "  espalier:waivers: [{policy: cost-ceiling, resource: platform, reason: agreed for the trial month}]\n"
+    path = project / "stacks" / "Pulumi.local.yaml"
+    path.write_text(path.read_text() + waiver)
+    code, plan = document(capsys, "plan", "local")
+    assert code == 0
+    verdict = next(policy for policy in plan["policies"] if policy["name"] == "cost-ceiling")
+    assert [finding["waived"] for finding in verdict["findings"]] == ["agreed for the trial month"]
+
+
+def test_all_mistakes_at_once_are_exit_2_with_paths_and_lines(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    edit(project, 'version: "1.36"', "version: 1.36")
+    edit(project, "count: 8", "count: eight")
+    edit(project, "workspaces: [team]", "workspacs: [team]")
+    code, wrong = document(capsys, "plan", "local")
+    assert code == 2
+    paths = {error["path"] for error in wrong["errors"]}
+    assert paths == {"espalier:cluster.version", "espalier:pools[1].count", "espalier:tenants[0].workspacs"}
+    assert all(error["line"] > 0 and error["accepted"] and error["do"] for error in wrong["errors"])
+
+
+def test_mistakes_of_the_catalogue_and_the_quota_are_exit_2(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    edit(project, "quota: {devices: {nvidia.com/gpu: 8}", "quota: {devices: {nvidia.com/gpu: 800}")
+    code, wrong = document(capsys, "check", "local")
+    assert code == 2
+    jsonschema.validate(wrong, schema_of("check"))
+    (error,) = wrong["stacks"][0]["errors"]
+    assert error["path"] == "espalier:tenants[0].quota.devices.nvidia.com/gpu"
+    assert "32" in error["accepted"]
+
+
+def test_check_reads_every_stack(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, checked = document(capsys, "check")
+    assert code == 0
+    assert [stack["name"] for stack in checked["stacks"]] == STACKS
+
+
+def test_an_unknown_stack_names_those_that_are(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, wrong = document(capsys, "plan", "locl")
+    assert code == 2
+    assert "local" in wrong["errors"][0]["accepted"] + wrong["errors"][0]["do"]
+
+
+@pytest.mark.parametrize("arguments", [["plan"], ["plan", "local", "--nope"], ["nope"], ["sim", "up", "--nme"]])
+def test_a_wrong_command_line_is_exit_2_and_still_json(
+    arguments: list[str], project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, err = run(capsys, *arguments, "--json")
+    assert code == 2
+    assert json.loads(out)["errors"]
+    assert "Traceback" not in err
+
+
+def test_the_program_of_a_project_may_fail_without_a_traceback_on_stdout(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (project / "__main__.py").write_text("import pulumi\nraise pulumi.RunError('not today')\n")
+    code, wrong = document(capsys, "plan", "local")
+    assert code == 1
+    assert "not today" in wrong["errors"][0]["got"]
+
+
+def test_render_writes_each_object_once_and_rewrites_only_its_own_folder(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, made = document(capsys, "render", "local", "-o", "out")
+    _, plan = document(capsys, "plan", "local")
+    assert code == 0
+    assert len(made["files"]) == len(set(made["files"])) == len(plan["kubernetes"])
+    assert (project / "out" / "vision" / "resourcequota-tenant.yaml").is_file()
+    edit(project, "name: vision", "name: sight")
+    assert run(capsys, "render", "local", "-o", "out")[0] == 0
+    assert not (project / "out" / "vision" / "resourcequota-tenant.yaml").exists()
+    code, wrong = document(capsys, "render", "local", "-o", "stacks")
+    assert code == 2
+    assert "stacks holds other files" in wrong["errors"][0]["got"]
+    assert (project / "stacks" / "base.yaml").is_file()
+
+
+def test_images_are_pinned_and_say_where(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, found = document(capsys, "images", "local")
+    assert code == 0
+    assert {row["image"] for row in found["images"]} == {"nvcr.io/nvidia/k8s-device-plugin:v0.20.0"}
+    assert {row["addon"] for row in found["images"]} == {"nvidia-device-plugin"}
+
+
+def test_addons_document_fits_its_schema(capsys: pytest.CaptureFixture[str]) -> None:
+    code, found = document(capsys, "addons")
+    assert code == 0
+    jsonschema.validate(found, schema_of("addons"))
+
+
+@pytest.mark.parametrize("name", ["settings", *DOCUMENTS])
+def test_every_schema_is_a_schema(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "schema", "--of", name)
+    assert code == 0
+    jsonschema.Draft202012Validator.check_schema(json.loads(out))
+
+
+@pytest.mark.parametrize(
+    "command", ["plan", "check", "schema", "render", "images", "addons", "preview", "up", "destroy", "verify", "rehearse"]
+)
+def test_help_has_an_example(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, command, "--help")
+    assert code == 0
+    assert re.search(rf"Example: espalier {command}", out)
+
+
+def test_the_settings_schema_in_the_stacks_folder_is_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
+    _, out, _ = run(capsys, "schema")
+    assert json.loads((ROOT / "stacks" / "schema.json").read_text()) == json.loads(out)

@@ -91,7 +91,17 @@ def test_a_waiver_that_covers_nothing_is_advice():
     ]
 
 
-@pytest.mark.parametrize("entry", [waiver("pinned-images", "*", None), waiver("pinned-images", "*", ""), "all", None])
+@pytest.mark.parametrize(
+    "entry",
+    [
+        waiver("pinned-images", "*", None),
+        waiver("pinned-images", "*", ""),
+        {"policy": "pinned-images", "reason": REASON},
+        {"resource": "*", "reason": REASON},
+        "all",
+        None,
+    ],
+)
 def test_a_waiver_without_a_reason_covers_nothing(entry: Any):
     assert not verdict(judge([platform(waivers=[entry]), pod("old")]), "pinned-images").ok
 

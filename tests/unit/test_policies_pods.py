@@ -109,6 +109,8 @@ def test_digests_full_versions_days_and_commits_are_pinned(image: str):
         ("example.com/tool:stable", "no full version"),
         ("busybox@sha256:short", "digest is malformed"),
         (":", "no valid image reference"),
+        (":1.2.3", "no valid image reference"),
+        ("app:-1.2.3", "no valid image reference"),
         ("", "no tag"),
     ],
 )

@@ -247,7 +247,9 @@ def test_a_cluster_role_binding_for_a_tenant_is_a_finding(subject: Mapping[str, 
 
 
 def test_a_cluster_role_binding_for_others_passes_unless_everyone_becomes_an_administrator():
-    theirs = binding("ClusterRole", "cluster-admin", group("platform-team"), to="ClusterRoleBinding")
+    operator = {"kind": "ServiceAccount", "name": "operator", "namespace": "operators"}
+    subjects = (group("platform-team"), group("system:serviceaccounts:operators"), operator)
+    theirs = binding("ClusterRole", "cluster-admin", *subjects, to="ClusterRoleBinding")
     everyone = group("system:authenticated")
     discovery = binding("ClusterRole", "system:discovery", everyone, to="ClusterRoleBinding")
     assert list(least_privilege([namespace(), theirs, discovery], FACTS)) == []

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from espalier.engine.changes import Change
 from espalier.engine.cluster import Clusters
 from espalier.engine.errors import EngineError, Problem, RefusedError
-from espalier.engine.inventory import Entry
+from espalier.engine.inventory import Entry, done
 from espalier.engine.manifest import plan_id, plan_outputs
 from espalier.engine.model import PROVIDER_PREFIX, Recording, Resource
 from espalier.engine.monitor import FAILED, Answer, Engine, Monitor
@@ -90,6 +90,14 @@ class Comparison:
         if recording is None or len(self.same) != len(self.targets):
             return False
         return not has_unknown(dict(recording.outputs))
+
+    def relabelled(self) -> list[Entry]:
+        """Entries of objects that need nothing but whose marks changed: protection, order, URN."""
+        fresh = {
+            urn: done(self.targets[urn].entry(), uid=entry.uid, desired=entry.desired, live=entry.live)
+            for urn, entry in self.same.items()
+        }
+        return [entry for urn, entry in fresh.items() if entry != self.same[urn]]
 
     def gone(self) -> list[Entry]:
         """The inventory's objects that the program no longer has, by URN."""

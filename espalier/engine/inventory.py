@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -24,6 +25,8 @@ MANAGED_BY = "app.kubernetes.io/managed-by"
 _STACK_LABEL = "espalier.dev/stack"
 _SCHEMA = 1
 _PER_SHARD = 400
+_TERMINATION = 60.0
+_PAUSE = 0.2
 
 Key = tuple[str, str, str, str]
 """`Reference.key`: group, kind, namespace, name."""
@@ -195,11 +198,22 @@ class Inventory:
             "kind": "Namespace",
             "metadata": {"name": NAMESPACE, "labels": labels},
         }
-        try:
-            self.client.create(manifest)
-        except ApiError as error:
-            if error.reason != "AlreadyExists":
-                raise
+        until = time.monotonic() + _TERMINATION
+        while True:
+            try:
+                self.client.create(manifest)
+                return
+            except ApiError as error:
+                if error.reason != "AlreadyExists":
+                    raise
+            existing = self.client.find_object(Reference(NAMESPACE_KIND, "", NAMESPACE))
+            # The last destroy may still be taking it away.
+            if existing and "deletionTimestamp" not in existing["metadata"]:
+                return
+            if time.monotonic() > until:
+                do = "see what holds it: kubectl describe namespace"
+                raise RefusedError("nothing was changed", [Problem(NAMESPACE, "is still being deleted", do)])
+            time.sleep(_PAUSE)
 
     def _write(self, name: str, data: dict[str, str], known: dict[str, Any] | None) -> dict[str, Any]:
         labels = {MANAGED_BY: FIELD_MANAGER, _STACK_LABEL: self.stack_id}

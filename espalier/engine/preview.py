@@ -36,9 +36,10 @@ def preview(program: Program, *, connection: Connect | None = None, force: bool 
     cluster = clusters.default_cluster()
     if cluster is not None:
         cluster.load({target.kind for target in asked})
+    new_namespaces = _new_namespaces(comparison)
     errors: list[Problem] = list(protected(gone))
     with ThreadPoolExecutor(_THREADS) as pool:
-        for answer in pool.map(lambda target: _ask(target, comparison, force), asked):
+        for answer in pool.map(lambda target: _ask(target, new_namespaces, force), asked):
             if isinstance(answer, Change):
                 changes.append(answer)
             else:
@@ -48,12 +49,12 @@ def preview(program: Program, *, connection: Connect | None = None, force: bool 
     return tuple(sorted(changes))
 
 
-def _ask(target: Target, comparison: Comparison, force: bool) -> Change | tuple[Problem, ...]:
+def _ask(target: Target, new_namespaces: frozenset[str], force: bool) -> Change | tuple[Problem, ...]:
     urn, reference = target.resource.urn, target.reference
     if reference is None:
         return Change(urn, "create")
     before = target.cluster.live(reference)
-    if before is None and _cannot_be_asked_yet(target, comparison, reference):
+    if before is None and reference.namespace in new_namespaces:
         return Change(urn, "create")
     filled, unknown = _fill(dict(target.manifest), before or {}, "")
     try:
@@ -71,14 +72,13 @@ def _ask(target: Target, comparison: Comparison, force: bool) -> Change | tuple[
     return Change(urn, "update", tuple(sorted(fields)))
 
 
-def _cannot_be_asked_yet(target: Target, comparison: Comparison, reference: Reference) -> bool:
-    """Tells whether the object's namespace is made by this very program."""
-    made = {
-        item.reference.name
-        for urn, item in comparison.targets.items()
-        if item.kind.kind == "Namespace" and item.reference and urn not in comparison.same
-    }
-    return reference.namespace in made
+def _new_namespaces(comparison: Comparison) -> frozenset[str]:
+    """The namespaces that this very program makes: nothing inside can be asked about yet."""
+    return frozenset(
+        target.reference.name
+        for urn, target in comparison.targets.items()
+        if target.kind.kind == "Namespace" and target.reference and urn not in comparison.same
+    )
 
 
 def _refused(

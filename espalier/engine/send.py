@@ -9,7 +9,7 @@ from typing import Any
 
 from espalier.engine.errors import Problem, RefusedError
 from espalier.engine.target import Target
-from espalier.engine.waits import State, annotations_of
+from espalier.engine.waits import State
 from espalier.engine.watcher import Watcher
 from espalier.kube import ApiError, Reference, UnknownKindError
 
@@ -57,7 +57,8 @@ def send(
 
 def is_forced(target: Target) -> bool:
     """Tells whether the object's own annotation takes fields over from other managers."""
-    return annotations_of(target.plain).get(FORCE) == "true"
+    annotations = target.plain["metadata"].get("annotations")
+    return isinstance(annotations, dict) and annotations.get(FORCE) == "true"
 
 
 def _patiently(apply: Callable[[], dict[str, Any]]) -> dict[str, Any]:

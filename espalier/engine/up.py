@@ -50,6 +50,7 @@ def up(
     gone = comparison.gone()
     _refuse_protected(gone)
     if comparison.settled() and not gone:
+        _relabel(comparison)
         changes = tuple(sorted(comparison.same_changes()))
         return UpResult(changes=changes, waves=(), outputs=recording.outputs, seconds=time.monotonic() - started)
     cluster = clusters.default_cluster()
@@ -83,6 +84,14 @@ def _refuse_protected(gone: list[Entry]) -> None:
     problems = protected(gone)
     if problems:
         raise RefusedError("nothing was changed: the program no longer has what is protected", problems)
+
+
+def _relabel(comparison: Comparison) -> None:
+    cluster = comparison.clusters.default_cluster()
+    fresh = comparison.relabelled()
+    if cluster is not None and fresh:
+        cluster.inventory.entries.update({entry.reference.key: entry for entry in fresh})
+        cluster.inventory.save()
 
 
 def _second_pass(program: Program, comparison: Comparison, cluster: Cluster, applier: Applier) -> dict[str, Json]:

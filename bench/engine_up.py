@@ -1,0 +1,129 @@
+"""Measures `up` against a bare loop of patches and against kubectl, on one cluster in one run.
+
+    python bench/engine_up.py KUBECONFIG [--count 1000] [--no-kubectl] [--profile FILE]
+
+Goals: `up` of 1,000 ConfigMaps at most 4 times the bare loop of eight threads and at most a sixth of
+`kubectl apply --server-side`; an `up` with nothing to do at most 1.3 times a plan and one list a kind.
+"""
+
+from __future__ import annotations
+
+import argparse
+import cProfile
+import json
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from espalier.engine.program import Program
+from espalier.engine.record import record
+from espalier.engine.up import destroy, up
+from espalier.kube import Client, Kind
+
+PROJECT, STACK = "bench", "engine-up"
+CONFIG_MAP, NAMESPACE = Kind("v1", "ConfigMap"), Kind("v1", "Namespace")
+PROGRAM = """
+import pulumi
+
+count = pulumi.Config().require_int("count")
+ns = pulumi.CustomResource("kubernetes:core/v1:Namespace", "ns", {"metadata": {"name": "bench-up"}})
+for i in range(count):
+    pulumi.CustomResource("kubernetes:core/v1:ConfigMap", f"cm-{i}", {
+        "metadata": {"name": f"cm-{i}", "namespace": ns.metadata["name"]},
+        "data": {"index": str(i), "text": "x" * 200},
+    })
+"""
+
+
+def config_map(namespace: str, index: int) -> dict[str, Any]:
+    metadata = {"name": f"cm-{index}", "namespace": namespace}
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": metadata,
+        "data": {"index": str(index), "text": "x" * 200},
+    }
+
+
+def timed(function: Callable[[], Any]) -> float:
+    started = time.perf_counter()
+    function()
+    return time.perf_counter() - started
+
+
+def fresh_namespace(client: Client, name: str) -> None:
+    client.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+
+
+def bare_loop(client: Client, count: int) -> None:
+    fresh_namespace(client, "bench-bare")
+    with ThreadPoolExecutor(8) as pool:
+        for _ in pool.map(lambda index: client.apply(config_map("bench-bare", index)), range(count)):
+            pass
+
+
+def kubectl(kubeconfig: Path, folder: Path, count: int) -> None:
+    items = [config_map("bench-kubectl", index) for index in range(count)]
+    file = folder / "list.json"
+    file.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": items}))
+    command = ["kubectl", "--kubeconfig", str(kubeconfig), "apply", "--server-side", "-f", str(file)]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+
+
+def lists(client: Client) -> None:
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(client.list, [CONFIG_MAP, NAMESPACE]))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("kubeconfig", type=Path)
+    parser.add_argument("--count", type=int, default=1000)
+    parser.add_argument("--no-kubectl", action="store_true")
+    parser.add_argument("--profile", type=Path, help="write the profile of the first up to this file")
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "__main__.py").write_text(PROGRAM)
+        program = Program(folder, PROJECT, STACK, {f"{PROJECT}:count": str(args.count)})
+        results = measure(args, program, folder)
+    for key, seconds in results.items():
+        print(f"{key:<24}{seconds:8.2f} s")
+    print(f"up / bare loop          {results['up'] / results['bare loop']:8.2f}   (goal: at most 4)")
+    if "kubectl" in results:
+        print(f"kubectl / up            {results['kubectl'] / results['up']:8.2f}   (goal: at least 6)")
+    noop = results["no-op up"] / (results["plan"] + results["lists"])
+    print(f"no-op / (plan + lists)  {noop:8.2f}   (goal: at most 1.3)")
+
+
+def measure(args: argparse.Namespace, program: Program, folder: Path) -> dict[str, float]:
+    client = Client.connect(args.kubeconfig)
+    destroy(PROJECT, STACK, client)
+    record(program)
+    results = {"bare loop": timed(lambda: bare_loop(client, args.count))}
+    profiler = cProfile.Profile()
+    if args.profile:
+        profiler.enable()
+    results["up"] = timed(lambda: up(program, connection=args.kubeconfig))
+    if args.profile:
+        profiler.disable()
+        profiler.dump_stats(args.profile)
+    results["plan"] = timed(lambda: record(program))
+    results["lists"] = timed(lambda: lists(client))
+    results["no-op up"] = timed(lambda: up(program, connection=args.kubeconfig))
+    results["destroy"] = timed(lambda: destroy(PROJECT, STACK, args.kubeconfig))
+    if shutil.which("kubectl") and not args.no_kubectl:
+        fresh_namespace(client, "bench-kubectl")
+        results["kubectl"] = timed(lambda: kubectl(args.kubeconfig, folder, args.count))
+        client.delete(NAMESPACE, "bench-kubectl")
+    client.delete(NAMESPACE, "bench-bare")
+    return results
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,299 @@
+"""Each fault is found by exactly the check that is for it; every other check passes meanwhile."""
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from espalier import sim
+from espalier.addons import RECORDS
+from espalier.engine.up import up
+from espalier.kube import Client, Kind
+from espalier.settings import load_file
+from espalier.verify import verify
+from espalier.verify.rehearse import Rehearsal
+
+ROOT = Path(__file__).parents[2]
+NODE = Kind("v1", "Node")
+QUOTA = Kind("v1", "ResourceQuota")
+DAEMONSET = Kind("apps/v1", "DaemonSet")
+RBAC = "rbac.authorization.k8s.io"
+PLUGIN = ("nvidia-device-plugin-whole", "nvidia-device-plugin")
+
+
+@dataclass(frozen=True)
+class Platform:
+    """The `local` stack on a cluster of this module's own."""
+
+    client: Client
+    rehearsal: Rehearsal
+
+    def planned(self, kind: str, name: str, namespace: str | None = None) -> dict[str, Any]:
+        blueprint = self.rehearsal.blueprint
+        everything = [
+            *(node for pool in blueprint.pools for node in pool.nodes),
+            *(item for addon in blueprint.addons for item in addon.objects),
+            *(item for tenant in blueprint.tenants for work in tenant.workspaces for item in work.objects),
+        ]
+        for item in everything:
+            metadata = item.manifest["metadata"]
+            if (item.manifest["kind"], metadata["name"], metadata.get("namespace")) == (kind, name, namespace):
+                return dict(item.manifest)
+        raise AssertionError(f"the blueprint has no {kind} {namespace}/{name}")
+
+    @property
+    def h100(self) -> str:
+        (node,) = next(pool.nodes for pool in self.rehearsal.blueprint.pools if pool.name == "h100")
+        return str(node.manifest["metadata"]["name"])
+
+
+@pytest.fixture(scope="module")
+def platform() -> Iterator[Platform]:
+    name = f"test-sabotage-{os.getpid()}"
+    file = load_file(ROOT / "stacks" / "Pulumi.local.yaml")
+    rehearsal = Rehearsal.of(file, name, root=ROOT, project="espalier", records=RECORDS)
+    try:
+        client = Client.connect(sim.up(name).kubeconfig)
+        up(rehearsal.program, connection=client)
+        for pool in rehearsal.blueprint.pools:
+            for node in pool.nodes:
+                client.patch(
+                    NODE,
+                    node.manifest["metadata"]["name"],
+                    {"status": node.manifest["status"]},
+                    subresource="status",
+                )
+        yield Platform(client, rehearsal)
+    finally:
+        sim.down(name)
+
+
+def bind(role: str, group: str, namespace: str | None) -> dict[str, Any]:
+    """A binding of one of Kubernetes' own roles, in one namespace or in all."""
+    metadata = {"name": "sabotage"} | ({"namespace": namespace} if namespace else {})
+    return {
+        "apiVersion": f"{RBAC}/v1",
+        "kind": "RoleBinding" if namespace else "ClusterRoleBinding",
+        "metadata": metadata,
+        "roleRef": {"apiGroup": RBAC, "kind": "ClusterRole", "name": role},
+        "subjects": [{"kind": "Group", "name": group, "apiGroup": RBAC}],
+    }
+
+
+def added(manifest: dict[str, Any]) -> tuple[Callable[[Platform], None], Callable[[Platform], None]]:
+    """Adds an object, and takes it away."""
+    kind, metadata = Kind(manifest["apiVersion"], manifest["kind"]), manifest["metadata"]
+
+    def undo(on: Platform) -> None:
+        on.client.delete(kind, metadata["name"], metadata.get("namespace"))
+
+    return lambda on: on.client.create(manifest) and None, undo
+
+
+def changed_quota(change: dict[str, Any]) -> tuple[Callable[[Platform], None], Callable[[Platform], None]]:
+    """Changes the limits of vision's quota, and puts the planned ones back."""
+
+    def do(on: Platform) -> None:
+        on.client.patch(QUOTA, "tenant", {"spec": {"hard": change}}, namespace="vision")
+
+    def undo(on: Platform) -> None:
+        planned = on.planned("ResourceQuota", "tenant", "vision")["spec"]
+        on.client.patch(QUOTA, "tenant", {"spec": planned}, namespace="vision")
+
+    return do, undo
+
+
+def changed_node(
+    do: dict[str, Any], undo: dict[str, Any], subresource: str = ""
+) -> tuple[Callable[[Platform], None], Callable[[Platform], None]]:
+    """Changes the node of pool h100 by merge patches."""
+
+    def patch(body: dict[str, Any]) -> Callable[[Platform], None]:
+        return lambda on: on.client.patch(NODE, on.h100, body, subresource=subresource) and None
+
+    return patch(do), patch(undo)
+
+
+def delete_quota(on: Platform) -> None:
+    on.client.delete(QUOTA, "tenant", "language-prod")
+
+
+def restore_quota(on: Platform) -> None:
+    on.client.create(on.planned("ResourceQuota", "tenant", "language-prod"))
+
+
+def drop_tolerations(on: Platform) -> None:
+    path = "/spec/template/spec/tolerations"
+    on.client.patch(DAEMONSET, PLUGIN[0], [{"op": "remove", "path": path}], namespace=PLUGIN[1], how="json")
+
+
+def restore_tolerations(on: Platform) -> None:
+    spec = on.planned("DaemonSet", *PLUGIN)["spec"]["template"]["spec"]
+    body = {"spec": {"template": {"spec": {"tolerations": spec["tolerations"]}}}}
+    on.client.patch(DAEMONSET, PLUGIN[0], body, namespace=PLUGIN[1])
+
+
+def widen_role(on: Platform) -> None:
+    rule = {"apiGroups": [""], "resources": ["resourcequotas"], "verbs": ["patch"]}
+    on.client.patch(
+        Kind(f"{RBAC}/v1", "Role"),
+        "tenant-edit",
+        [{"op": "add", "path": "/rules/-", "value": rule}],
+        namespace="vision",
+        how="json",
+    )
+
+
+def restore_role(on: Platform) -> None:
+    on.client.patch(
+        Kind(f"{RBAC}/v1", "Role"),
+        "tenant-edit",
+        {"rules": on.planned("Role", "tenant-edit", "vision")["rules"]},
+        namespace="vision",
+    )
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What is broken, how it is mended, which check fails, and what its evidence must say."""
+
+    what: str
+    steps: tuple[Callable[[Platform], None], Callable[[Platform], None]]
+    check: str
+    says: str
+    skipped: frozenset[str] = field(default_factory=frozenset)
+    """Checks that the fault makes impossible, so that they claim nothing."""
+
+
+TAINT = {"key": "nvidia.com/gpu", "value": "present", "effect": "NoSchedule"}
+FAULTS = [
+    Fault("quota deleted", (delete_quota, restore_quota), "quota/language", 'resourcequotas "tenant" not found'),
+    Fault(
+        "quota raised by hand",
+        changed_quota({"requests.nvidia.com/gpu": "80"}),
+        "quota/vision",
+        "requests.nvidia.com/gpu=80, planned 8",
+    ),
+    Fault(
+        "one limit taken out of a quota",
+        changed_quota({"requests.google.com/tpu": None}),
+        "quota/vision",
+        "requests.google.com/tpu=no limit, planned 0",
+    ),
+    Fault(
+        "broad role for a tenant's group",
+        added(bind("view", "vision-engineers", None)),
+        "isolation/vision",
+        'may list pods in namespace language-dev: RBAC: allowed by ClusterRoleBinding "sabotage"',
+    ),
+    Fault(
+        "role in another tenant's namespace",
+        added(bind("edit", "language-engineers", "vision")),
+        "isolation/language",
+        'may list secrets in namespace vision: RBAC: allowed by RoleBinding "sabotage/vision"',
+    ),
+    Fault(
+        "narrow role in another tenant's namespace, which no request is made for",
+        added(
+            bind("system:monitoring", "ml-readers", "language-prod")
+            | {"roleRef": {"apiGroup": RBAC, "kind": "ClusterRole", "name": "system:node-problem-detector"}}
+        ),
+        "isolation/vision",
+        "by its rules in namespace language-prod",
+    ),
+    Fault(
+        "power over its own walls",
+        added(bind("admin", "vision-engineers", "vision")),
+        "isolation/vision",
+        "may patch NetworkPolicy vision/",
+    ),
+    Fault(
+        "a tenant's own role widened",
+        (widen_role, restore_role),
+        "isolation/vision",
+        "patch ResourceQuota vision/tenant",
+    ),
+    Fault(
+        "taint dropped",
+        changed_node({"spec": {"taints": []}}, {"spec": {"taints": [TAINT]}}),
+        "taint/h100",
+        "without the toleration was scheduled on h100-",
+    ),
+    Fault(
+        "fewer devices advertised",
+        changed_node(
+            {"status": {"allocatable": {"nvidia.com/gpu": "4"}}},
+            {"status": {"allocatable": {"nvidia.com/gpu": "8"}}},
+            "status",
+        ),
+        "sharing/h100",
+        "allocatable: nvidia.com/gpu=4; the blueprint has nvidia.com/gpu=8",
+    ),
+    Fault(
+        "no device advertised",
+        changed_node(
+            {"status": {"allocatable": {"nvidia.com/gpu": None}}},
+            {"status": {"allocatable": {"nvidia.com/gpu": "8"}}},
+            "status",
+        ),
+        "sharing/h100",
+        "no device; the blueprint has nvidia.com/gpu=8",
+        frozenset({"land/h100"}),
+    ),
+    Fault(
+        "whole devices advertised beside slices",
+        changed_node(
+            {"status": {"allocatable": {"nvidia.com/mig-1g.10gb": "7"}}},
+            {"status": {"allocatable": {"nvidia.com/mig-1g.10gb": None}}},
+            "status",
+        ),
+        "sharing/h100",
+        "nvidia.com/mig-1g.10gb=7",
+    ),
+    Fault(
+        "pool cordoned",
+        changed_node({"spec": {"unschedulable": True}}, {"spec": {"unschedulable": None}}),
+        "land/h100",
+        "were unschedulable",
+    ),
+    Fault(
+        "node without the pool's label",
+        changed_node(
+            {"metadata": {"labels": {"espalier.dev/pool": "other"}}},
+            {"metadata": {"labels": {"espalier.dev/pool": "h100"}}},
+        ),
+        "land/h100",
+        "no node carries the pool's label; the blueprint has at least 1",
+        frozenset({"taint/h100", "sharing/h100"}),
+    ),
+    Fault(
+        "DaemonSet without its toleration",
+        (drop_tolerations, restore_tolerations),
+        "daemonset/nvidia-device-plugin-whole",
+        "desiredNumberScheduled=0",
+    ),
+]
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=[fault.what.replace(" ", "-") for fault in FAULTS])
+def test_a_fault_fails_exactly_its_check(platform: Platform, fault: Fault) -> None:
+    do, undo = fault.steps
+    do(platform)
+    try:
+        found = verify(platform.rehearsal.blueprint, platform.client, simulated=True)
+    finally:
+        undo(platform)
+    failed = {check.name: check.evidence for check in found.checks if not check.ok}
+    assert set(failed) == {fault.check}
+    assert fault.says in failed[fault.check]
+    assert {entry.name for entry in found.skipped} == fault.skipped
+
+
+def test_all_passes_once_every_fault_is_undone(platform: Platform) -> None:
+    found = verify(platform.rehearsal.blueprint, platform.client, simulated=True)
+    assert [check.name for check in found.checks if not check.ok] == []
+    assert found.skipped == ()
+    assert found.left == ()

@@ -131,17 +131,19 @@ def _wait_gone(records: list[Record], seconds: float) -> list[Record]:
 
 
 def _runs(pid: int, argv: list[str]) -> bool:
-    """Whether process ``pid`` lives and runs ``argv``, or is the shell that is about to become it."""
+    """Whether process ``pid`` lives and runs ``argv``, or is the shell that is about to become it.
+
+    A process that has ended has no words any more, even while nobody has waited for it.
+    """
     if sys.platform == "linux":
         try:
-            state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
             command = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="surrogateescape")
         except OSError as error:
             if error.errno in (errno.ENOENT, errno.ESRCH, errno.EACCES):
                 return False
             raise
-        return state not in ("Z", "X") and command.split("\0")[:-1][-len(argv) :] == argv
-    # Elsewhere ps joins the words; one that has ended is shown without its arguments.
+        return command.split("\0")[:-1][-len(argv) :] == argv
+    # Elsewhere ps joins the words.
     ps = subprocess.run(["ps", "-ww", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False)
     return ps.stdout.strip().endswith(" ".join(argv))
 

@@ -7,7 +7,6 @@ Format: kubernetes/client-go `tools/clientcmd/api/v1` (Config). Nothing is read 
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -88,10 +87,14 @@ class _Reader:
 
     def named(self, kind: str, name: str) -> Mapping[str, Any]:
         """The entry `name` of the list `kind`s: `{name: ..., <kind>: {...}}`."""
-        entries = self.document.get(f"{kind}s") or []
+        found = self.document.get(f"{kind}s") or []
+        entries = [entry for entry in found if isinstance(entry, dict)] if isinstance(found, list) else []
         for entry in entries:
             if entry.get("name") == name:
-                return entry.get(kind) or {}
+                inner = entry.get(kind) or {}
+                if not isinstance(inner, dict):
+                    raise KubeconfigError(f"{self.where}: the {kind} {name!r} is no mapping")
+                return inner
         known = ", ".join(sorted(str(entry.get("name")) for entry in entries)) or "none"
         raise KubeconfigError(f"{self.where} has no {kind} {name!r}; it has {known}")
 
@@ -101,7 +104,7 @@ class _Reader:
         if data:
             try:
                 return base64.b64decode(data, validate=False).decode()
-            except (binascii.Error, UnicodeDecodeError):
+            except (ValueError, TypeError):
                 raise KubeconfigError(f"{self.where}: {key}-data is not base64 of PEM") from None
         if not entry.get(key):
             return ""

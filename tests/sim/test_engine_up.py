@@ -518,12 +518,12 @@ ns = pulumi.CustomResource("kubernetes:core/v1:Namespace", "ns", {{"metadata": {
 """
     result = up(stack.program("", header))
     assert ops(result) == {"ns": "create"}
-    with pytest.raises(RefusedError, match="the ambient kubeconfig is never read"):
+    with pytest.raises(RefusedError, match="ambient kubeconfig"):
         up(stack.program(""))
 
 
 def test_a_wrong_annotation_is_a_failure_of_its_object(stack: Stack) -> None:
-    with pytest.raises(ApplyFailed, match="pulumi.com/timeoutSeconds is 'soon'"):
+    with pytest.raises(ApplyFailed, match=r"pulumi\.com/timeoutSeconds is 'soon'"):
         stack.up("""
 note = {"pulumi.com/timeoutSeconds": "soon"}
 pod = {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "c", "image": "x:1"}]}}

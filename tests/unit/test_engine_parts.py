@@ -1,0 +1,346 @@
+"""The engine's parts that need no cluster."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from concurrent.futures import Future
+from typing import Any
+
+import pulumi
+import pytest
+
+from espalier.engine.durations import seconds_of
+from espalier.engine.errors import RefusedError
+from espalier.engine.executor import Later, RegistrationExecutor
+from espalier.engine.inventory import Entry, Inventory, short_id
+from espalier.engine.options import HONOURED, REFUSED
+from espalier.engine.ownership import changed_fields, owned_digest
+from espalier.engine.program import Program
+from espalier.engine.removal import reverse_waves
+from espalier.engine.up import up
+from espalier.engine.values import UNKNOWN, Secret, decode, encode, to_json
+from espalier.engine.waits import endpoints_wait, wait_for
+from espalier.kube import Client, Kind, Kubeconfig, Reference
+
+
+def test_values_go_to_the_sdk_and_back() -> None:
+    values = {
+        "int": 3,
+        "big": 2**40,
+        "float": 1.5,
+        "none": None,
+        "list": [True, UNKNOWN, {"deep": Secret({"k": UNKNOWN})}],
+    }
+    back = decode(encode(values))
+    assert back == values
+    assert [type(back[key]) for key in ("int", "big", "float")] == [int, int, float]
+    assert to_json(back["list"]) == [True, {"$unknown": True}, {"deep": {"$secret": True}}]
+    assert "canary" not in repr(Secret("canary")) + str(Secret("canary")) + f"{[Secret('canary')]}"
+
+
+def test_a_later_answer_holds_no_thread() -> None:
+    later = Later()
+    with RegistrationExecutor(max_workers=1) as executor:
+        waiting = executor.submit(lambda: later)
+        assert executor.submit(lambda: "next").result(timeout=5) == "next"
+        assert not waiting.done()
+        later.set_result("ready")
+        assert waiting.result(timeout=5) == "ready"
+        broken: Future[Any] = executor.submit(lambda: {}["missing"])
+        with pytest.raises(KeyError):
+            broken.result(timeout=5)
+
+
+def live(data: dict[str, Any], fields: dict[str, Any], manager: str = "espalier", **metadata: Any) -> dict[str, Any]:
+    entry = {"manager": manager, "operation": "Apply", "fieldsV1": fields}
+    return {"metadata": {"name": "a", "managedFields": [entry], **metadata}, **data}
+
+
+PORTS = {"f:spec": {"f:ports": {'k:{"port":80,"protocol":"TCP"}': {".": {}, "f:name": {}}}, "f:set": {'v:"x"': {}}}}
+
+
+def test_only_our_fields_count_as_drift() -> None:
+    def at(name: str, other: str, ready: bool) -> str:
+        ports = [{"port": 81, "protocol": "TCP", "name": other}, {"port": 80, "protocol": "TCP", "name": name}]
+        return owned_digest(live({"spec": {"ports": ports, "set": ["x", other]}, "status": ready}, PORTS))
+
+    assert at("http", "a", True) == at("http", "b", False)
+    assert at("http", "a", True) != at("web", "a", True)
+    assert owned_digest(live({"spec": {}}, PORTS)) != at("http", "a", True)
+    fewer = {"f:spec": {"f:ports": PORTS["f:spec"]["f:ports"]}}
+    assert owned_digest(live({"spec": {}}, fewer)) != owned_digest(live({"spec": {}}, PORTS))
+    assert owned_digest(live({}, PORTS, manager="kubectl")) == ""
+
+
+def test_changed_fields_are_paths_without_what_the_server_counts() -> None:
+    before = {"metadata": {"resourceVersion": "1", "labels": {"a.b/c": "1"}}, "spec": {"l": [{"x": 1}, {"y": 1}]}}
+    after = {"metadata": {"resourceVersion": "2", "labels": {}}, "spec": {"l": [{"x": 1}, {"y": 2}]}, "status": 1}
+    assert changed_fields(before, after) == ("metadata.labels.a.b/c", "spec.l[1].y")
+
+
+def obj(api: str, kind: str, spec: Any = None, status: Any = None, **metadata: Any) -> dict[str, Any]:
+    body = {"apiVersion": api, "kind": kind, "metadata": {"name": "x", **metadata}, "spec": spec or {}}
+    return body if status is None else body | {"status": status}
+
+
+DONE = {"observedGeneration": 2, "replicas": 2, "updatedReplicas": 2, "availableReplicas": 2, "readyReplicas": 2}
+
+
+def condition(type_: str, status: str = "True", **more: str) -> dict[str, Any]:
+    return {"conditions": [{"type": type_, "status": status, **more}]}
+
+
+@pytest.mark.parametrize(
+    ("thing", "ready", "failed"),
+    [
+        (obj("v1", "Namespace", status={"phase": "Active"}), True, False),
+        (obj("v1", "Namespace", status={"phase": "Terminating"}), False, True),
+        (obj("apps/v1", "Deployment", {"replicas": 2}, DONE, generation=2), True, False),
+        (obj("apps/v1", "Deployment", {"replicas": 2}, DONE, generation=3), False, False),
+        (obj("apps/v1", "Deployment", {"replicas": 3}, DONE, generation=2), False, False),
+        (obj("apps/v1", "Deployment", {"replicas": 2}, DONE | {"replicas": 3}, generation=2), False, False),
+        (
+            obj("apps/v1", "Deployment", {}, condition("Progressing", "False", reason="ProgressDeadlineExceeded")),
+            False,
+            True,
+        ),
+        (obj("apps/v1", "StatefulSet", {"replicas": 2}, DONE, generation=2), True, False),
+        (obj("apps/v1", "StatefulSet", {"replicas": 3}, DONE, generation=2), False, False),
+        (obj("apps/v1", "DaemonSet", {}, {"desiredNumberScheduled": 1, "numberAvailable": 0}), False, False),
+        (
+            obj(
+                "apps/v1",
+                "DaemonSet",
+                {},
+                {"desiredNumberScheduled": 1, "numberAvailable": 1, "updatedNumberScheduled": 1},
+            ),
+            True,
+            False,
+        ),
+        (obj("batch/v1", "Job", status=condition("Complete")), True, False),
+        (obj("batch/v1", "Job", status={}), False, False),
+        (obj("batch/v1", "Job", status=condition("Failed", message="backoff")), False, True),
+        (obj("v1", "Pod", status={"phase": "Running", **condition("Ready")}), True, False),
+        (obj("v1", "Pod", status={"phase": "Pending"}), False, False),
+        (obj("v1", "Pod", status={"phase": "Failed"}), False, True),
+        (obj("v1", "PersistentVolumeClaim", status={"phase": "Pending"}), False, False),
+        (obj("v1", "PersistentVolumeClaim", status={"phase": "Bound"}), True, False),
+        (obj("v1", "Service", {"type": "LoadBalancer"}), False, False),
+        (
+            obj("v1", "Service", {"type": "LoadBalancer"}, {"loadBalancer": {"ingress": [{"ip": "1.2.3.4"}]}}),
+            True,
+            False,
+        ),
+        (obj("v1", "Service", {"type": "ClusterIP"}), True, False),
+        (obj("apiextensions.k8s.io/v1", "CustomResourceDefinition", status=condition("Established")), True, False),
+        (obj("apiextensions.k8s.io/v1", "CustomResourceDefinition"), False, False),
+        (obj("apiregistration.k8s.io/v1", "APIService", status=condition("Available", "False")), False, False),
+        (obj("v1", "Node", status=condition("Ready", "False")), True, False),
+        (
+            obj("v1", "Node", status=condition("Ready", "False"), annotations={"kwok.x-k8s.io/node": "fake"}),
+            False,
+            False,
+        ),
+    ],
+)
+def test_the_waits_table(thing: dict[str, Any], ready: bool, failed: bool) -> None:
+    wait = wait_for(thing)
+    assert wait is not None
+    state = wait.check(thing)
+    assert (state.ready, state.failed) == (ready, failed)
+
+
+def noted(**notes: str) -> dict[str, Any]:
+    annotations = {f"pulumi.com/{key}": value for key, value in notes.items()}
+    status = {"url": "http://x", "n": 3, "list": [{"a": "b"}], **condition("Ready", "False")}
+    return obj("example.com/v1", "Thing", status=status, annotations=annotations)
+
+
+@pytest.mark.parametrize(
+    ("text", "ready"),
+    [
+        ("condition=Ready", False),
+        ("condition=Ready=False", True),
+        ("jsonpath={.status.url}", True),
+        ("jsonpath={.status.gone}", False),
+        ("jsonpath={.status.n}=3", True),
+        ("jsonpath={.status.list[0].a}=b", True),
+        ("jsonpath={.status.list[1].a}=b", False),
+        ('["jsonpath={.status.url}", "condition=Ready"]', False),
+        ('["jsonpath={.status.url}", "jsonpath={.status.n}=3"]', True),
+    ],
+)
+def test_pulumis_annotations_say_what_to_wait_for(text: str, ready: bool) -> None:
+    wait = wait_for(noted(waitFor=text, timeoutSeconds="7"))
+    assert wait is not None
+    assert wait.check(noted()).ready is ready
+    assert wait.seconds == 7
+
+
+def test_what_is_not_awaited() -> None:
+    assert wait_for(obj("v1", "ConfigMap")) is None
+    assert wait_for(obj("example.com/v1", "Deployment")) is None
+    assert wait_for(obj("v1", "Pod", annotations={"pulumi.com/skipAwait": "true"})) is None
+
+
+@pytest.mark.parametrize("notes", [{"waitFor": "later"}, {"waitFor": "[]"}, {"timeoutSeconds": "0", "waitFor": "x"}])
+def test_annotations_that_cannot_be_read_say_what_is_accepted(notes: dict[str, str]) -> None:
+    with pytest.raises(ValueError, match="accepted"):
+        wait_for(noted(**notes))
+
+
+@pytest.mark.parametrize(
+    ("spec", "awaited"),
+    [
+        ({"selector": {"a": "b"}}, True),
+        ({}, False),
+        ({"selector": {"a": "b"}, "clusterIP": "None"}, False),
+        ({"selector": {"a": "b"}, "type": "ExternalName"}, False),
+    ],
+)
+def test_endpoints_are_awaited_where_a_service_selects_pods(spec: dict[str, Any], awaited: bool) -> None:
+    assert (endpoints_wait(obj("v1", "Service", spec)) is not None) is awaited
+
+
+def entry(name: str, kind: str = "ConfigMap", api: str = "v1", namespace: str = "", depends: str = "") -> Entry:
+    needs = tuple(short_id(other) for other in depends.split())
+    return Entry(urn=name, reference=Reference(Kind(api, kind), namespace, name), depends=needs)
+
+
+def test_deletion_goes_backwards_and_takes_blockers_first() -> None:
+    crd = "apiextensions.k8s.io/v1"
+    entries = [
+        entry("ns", "Namespace"),
+        entry("in-ns", namespace="ns"),
+        entry("trees.example.com", "CustomResourceDefinition", crd),
+        entry("oak", "Tree", "example.com/v1", "ns"),
+        entry("base"),
+        entry("top", depends="base"),
+        entry("hook", "ValidatingWebhookConfiguration", "admissionregistration.k8s.io/v1", depends="base"),
+    ]
+    waves = [sorted(item.urn for item in wave) for wave in reverse_waves(entries)]
+    assert waves == [["hook"], ["in-ns", "oak", "top"], ["base", "ns", "trees.example.com"]]
+
+
+def test_ten_thousand_objects_fit_into_config_maps() -> None:
+    config = Kubeconfig(context="none", server="http://127.0.0.1:1")
+    inventory = Inventory(Client.connect(config), "project", "stack")
+    header = {"data": {"header": json.dumps({"cluster": "uid"})}}
+    inventory._written[f"inventory-{inventory.stack_id}"] = header
+    for i in range(10_000):
+        urn = f"urn:pulumi:stack::project::espalier:index:Platform$espalier:index:Tenant$kubernetes:v1:X::name-{i}"
+        one = entry(f"a-rather-long-name-of-an-object-{i}", namespace=f"a-namespace-with-a-name-{i // 10}")
+        fresh = Entry(urn=urn, reference=one.reference, uid="u" * 36, desired="d" * 32, live="l" * 32)
+        inventory.entries[fresh.reference.key] = fresh
+    started = time.perf_counter()
+    objects = inventory._objects()
+    assert time.perf_counter() - started < 5
+    sizes = [sum(map(len, data.values())) for data in objects.values()]
+    assert max(sizes) < 1 << 19
+    rows = [row for data in objects.values() for row in json.loads(data.get("objects", "[]"))]
+    assert {Entry.from_json(row) for row in rows} == set(inventory.entries.values())
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("90s", 90), ("1h30m", 5400), ("500ms", 0.5), ("1.5m", 90)])
+def test_durations(text: str, seconds: float) -> None:
+    assert seconds_of(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "10", "s", "5 m", "-1s"])
+def test_what_is_no_duration(text: str) -> None:
+    with pytest.raises(ValueError, match="accepted"):
+        seconds_of(text)
+
+
+def refused(body: Any) -> list[tuple[str, str]]:
+    with pytest.raises(RefusedError) as caught:
+        up(Program(body, "demo", "test"))
+    return [(problem.urn.rpartition("::")[2], problem.reason) for problem in caught.value.problems]
+
+
+def config_map(name: str, **options: Any) -> pulumi.CustomResource:
+    manifest = {"metadata": {"name": name}}
+    return pulumi.CustomResource("kubernetes:core/v1:ConfigMap", name, manifest, pulumi.ResourceOptions(**options))
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("ignore_changes", ["data"]),
+        ("replace_on_changes", ["data"]),
+        ("import_", "default/x"),
+        ("replacement_trigger", "x"),
+    ],
+)
+def test_an_option_that_is_not_honoured_is_refused_by_name(option: str, value: Any) -> None:
+    names = {"import_": "import", "replacement_trigger": "replacementTrigger"}
+    wire = names.get(option, "".join(w.title() if i else w for i, w in enumerate(option.split("_"))))
+    assert refused(lambda: config_map("x", **{option: value})) == [("x", f"sets the option {wire}")]
+
+
+def test_options_of_other_resources_are_refused_by_name() -> None:
+    def body() -> None:
+        first = config_map("first", import_="default/first")
+        config_map("x", deleted_with=first, replace_with=[first])
+
+    assert refused(body)[1:] == [("x", "sets the option deletedWith"), ("x", "sets the option replaceWith")]
+
+
+def test_no_option_is_both_honoured_and_refused() -> None:
+    assert not HONOURED.keys() & REFUSED.keys()
+
+
+@pytest.mark.parametrize(
+    ("type_", "inputs", "said"),
+    [
+        ("kubernetes:core/v1:NamespacePatch", {"kind": "Namespace"}, "patches an object of someone else"),
+        ("kubernetes:helm.sh/v3:Release", {"chart": "x"}, "is expanded by a plugin"),
+        ("kubernetes:yaml:ConfigFile", {}, "is expanded by a plugin"),
+        ("aws:s3/bucket:Bucket", {}, "needs a provider plugin"),
+        ("random:index/randomId:RandomId", {}, "needs a provider plugin"),
+        ("kubernetes:core/v1:ConfigMap", {}, "has no provider"),
+    ],
+)
+def test_what_the_engine_cannot_apply_is_refused_by_name(type_: str, inputs: dict[str, Any], said: str) -> None:
+    (problem,) = refused(lambda: pulumi.CustomResource(type_, "x", inputs))
+    assert problem[0] == "x"
+    assert said in problem[1]
+
+
+def test_all_refusals_are_told_at_once() -> None:
+    def body() -> None:
+        config_map("a", ignore_changes=["x"], import_="y")
+        pulumi.CustomResource("aws:s3/bucket:Bucket", "b", {})
+
+    assert [name for name, _ in refused(body)] == ["b", "a", "a"]
+
+
+def test_growth_of_a_recording_is_linear() -> None:
+    from espalier.engine.record import record
+
+    def seconds(count: int) -> float:
+        def body() -> None:
+            for i in range(count):
+                config_map(f"c{i}")
+
+        started = time.process_time()
+        record(Program(body, "demo", "test"))
+        return time.process_time() - started
+
+    seconds(50)
+    few, many = seconds(100), seconds(800)
+    assert many < 16 * few, (few, many)
+
+
+def test_a_thread_of_its_own_can_record() -> None:
+    from espalier.engine.record import record
+
+    found: list[Any] = []
+    thread = threading.Thread(
+        target=lambda: found.append(record(Program(lambda: pulumi.export("a", 1), "demo", "test")))
+    )
+    thread.start()
+    thread.join(20)
+    assert found[0].outputs == {"a": 1}

@@ -12,17 +12,18 @@ from espalier.sim.components import Component, Layout
 from espalier.sim.errors import SimError
 from espalier.sim.paths import DATA
 
-_SECONDS = 3.0
+_HEALTH_SECONDS = 3.0
+_REQUEST_SECONDS = 30.0
 
 
-def connect(pki: Path, ca: str | None, client: str | None) -> urllib3.PoolManager:
-    """Connections that trust one CA of ``pki`` and show one client certificate of it."""
+def connect(pki: Path, ca: str | None, client: str | None, seconds: float) -> urllib3.PoolManager:
+    """Connections that trust one CA of ``pki``, show one client certificate of it, and wait ``seconds``."""
     if ca is None:
-        return urllib3.PoolManager(retries=False, timeout=_SECONDS)
+        return urllib3.PoolManager(retries=False, timeout=seconds)
     context = ssl.create_default_context(cafile=str(pki / f"{ca}.crt"))
     if client is not None:
         context.load_cert_chain(pki / f"{client}.crt", pki / f"{client}.key")
-    return urllib3.PoolManager(ssl_context=context, retries=False, timeout=_SECONDS)
+    return urllib3.PoolManager(ssl_context=context, retries=False, timeout=seconds)
 
 
 def unhealthy(layout: Layout, component: Component) -> str | None:
@@ -30,7 +31,7 @@ def unhealthy(layout: Layout, component: Component) -> str | None:
     scheme = "http" if component.ca is None else "https"
     url = f"{scheme}://127.0.0.1:{component.port}{component.health}"
     try:
-        with connect(layout.pki, component.ca, component.client) as pool:
+        with connect(layout.pki, component.ca, component.client, _HEALTH_SECONDS) as pool:
             response = pool.request("GET", url)
     except (urllib3.exceptions.HTTPError, OSError) as error:
         return f"does not answer {url}: {type(error).__name__}"
@@ -46,7 +47,7 @@ class Admin:
 
     def __init__(self, layout: Layout) -> None:
         self._server = layout.server
-        self._pool = connect(layout.pki, "ca", "admin")
+        self._pool = connect(layout.pki, "ca", "admin", _REQUEST_SECONDS)
 
     def exists(self, path: str) -> bool:
         """Whether there is an object at ``path``."""

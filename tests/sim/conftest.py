@@ -80,7 +80,7 @@ class Api:
         return self.ask("GET", path)[0] == 404
 
 
-def _eventually(check: Callable[[], Any], seconds: float = 20.0) -> Any:
+def _eventually(check: Callable[[], Any], seconds: float = 60.0) -> Any:
     """The first true value of ``check``; an AssertionError where there is none within ``seconds``."""
     deadline = time.monotonic() + seconds
     while not (value := check()):

@@ -54,7 +54,8 @@ def verify(
     """Asks the cluster of `client`, an administrator's, whether it is what `blueprint` says.
 
     `simulated` allows drills that disturb (nodes are added); `probe` allows pods elsewhere; without both the checks
-    read and ask for server-side dry runs only. `noop` is made last, alone. Interrupting it leaves nothing behind.
+    read and ask for server-side dry runs only. `noop` is made last, alone, and only where no check failed.
+    Interrupting it leaves nothing behind.
     Raises VerifyError where `simulated` is said of a cluster that is not, UnreachableError where nothing answers.
     """
     if simulated and not is_simulated(client):
@@ -76,8 +77,7 @@ def verify(
         reads = [task for family in READS.values() for task in family(context)]
         found |= _make(reads, context, progress)
         if noop is not None:
-            progress("running up a second time")
-            found[NOOP] = noop()
+            found[NOOP] = _noop(noop, found, progress)
         if context.probe:
             progress(f"waiting until namespace {stage.namespace} is gone")
     finally:
@@ -87,6 +87,15 @@ def verify(
     checks = tuple(item for item in found.values() if isinstance(item, Check))
     skipped = tuple(item for item in found.values() if isinstance(item, Skipped))
     return Verification(checks, skipped, left)
+
+
+def _noop(noop: Callable[[], Check], found: Found, progress: Callable[[str], None]) -> Check | Skipped:
+    """A second up, unless a check failed: it would mend the fault, and fail for no fault of its own."""
+    failed = [name for name, item in found.items() if isinstance(item, Check) and not item.ok]
+    if failed:
+        return Skipped(NOOP, f"{', '.join(failed)} failed, which a second up might mend")
+    progress("running up a second time")
+    return noop()
 
 
 def _make(tasks: Sequence[Task], context: Context, progress: Callable[[str], None]) -> Found:

@@ -176,7 +176,8 @@ def _free(pool: PoolPlan, nodes: Sequence[Node], used: Mapping[tuple[str, str], 
 
 def asks(pool: PoolPlan) -> dict[str, int]:
     """What a probe asks for: one device, or all of a TPU host's, since GKE gives out no part of those."""
-    return {device: count if pool.topology else 1 for device, count in pool.shape.devices.items()}
+    whole = pool.accelerator is not None and bool(pool.accelerator.topologies)
+    return {device: count if whole else 1 for device, count in pool.shape.devices.items()}
 
 
 def devices_text(devices: dict[str, int]) -> str:

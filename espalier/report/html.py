@@ -93,6 +93,7 @@ def page(document: PlanDocument, all_manifests: int = ALL_MANIFESTS) -> str:
             hours=HOURS_A_MONTH,
             failures=failures(document),
             headline=headline(document),
+            mood=_mood(document),
             remarks=remarks(document),
             nodes_in_all={
                 key: sum(pool["nodes"][key] for pool in document["pools"]) for key in ("min", "start", "max")
@@ -120,7 +121,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    filters: dict[str, Any] = {"many": many, "name_of": _name_of, "verdict": verdict}
+    filters: dict[str, Any] = {"between": between, "many": many, "name_of": _name_of, "verdict": verdict}
     environment.filters.update(filters)
     return environment
 
@@ -130,22 +131,27 @@ def many(count: int, one: str, several: str = "") -> str:
     return f"{count:,} {one if count == 1 else several or one + 's'}"
 
 
+def between(low: Any, high: Any) -> str:
+    """A range in words, or its one value."""
+    return str(low) if low == high else f"{low} to {high}"
+
+
 def verdict(policy: PolicyEntry) -> str:
-    """How a policy stands: it holds, it fails, or, where it is advisory, it advises."""
+    """How a policy stands: it holds, holds in part where something could not be judged, fails, or only advises."""
     if policy["ok"]:
-        return "holds"
+        return "in part" if policy["not_judged"] else "holds"
     return "fails" if policy["level"] == "mandatory" else "advises"
 
 
 def failures(document: PlanDocument) -> list[Failure]:
     """Everything for which the plan fails: proofs, mandatory policies, and errors of the plan itself."""
     proofs = [
-        Failure(f"proof-{number}", proof["name"], proof["evidence"])
+        Failure(f"proof-{number}", f"proof {proof['name']}", proof["evidence"])
         for number, proof in enumerate(document["proofs"], 1)
         if not proof["ok"]
     ]
     policies = [
-        Failure(f"policy-{number}", policy["name"], many(len(_open(policy)), "finding"))
+        Failure(f"policy-{number}", f"policy {policy['name']}", many(len(_open(policy)), "finding"))
         for number, policy in enumerate(document["policies"], 1)
         if verdict(policy) == "fails"
     ]
@@ -154,20 +160,34 @@ def failures(document: PlanDocument) -> list[Failure]:
 
 
 def headline(document: PlanDocument) -> str:
-    """The verdict in one line."""
+    """The verdict in one line, which claims no more than was judged."""
     broken = failures(document)
+    verdicts = {verdict(policy) for policy in document["policies"]}
     if broken:
         return f"Does not hold: {many(len(broken), 'failure')}"
-    if not document["proofs"] and not document["policies"]:
+    if not document["proofs"] and not verdicts:
         return "Nothing was judged"
-    return "All proofs and policies hold"
+    which = "mandatory policies" if "advises" in verdicts else "policies"
+    return f"All proofs and {which} hold{', so far as judged' if _doubts(document) else ''}"
+
+
+def _mood(document: PlanDocument) -> str:
+    """How the verdict looks: bad, good, or part where something was not judged."""
+    if failures(document):
+        return "bad"
+    judged = document["proofs"] or document["policies"]
+    return "good" if judged and not _doubts(document) else "part"
+
+
+def _doubts(document: PlanDocument) -> int:
+    return sum(len(policy["not_judged"]) for policy in document["policies"])
 
 
 def remarks(document: PlanDocument) -> list[str]:
     """What the verdict rests on, and what it leaves open."""
     policies = document["policies"]
     waived = sum(len(policy["findings"]) - len(_open(policy)) for policy in policies)
-    doubts = sum(len(policy["not_judged"]) for policy in policies)
+    doubts = _doubts(document)
     advice = sum(verdict(policy) == "advises" for policy in policies)
     recorded = sum(addon["content"] == "recorded" for addon in document["addons"])
     unpriced = document["cost"]["unknown"]

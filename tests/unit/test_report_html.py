@@ -124,7 +124,7 @@ def test_everything_of_the_plan_is_on_the_page() -> None:
         "demo", "102.50", "74,825.00", "730 h", "machine-of-h100", "8 nvidia.com/gpu", "0 to 4 nodes, starts at 2",
         "spot 2.50", "on-demand unknown", "0.00 to 100.00 USD an hour", "a price list", "vision-engineers", "cpu 200",
         "none of services.nodeports", "8 promised of 32", "quota/vision", "8 nvidia.com/gpu of 32", "tenant-quota",
-        "pinned-images", "device-plugin 1.2.3", "reg.example/plugin:v1", "DaemonSet/x main", "a square is a node",
+        "pinned-images", "device-plugin 1.2.3", "reg.example/plugin:v1", "DaemonSet/x main", "each block is a node",
     ):  # fmt: skip
         assert expected in text
     for entry in plan()["resources"]:
@@ -133,11 +133,14 @@ def test_everything_of_the_plan_is_on_the_page() -> None:
 
 def test_the_verdict_says_that_all_holds_and_what_was_left_open() -> None:
     document = plan()
+    header = Page(page(document)).text("header")
+    assert "✓ All proofs and policies hold 1 proof and 2 policies judged." in header
     document["policies"][1] = policy("pinned-images", "advisory", not_judged=["an image that is unknown"])
     document["policies"][0]["findings"] = [finding("old", "has no quota", waived="leaves in May")]  # type: ignore[list-item]
     document["addons"][0]["content"] = "recorded"
     read = Page(page(document))
-    assert "All proofs and policies hold" in read.text("header")
+    assert "? All proofs and policies hold, so far as judged" in read.text("header")
+    assert "? in part pinned-images" in read.text()
     assert "1 finding waived; 1 thing not judged; 1 add-on from the lock, not rendered." in read.text("header")
     assert "old : has no quota waived: leaves in May" in read.text()
     assert "not judged an image that is unknown" in read.text()
@@ -152,7 +155,7 @@ def test_what_fails_is_in_the_verdict_with_a_link_to_its_place() -> None:
     verdict = read.text("header")
     assert "Does not hold: 2 failures" in verdict
     assert "All proofs" not in verdict
-    assert "quota/greedy : 40 of 32 tenant-quota : 1 finding" in verdict
+    assert "proof quota/greedy : 40 of 32 policy tenant-quota : 1 finding" in verdict
     assert "Does not hold" in read.text("title")
     assert "✗ fails quota/greedy" in read.text()
     assert {"#proof-2", "#policy-1"} <= set(read.attributes("href"))
@@ -162,7 +165,7 @@ def test_an_advisory_policy_is_told_but_fails_nothing() -> None:
     document = plan()
     document["policies"][1] = policy("pinned-images", "advisory", finding("x", "has a tag"), ok=False)
     text = Page(page(document)).text()
-    assert "All proofs and policies hold" in text
+    assert "All proofs and mandatory policies hold" in text
     assert "1 advisory policy not met" in text
     assert "! advises pinned-images" in text
 
@@ -237,16 +240,16 @@ def test_unknown_money_is_unknown_in_every_place() -> None:
     text = Page(page(document)).text()
     assert "Worst case an hour unknown" in text
     assert "Worst case a month (730 h) unknown" in text
-    assert "unknown to unknown USD an hour" in text
+    assert "unknown USD an hour" in text
     assert "no price for h100/spot" in text
     assert "$unknown" not in page(document)
 
 
 def test_manifests_are_yaml_with_words_for_what_is_not_told() -> None:
     document = plan()
-    marked = {"kubeconfig": SECRET, "context": "x"}
+    marked: dict[str, Any] = {"kubeconfig": SECRET, "context": "x"}
     document["resources"].append(resource("u::p::k::provider", "pulumi:providers:kubernetes", **marked))
-    plain = {"kind": "Secret", "data": {"password": "aHVudGVyMg=="}, "stringData": {"token": "hunter2"}}
+    plain: dict[str, Any] = {"kind": "Secret", "data": {"password": "aHVudGVyMg=="}, "stringData": {"token": "hunter2"}}
     document["resources"].append(resource("u::p::k::s", "kubernetes:core/v1:Secret", **plain))
     text = page(document)
     shown = Page(text).manifests()

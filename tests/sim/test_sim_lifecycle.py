@@ -1,6 +1,8 @@
 """Clusters start, break, mend and vanish as people are told they do."""
 
 import os
+import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -175,6 +177,22 @@ def test_two_ups_at_once_make_one_cluster(new_cluster):
     assert len({tuple(part.pid for part in status.components) for status in found}) == 1
     state = found[0].kubeconfig.parent
     assert len(_processes_naming(state)) == len(COMPONENTS)
+
+
+@pytest.mark.parametrize("seconds", [0.3, 0.8, 2.0])
+def test_an_up_that_was_killed_is_put_right_by_up_or_down(new_cluster, seconds):
+    name = new_cluster("killed")
+    state = sim.kubeconfig_path(name).parent
+    code = f"from espalier import sim; sim.up({name!r})"
+    with subprocess.Popen([sys.executable, "-c", code]) as command:
+        time.sleep(seconds)
+        command.kill()
+    if seconds == 0.8:
+        assert sim.up(name).ready
+        assert len(_processes_naming(state)) == len(COMPONENTS)
+    sim.down(name)
+    assert _processes_naming(state) == []
+    assert name not in sim.clusters()
 
 
 def test_a_removal_that_was_cut_short_is_ended_by_the_next_command(new_cluster):

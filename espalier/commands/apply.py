@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from espalier import failures
-from espalier.commands.plan import Plan, plan
+from espalier.commands.plan import NotAllowedError, Plan, allowed, plan, plan_of
 from espalier.commands.project import Project, open_project, program_of
 from espalier.commands.target import client_of, kubeconfig_of, simulated_name, start_if_simulated
 from espalier.engine.changes import Change
+from espalier.engine.model import Recording
 from espalier.failures import Missing
 from espalier.report.console import Output
 from espalier.report.documents import ChangesDocument, header
@@ -40,9 +41,15 @@ def up(stack: str, out: Output, *, yes: bool, engine: str | None) -> int:
     project = open_project(stack)
     if _engine_for(project, engine) == "pulumi":
         return _pulumi(project, "up", yes, out)
-    planned = plan(project)
-    if not planned.ok:
-        return _refuse(planned, project, out)
+    try:
+        return _up(project, out, yes)
+    except NotAllowedError as refused:
+        return _refuse(refused.plan, project, out)
+
+
+def _up(project: Project, out: Output, yes: bool) -> int:
+    """The program runs once for the judgement and the comparison, and once more where something is to be done."""
+    planned: Plan | None = None if _reachable(project) else allowed(plan(project))
     with out.progress(f"starting the cluster of {project.stack.name}") as progress:
         start_if_simulated(project, progress)
     if not yes:
@@ -50,14 +57,25 @@ def up(stack: str, out: Output, *, yes: bool, engine: str | None) -> int:
         _ask(f"Apply this to {project.stack.name}?", out)
     from espalier.engine.up import up as apply
 
+    def judge(recording: Recording) -> None:
+        nonlocal planned
+        planned = allowed(plan_of(project, recording))
+
     with out.progress(f"bringing {project.stack.name} up") as progress:
-        result = apply(program_of(project), connection=lambda: client_of(project), progress=progress)
+        result = apply(program_of(project), connection=lambda: client_of(project), judge=judge, progress=progress)
     document = _document("up", project, result.changes)
     document["waves"] = [{"name": wave.name, "seconds": round(wave.seconds, 3)} for wave in result.waves]
     show_changes(out.people, document)
-    _summary(planned, project, out)
+    if planned is not None:
+        _summary(planned, project, out)
     out.document(document)
     return 0
+
+
+def _reachable(project: Project) -> bool:
+    """Whether the cluster is there; one that must be built and started first is judged before that."""
+    name = simulated_name(project)
+    return name is None or _runs(name)
 
 
 def destroy(stack: str, out: Output, *, yes: bool) -> int:

@@ -5,15 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from espalier import failures
+from espalier.addons import RECORDS
+from espalier.commands.plan import allowed, plan_of
 from espalier.commands.project import Project, open_project, program_of
 from espalier.commands.target import client_of, simulated_name
 from espalier.engine.inventory import Inventory
+from espalier.engine.model import Recording
 from espalier.engine.up import up
 from espalier.kube import Reference
 from espalier.report.console import Output
 from espalier.report.documents import VerifyDocument, header
 from espalier.report.terminal import show_checks
+from espalier.verify.model import Verification, VerifyError
 from espalier.verify.noop import noop_check
+from espalier.verify.rehearse import RehearsalResult
+from espalier.verify.rehearse import rehearse as play
 from espalier.verify.run import verify as prove
 
 
@@ -29,9 +35,46 @@ def verify(stack: str, out: Output, *, probe: bool) -> int:
 
     noop = noop_check(again, client, lambda: _applied(project)) if simulated else None
     with out.progress(f"verifying {project.stack.name}") as progress:
-        found = prove(project.blueprint, client, simulated=simulated, probe=probe, noop=noop, progress=progress)
-    document: VerifyDocument = {
-        **header("verify", [failures.entry("left behind", what) for what in found.left]),
+        try:
+            found = prove(project.blueprint, client, simulated=simulated, probe=probe, noop=noop, progress=progress)
+        except VerifyError as error:
+            raise failures.Missing(str(error), "Name the stack of the cluster that this kubeconfig reaches.") from None
+    document = _document("verify", project, found)
+    show_checks(out.people, document)
+    out.document(document)
+    return 0 if found.ok and not found.left else failures.FAILED
+
+
+def rehearse(stack: str, out: Output, *, keep: bool) -> int:
+    """Plays the stack on a throw-away cluster; FAILED where a check fails or something is left."""
+    project = open_project(stack)
+
+    def judge(recording: Recording) -> None:
+        allowed(plan_of(project, recording))
+
+    with out.progress(f"rehearsing {project.stack.name}") as progress:
+        result = play(
+            project.stack,
+            root=project.root,
+            project=project.name,
+            records=RECORDS,
+            judge=judge,
+            keep=keep,
+            progress=progress,
+        )
+    document = _document("rehearse", project, result)
+    show_checks(out.people, document)
+    made = sum(change.op == "create" for change in result.changes)
+    out.people.print(f"{made} objects made, verified and removed in {result.seconds:.0f} s.")
+    if keep:
+        out.people.print(f"The cluster stays: espalier sim down --name {result.cluster}")
+    out.document(document)
+    return 0 if result.ok else failures.FAILED
+
+
+def _document(command: str, project: Project, found: Verification | RehearsalResult) -> VerifyDocument:
+    return {
+        **header(command, [failures.entry("left behind", what) for what in found.left]),
         "stack": project.stack.name,
         "checks": [
             {"name": check.name, "ok": check.ok, "evidence": check.evidence, "seconds": check.seconds}
@@ -39,9 +82,6 @@ def verify(stack: str, out: Output, *, probe: bool) -> int:
         ],
         "skipped": [{"name": skipped.name, "why": skipped.why} for skipped in found.skipped],
     }
-    show_checks(out.people, document)
-    out.document(document)
-    return 0 if found.ok and not found.left else failures.FAILED
 
 
 def _applied(project: Project) -> list[Reference]:

@@ -9,6 +9,7 @@ from typing import Any
 from espalier.blueprint import Blueprint
 from espalier.blueprint.pools import PoolPlan
 from espalier.commands.project import Project, program_of
+from espalier.engine.model import Recording
 from espalier.report.documents import PlanDocument, PolicyEntry, PoolEntry, header
 from espalier.types import Image, Registered, Verdict
 
@@ -27,9 +28,14 @@ class Plan:
 def plan(project: Project) -> Plan:
     """Records the program and judges it. Raises the engine's errors where the program cannot be recorded."""
     from espalier.engine.record import record
+
+    return plan_of(project, record(program_of(project)))
+
+
+def plan_of(project: Project, recording: Recording) -> Plan:
+    """The plan of a program that has been recorded."""
     from espalier.policies.judge import judge
 
-    recording = record(program_of(project))
     resources = [resource.to_json() for resource in recording.resources]
     verdicts = judge([registered(resource) for resource in resources])
     blueprint = project.blueprint
@@ -63,6 +69,21 @@ def plan(project: Project) -> Plan:
         ],
     }
     return Plan(document, all(proof.ok for proof in blueprint.proofs) and passes(verdicts))
+
+
+class NotAllowedError(Exception):
+    """A mandatory policy or a proof fails; nothing was changed."""
+
+    def __init__(self, plan: Plan) -> None:
+        super().__init__(f"{plan.document['stack']}: a mandatory policy or a proof fails")
+        self.plan = plan
+
+
+def allowed(plan: Plan) -> Plan:
+    """The plan itself. Raises NotAllowedError unless all mandatory policies and proofs hold."""
+    if not plan.ok:
+        raise NotAllowedError(plan)
+    return plan
 
 
 def registered(resource: Mapping[str, Any]) -> Registered:

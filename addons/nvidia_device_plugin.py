@@ -80,7 +80,11 @@ def _object(
 
 
 def _identity() -> list[Planned]:
-    """The plugin talks to the kubelet over a socket of the host, hence the namespace's Pod Security level."""
+    """The plugin talks to the kubelet over a socket of the host, hence the namespace's Pod Security level.
+
+    It never asks the Kubernetes API, so its account has no role and no token: of the image's programs only
+    cmd/config-manager and cmd/gpu-feature-discovery do (they import client-go), and neither runs here.
+    """
     namespace = _object("v1", "Namespace", NAME, "namespace", {}, cluster=True)
     namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] = "privileged"
     account = _object("v1", "ServiceAccount", NAME, "identity", {"automountServiceAccountToken": False})
@@ -107,19 +111,14 @@ def _plugin(config: str, pools: Sequence[PoolFacts]) -> list[Planned]:
     return planned
 
 
-def _daemonset(
-    name: str, component: str, pools: Sequence[PoolFacts], pod: Mapping[str, Any]
-) -> dict[str, Any]:
-    selector = {
-        key: value for key, value in _labels(component).items() if key.endswith(("/name", "/component"))
-    }
+def _daemonset(name: str, component: str, pools: Sequence[PoolFacts], pod: Mapping[str, Any]) -> dict[str, Any]:
+    selector = {key: value for key, value in _labels(component).items() if key.endswith(("/name", "/component"))}
     taints = sorted({(t.key, t.value, t.effect) for pool in pools for t in pool.shape.taints})
     affinity = {"key": _POOL, "operator": "In", "values": sorted(pool.name for pool in pools)}
     spec = {
         "priorityClassName": "system-node-critical",
         "serviceAccountName": NAME,
         "automountServiceAccountToken": False,
-        "nodeSelector": {"nvidia.com/gpu.present": "true"},
         "affinity": {
             "nodeAffinity": {
                 "requiredDuringSchedulingIgnoredDuringExecution": {
@@ -140,17 +139,24 @@ def _daemonset(
 
 
 def _plugin_pod(config_map: str, config: str) -> dict[str, Any]:
-    """MIG needs CAP_SYS_ADMIN to read the devices' capabilities (chart template _helpers.tpl, securityContext)."""
+    """CAP_SYS_ADMIN where the chart adds it and it has a use: to see MIG devices, to ask the MPS daemon for its health.
+
+    Sources: deployments/helm/nvidia-device-plugin/templates/_helpers.tpl (securityContext) and
+    daemonset-device-plugin.yml (NVIDIA_MIG_MONITOR_DEVICES); internal/plugin/mps.go (waitForDaemon).
+    """
     plain = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
-    mig = {"capabilities": {"add": ["SYS_ADMIN"]}}
+    admin = {"capabilities": {"add": ["SYS_ADMIN"]}}
     mounts = [("plugins", "/var/lib/kubelet/device-plugins"), ("cdi", "/var/run/cdi"), ("config", "/config")]
     volumes = [_host("plugins", "/var/lib/kubelet/device-plugins", "Directory"), _host("cdi", "/var/run/cdi")]
     env = [("CONFIG_FILE", "/config/config.yaml"), *_GPU_ENV]
+    if config == "mig":
+        env.append(("NVIDIA_MIG_MONITOR_DEVICES", "all"))
     if config.startswith("mps-"):
         env.append(("MPS_ROOT", "/run/nvidia/mps"))
         mounts += [("mps-shm", "/dev/shm"), ("mps-root", "/mps")]  # noqa: S108 - a path inside the container
         volumes += _MPS_VOLUMES
-    container = _container("plugin", ["nvidia-device-plugin"], mig if config == "mig" else plain, mounts, env)
+    security = admin if config.startswith(("mig", "mps-")) else plain
+    container = _container("plugin", ["nvidia-device-plugin"], security, mounts, env)
     return {"containers": [container], "volumes": [*volumes, _config_volume(config_map)]}
 
 
@@ -189,6 +195,7 @@ def _container(
 
 
 def _host(name: str, path: str, kind: str = "DirectoryOrCreate") -> dict[str, Any]:
+    """A path of the node; kind "" is not checked by the kubelet."""
     return {"name": name, "hostPath": {"path": path, "type": kind}}
 
 
@@ -197,7 +204,7 @@ def _config_volume(config_map: str) -> dict[str, Any]:
 
 
 _GPU_ENV = (("NVIDIA_VISIBLE_DEVICES", "all"), ("NVIDIA_DRIVER_CAPABILITIES", "compute,utility"))
-_MPS_VOLUMES = [_host("mps-root", "/run/nvidia/mps"), _host("mps-shm", "/run/nvidia/mps/shm")]
+_MPS_VOLUMES = [_host("mps-root", "/run/nvidia/mps"), _host("mps-shm", "/run/nvidia/mps/shm", "")]
 
 RECORD = AddonRecord(
     id=NAME,

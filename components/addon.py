@@ -7,10 +7,10 @@ import pulumi
 from espalier.addons import RECORDS
 from espalier.blueprint.order import plan_addons
 from espalier.blueprint.pools import compile_pools
-from espalier.components.inputs import hyphenated, run_error, settings_of
+from espalier.components.inputs import hyphenated, key_mistakes, run_error, settings_of
 from espalier.components.objects import register
 from espalier.components.pool import PoolArgs
-from espalier.types import AddonPlan, Facts, Mistakes
+from espalier.types import AddonPlan, Facts
 
 
 class AddonArgs(TypedDict):
@@ -35,13 +35,17 @@ class Addon(pulumi.ComponentResource):
     """The add-on's version."""
 
     def __init__(self, name: str, args: AddonArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        settings = settings_of(name, {"pools": [hyphenated(pool) for pool in args.get("pools", [])]})
+        id = args.get("id")
+        part = {
+            "pools": [hyphenated(pool) for pool in args.get("pools", [])],
+            "addons": {id: args.get("options", {})} if id else {},
+        }
+        settings = settings_of(name, part, key_mistakes(name, args, AddonArgs))
         pools, mistakes = compile_pools(settings.pools, {}, simulated=False)
         facts = Facts("existing", args.get("kubernetes_version", "1.36"), args.get("runs_containers", True))
-        wanted = {args["id"]: args.get("options", {})}
-        plans, more = plan_addons(wanted, RECORDS, facts, [pool.facts() for pool in pools])
+        plans, more = plan_addons(settings.addons, RECORDS, facts, [pool.facts() for pool in pools])
         if mistakes or more:
-            raise run_error(name, Mistakes((*mistakes, *more)))
+            raise run_error(name, (*mistakes, *more))
         self._register(name, plans[0], opts)
 
     @classmethod

@@ -8,7 +8,7 @@ from espalier.addons import RECORDS
 from espalier.blueprint import Blueprint, build
 from espalier.components.addon import Addon
 from espalier.components.cluster import ExistingCluster, SimulatedCluster
-from espalier.components.inputs import run_error
+from espalier.components.inputs import key_mistakes, run_error
 from espalier.components.objects import register
 from espalier.components.pool import Pool
 from espalier.components.tenant import Tenant
@@ -31,8 +31,9 @@ class Platform(pulumi.ComponentResource):
     """Namespaces by tenant."""
 
     def __init__(self, name: str, args: PlatformArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        blueprint = _blueprint(name, args["settings"])
-        super().__init__("espalier:index:Platform", name, {"facts": blueprint.policy_facts()}, opts)
+        blueprint = _blueprint(name, args)
+        facts = blueprint.policy_facts()
+        super().__init__("espalier:index:Platform", name, {"facts": facts}, opts)
         provider = _cluster(self, name, blueprint).provider
         inside = pulumi.ResourceOptions(parent=self, providers=[provider])
         register(self, name, blueprint.objects, provider)
@@ -46,15 +47,19 @@ class Platform(pulumi.ComponentResource):
             addons[addon.id] = Addon.planned(f"{name}-{addon.id}", addon, options)
         tenants = {t.name: Tenant.planned(f"{name}-tenant-{t.name}", t, inside) for t in blueprint.tenants}
         self.namespaces = pulumi.Output.all(**{key: tenant.namespaces for key, tenant in tenants.items()})
-        self.register_outputs({"namespaces": self.namespaces})
+        # Facts once more: a stack policy is given a component's outputs, never its inputs.
+        self.register_outputs({"namespaces": self.namespaces, "facts": facts})
 
 
-def _blueprint(name: str, settings: Any) -> Blueprint:
+def _blueprint(name: str, args: PlatformArgs) -> Blueprint:
+    if mistakes := key_mistakes(name, args, PlatformArgs):
+        raise run_error(name, mistakes)
+    settings = args["settings"]
     try:
         checked = settings if isinstance(settings, Settings) else validate(settings, where="settings")
         return build(checked, RECORDS)
     except Mistakes as error:
-        raise run_error(name, error) from None
+        raise run_error(name, error.mistakes) from None
 
 
 def _cluster(platform: pulumi.ComponentResource, name: str, blueprint: Blueprint) -> ExistingCluster | SimulatedCluster:

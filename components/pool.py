@@ -7,7 +7,28 @@ import pulumi
 from espalier.blueprint.pools import PoolPlan, compile_pools
 from espalier.components.inputs import hyphenated, run_error, settings_of
 from espalier.components.objects import register
-from espalier.types import Mistakes
+
+
+class NodesArgs(TypedDict):
+    """How many nodes a pool has."""
+
+    min: NotRequired[int]
+    """Nodes that stay when nothing runs; default: 0."""
+    max: int
+    """Nodes at most."""
+    start: NotRequired[int]
+    """Nodes made at first; default: min."""
+
+
+class SharingArgs(TypedDict):
+    """One way, at most, of giving a device to several pods."""
+
+    mig: NotRequired[str]
+    """MIG profile that all devices are cut into, such as all-1g.10gb."""
+    time_slices: NotRequired[int]
+    """Pods that take turns on a device."""
+    mps: NotRequired[int]
+    """Pods that share a device by NVIDIA's Multi-Process Service."""
 
 
 class PoolArgs(TypedDict):
@@ -15,8 +36,8 @@ class PoolArgs(TypedDict):
 
     name: str
     """The pool's name, a DNS label of at most 30 characters."""
-    nodes: dict[str, int]
-    """min, max and start."""
+    nodes: NodesArgs
+    """How many nodes."""
     accelerator: NotRequired[str]
     """A name of the catalogue, such as H100-80."""
     count: NotRequired[int]
@@ -27,8 +48,8 @@ class PoolArgs(TypedDict):
     """TPU slice topology, such as 4x4."""
     capacity: NotRequired[list[str]]
     """Kinds of capacity in order of preference: reserved, spot, flex, on-demand."""
-    sharing: NotRequired[dict[str, Any]]
-    """One of mig, time_slices, mps."""
+    sharing: NotRequired[SharingArgs]
+    """How several pods share a device; default: they do not."""
     labels: NotRequired[dict[str, str]]
     """Labels for its nodes."""
 
@@ -46,7 +67,7 @@ class Pool(pulumi.ComponentResource):
         settings = settings_of(name, {"pools": [hyphenated(args)]})
         plans, mistakes = compile_pools(settings.pools, {}, simulated=True)
         if mistakes:
-            raise run_error(name, Mistakes(mistakes))
+            raise run_error(name, mistakes)
         self._register(name, plans[0], opts)
 
     @classmethod

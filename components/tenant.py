@@ -9,17 +9,41 @@ from espalier.components.inputs import hyphenated, settings_of
 from espalier.components.objects import namespace_name, register
 
 
+class GroupsArgs(TypedDict):
+    """Groups of the identity provider by their role in the tenant's namespaces."""
+
+    view: NotRequired[list[str]]
+    """Groups that may read, without Secrets."""
+    edit: NotRequired[list[str]]
+    """Groups that may run workloads."""
+    admin: NotRequired[list[str]]
+    """Groups that may also manage service accounts, and see roles."""
+
+
+class QuotaArgs(TypedDict):
+    """What a tenant may ask for at one time, as sums of requests."""
+
+    devices: NotRequired[dict[str, int]]
+    """Devices by resource name."""
+    cpu: NotRequired[int]
+    """vCPUs."""
+    memory: NotRequired[str]
+    """Memory, such as 64Gi."""
+    storage: NotRequired[str]
+    """Sum of volume claims, such as 1Ti."""
+
+
 class TenantArgs(TypedDict):
     """Arguments of Tenant: a tenant block of a stack file. All are plain: they shape the program."""
 
     name: str
     """The tenant's name, a DNS label of at most 30 characters."""
-    groups: NotRequired[dict[str, list[str]]]
-    """Groups of the identity provider by role: view, edit, admin."""
+    groups: NotRequired[GroupsArgs]
+    """Who may do what in its namespaces."""
     workspaces: NotRequired[list[Any]]
     """Names, or {name, quota}; each is a namespace."""
-    quota: NotRequired[dict[str, Any]]
-    """devices (name -> count), cpu (vCPU), memory and storage (quantities)."""
+    quota: NotRequired[QuotaArgs]
+    """What it may ask for at one time."""
     pod_security: NotRequired[str]
     """The Pod Security level that is enforced: baseline or restricted."""
     devices: NotRequired[list[str]]

@@ -6,6 +6,7 @@ from typing import TypedDict
 import pulumi
 
 from espalier.components.cluster.provider import provider_for
+from espalier.components.inputs import settings_of
 
 
 class ExistingClusterArgs(TypedDict):
@@ -24,6 +25,7 @@ class ExistingCluster(pulumi.ComponentResource):
     """The kubeconfig's context."""
 
     def __init__(self, name: str, args: ExistingClusterArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        settings_of(name, {"cluster": {"kind": "existing", "version": "1.36", **args}})
         super().__init__("espalier:index:ExistingCluster", name, {}, opts)
         context = args["context"]
         self.provider = provider_for(

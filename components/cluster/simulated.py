@@ -5,7 +5,10 @@ from typing import TypedDict
 import pulumi
 
 from espalier.components.cluster.provider import provider_for
+from espalier.components.inputs import key_mistakes, run_error
 from espalier.sim import kubeconfig_path
+from espalier.sim.errors import SimError
+from espalier.types import Mistake
 
 
 class SimulatedClusterArgs(TypedDict):
@@ -25,13 +28,19 @@ class SimulatedCluster(pulumi.ComponentResource):
     """The kubeconfig's context."""
 
     def __init__(self, name: str, args: SimulatedClusterArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("espalier:index:SimulatedCluster", name, {}, opts)
+        if mistakes := key_mistakes(name, args, SimulatedClusterArgs):
+            raise run_error(name, mistakes)
         cluster = args["cluster_name"]
+        try:
+            kubeconfig = kubeconfig_path(cluster)
+        except SimError as error:
+            raise run_error(name, [Mistake(f"{name}.cluster_name", repr(cluster), "a name", error.do)]) from None
+        super().__init__("espalier:index:SimulatedCluster", name, {}, opts)
         context = f"espalier-sim-{cluster}"
         self.provider = provider_for(
             self,
             name,
-            kubeconfig=str(kubeconfig_path(cluster)),
+            kubeconfig=str(kubeconfig),
             context=context,
             identifier=f"simulated/{cluster}",
         )

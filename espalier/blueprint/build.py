@@ -11,7 +11,7 @@ from espalier.blueprint.order import plan_addons
 from espalier.blueprint.pools import PoolPlan, compile_pools
 from espalier.blueprint.priorities import priority_classes
 from espalier.blueprint.proofs import device_maxima, prove
-from espalier.blueprint.tenants import TenantPlan, compile_tenant
+from espalier.blueprint.tenants import TenantPlan, compile_tenant, namespace_of
 from espalier.settings.model import Existing, Settings, Tenant, Waiver
 from espalier.types import AddonPlan, AddonRecord, Facts, Mistake, Mistakes, Planned, Proof
 
@@ -81,7 +81,9 @@ def build(settings: Settings, records: Mapping[str, AddonRecord]) -> Blueprint:
     pool_facts = tuple(pool.facts() for pool in pools)
     addons, addon_mistakes = plan_addons(settings.addons, records, facts, pool_facts)
     quota_mistakes = () if pool_mistakes else _quota_mistakes(settings.tenants, pools)
-    if mistakes := (*pool_mistakes, *addon_mistakes, *quota_mistakes, *_price_mistakes(settings, pools)):
+    namespace_mistakes = _namespace_mistakes(settings.tenants, addons)
+    price_mistakes = _price_mistakes(settings, pools)
+    if mistakes := (*pool_mistakes, *addon_mistakes, *quota_mistakes, *namespace_mistakes, *price_mistakes):
         raise Mistakes(mistakes)
     devices = sorted(device_maxima(pools))
     tenants = tuple(compile_tenant(tenant, devices) for tenant in settings.tenants)
@@ -121,10 +123,29 @@ def _quota_mistakes(tenants: Sequence[Tenant], pools: Sequence[PoolPlan]) -> lis
                 found.append(Mistake(path, repr(device), accepted, "Name a device that a pool advertises."))
             elif count > backing[device]:
                 accepted = f"at most {backing[device]}, all pools at their maxima"
-                found.append(
-                    Mistake(path, str(count), accepted, "Lower the quota or raise a pool's nodes.max.")
-                )
+                found.append(Mistake(path, str(count), accepted, "Lower the quota or raise a pool's nodes.max."))
     return found
+
+
+def _namespace_mistakes(tenants: Sequence[Tenant], addons: Sequence[AddonPlan]) -> list[Mistake]:
+    """An add-on's namespace has rights that no tenant may have, and the tenant's quota would starve the add-on."""
+    owners = {
+        planned.manifest["metadata"]["name"]: addon.id
+        for addon in addons
+        for planned in addon.objects
+        if planned.manifest["kind"] == "Namespace"
+    }
+    return [
+        Mistake(
+            f"espalier:tenants[{index}].name",
+            f"namespace {namespace}, which add-on {owners[namespace]} has already",
+            "each namespace once",
+            "Rename the tenant or the workspace.",
+        )
+        for index, tenant in enumerate(tenants)
+        for work in tenant.workspaces
+        if (namespace := namespace_of(tenant, work if isinstance(work, str) else work.name)) in owners
+    ]
 
 
 def _price_mistakes(settings: Settings, pools: Sequence[PoolPlan]) -> list[Mistake]:

@@ -11,6 +11,7 @@ SIMULATED = "espalier.dev/simulated"
 TENANT = "espalier.dev/tenant"
 WORKSPACE = "espalier.dev/workspace"
 MANAGED_BY = {"app.kubernetes.io/managed-by": "espalier"}
+TPU_TOPOLOGY = "cloud.google.com/gke-tpu-topology"
 KWOK_NODE = "kwok.x-k8s.io/node"
 
 

@@ -26,6 +26,7 @@ def generation_of(shape: NodeShape) -> str:
         shape.capacity_kind,
         sorted(shape.capacity.items()),
         [str(t) for t in shape.taints],
+        [shape.labels.get(key) for key in (names.ACCELERATOR, names.TPU_TOPOLOGY)],
     ]
     return hashlib.sha256(json.dumps(fixed).encode()).hexdigest()[:5]
 

@@ -27,9 +27,7 @@ def plan_addons(
         order = list(TopologicalSorter(graph).static_order())
     except CycleError as error:
         cycle = " -> ".join(error.args[1])
-        return (), (
-            Mistake("espalier:addons", cycle, "add-ons whose needs form no cycle", "Remove one of them."),
-        )
+        return (), (Mistake("espalier:addons", cycle, "add-ons whose needs form no cycle", "Remove one of them."),)
     waves: dict[str, int] = {}
     for id in order:
         waves[id] = 1 + max((waves[need] for need in graph[id]), default=-1)
@@ -44,14 +42,10 @@ def _plan(
     record: AddonRecord, options: Mapping[str, Any], wave: int, facts: Facts, pools: tuple[PoolFacts, ...]
 ) -> AddonPlan:
     inputs = AddonInputs(facts, pools, record.options.model_validate(options))
-    return AddonPlan(
-        record.id, record.version, wave, tuple(record.objects(inputs)), tuple(sorted(record.needs))
-    )
+    return AddonPlan(record.id, record.version, wave, tuple(record.objects(inputs)), tuple(sorted(record.needs)))
 
 
-def _mistakes_of(
-    id: str, wanted: Mapping[str, Mapping[str, Any]], records: Mapping[str, AddonRecord]
-) -> list[Mistake]:
+def _mistakes_of(id: str, wanted: Mapping[str, Mapping[str, Any]], records: Mapping[str, AddonRecord]) -> list[Mistake]:
     path = f"espalier:addons.{id}"
     record = records.get(id)
     if record is None:
@@ -66,10 +60,12 @@ def _mistakes_of(
             where = ".".join([path, *map(str, fault["loc"])])
             known = ", ".join(record.options.model_fields) or "no options"
             found.append(Mistake(where, repr(fault["input"])[:60], known, "Correct or remove the option."))
-    for need in sorted(record.needs - set(wanted)):
-        found.append(
-            Mistake(path, f"no {need}", f"{need} beside it", f"Add `{need}: {{}}` to espalier:addons.")
-        )
-    for other in sorted(record.conflicts & set(wanted)):
-        found.append(Mistake(path, f"beside {other}", "one of the two", f"Remove {id} or {other}."))
+    found += [
+        Mistake(path, f"no {need}", f"{need} beside it", f"Add `{need}: {{}}` to espalier:addons.")
+        for need in sorted(record.needs - set(wanted))
+    ]
+    found += [
+        Mistake(path, f"beside {other}", "one of the two", f"Remove {id} or {other}.")
+        for other in sorted(record.conflicts & set(wanted))
+    ]
     return found

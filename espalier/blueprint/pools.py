@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from espalier.blueprint import names
 from espalier.blueprint.nodes import simulated_nodes
 from espalier.catalogue import Accelerator, accelerators
-from espalier.quantity import parse_quantity
 from espalier.settings.model import Pool, PriceOverride, Shape
 from espalier.types import CapacityKind, Mistake, NodeShape, Planned, PoolFacts, Price
 
@@ -30,8 +29,6 @@ class PoolPlan:
     maximum: int
     start: int
     sharing: Mapping[str, int | str]
-    topology: str | None
-    nodes_per_slice: int
     nodes: tuple[Planned, ...]
     """Node objects to register: on a simulated cluster those that it starts with, elsewhere none."""
 
@@ -39,10 +36,6 @@ class PoolPlan:
     def shape(self) -> NodeShape:
         """The shape of the kind of capacity that is tried first."""
         return self.shapes[0]
-
-    @property
-    def elastic(self) -> bool:
-        return self.maximum > self.minimum
 
     def facts(self) -> PoolFacts:
         vendor = self.accelerator.vendor if self.accelerator else ""
@@ -54,15 +47,18 @@ def compile_pools(
 ) -> tuple[tuple[PoolPlan, ...], tuple[Mistake, ...]]:
     """All pools compiled, and everything that the catalogue says cannot be.
 
-    A pool with a mistake is left out of the first tuple.
+    A pool that cannot be compiled is left out of the first tuple.
     """
     plans: list[PoolPlan] = []
     mistakes: list[Mistake] = []
     for index, pool in enumerate(pools):
         found = _mistakes_of(pool, f"espalier:pools[{index}]")
         mistakes += found
-        if not found:
-            plans.append(compile_pool(pool, prices, simulated=simulated))
+        if found:
+            continue
+        plan = compile_pool(pool, prices, simulated=simulated)
+        mistakes += _label_mistakes(pool, plan, f"espalier:pools[{index}].labels")
+        plans.append(plan)
     return tuple(plans), tuple(mistakes)
 
 
@@ -70,7 +66,6 @@ def compile_pool(pool: Pool, prices: Mapping[str, PriceOverride], *, simulated: 
     """One pool that has no mistakes."""
     accelerator = accelerators()[pool.accelerator] if pool.accelerator else None
     sharing = pool.sharing.model_dump(by_alias=True, exclude_none=True) if pool.sharing else {}
-    hosts = accelerator.topologies[pool.topology] if accelerator and pool.topology else 1
     start = pool.nodes.min if pool.nodes.start is None else pool.nodes.start
     shapes = tuple(_shape(pool, kind, accelerator, prices, simulated) for kind in pool.capacity)
     return PoolPlan(
@@ -81,8 +76,6 @@ def compile_pool(pool: Pool, prices: Mapping[str, PriceOverride], *, simulated: 
         maximum=pool.nodes.max,
         start=start,
         sharing=sharing,
-        topology=pool.topology,
-        nodes_per_slice=hosts,
         nodes=simulated_nodes(shapes[0], start) if simulated else (),
     )
 
@@ -142,7 +135,9 @@ def _machine(pool: Pool, accelerator: Accelerator | None, count: int) -> tuple[s
         return f"{pool.machine.cpu}cpu-{pool.machine.memory}", pool.machine.cpu, pool.machine.memory
     if accelerator is not None:
         memory = f"{accelerator.host_memory_gib * count}Gi"
-        return pool.machine or accelerator.reference, accelerator.host_cpu * count, memory
+        # The reference machine holds per_node devices; with another number it is another machine, at another price.
+        plain = accelerator.reference if count == accelerator.per_node else f"{count}x{accelerator.name}"
+        return pool.machine or plain, accelerator.host_cpu * count, memory
     return pool.machine or "unnamed", *PLAIN_MACHINE
 
 
@@ -179,7 +174,7 @@ def _vendor_labels(pool: Pool, accelerator: Accelerator, count: int) -> dict[str
             labels["nvidia.com/mps.capable"] = "true"
         return labels
     if pool.topology:
-        return {"cloud.google.com/gke-tpu-topology": pool.topology}
+        return {names.TPU_TOPOLOGY: pool.topology}
     return {}
 
 
@@ -191,6 +186,15 @@ def _price(pool: Pool, kind: CapacityKind, machine: str, prices: Mapping[str, Pr
         amount: float | None = getattr(found, kind.replace("-", "_"))
         return None if amount is None else Price(amount, found.source, found.date)
     return None
+
+
+def _label_mistakes(pool: Pool, plan: PoolPlan, path: str) -> list[Mistake]:
+    """Labels of the user's that Espalier sets, too: both cannot hold."""
+    return [
+        Mistake(f"{path}.{key}", repr(value), f"nothing: Espalier sets {key} itself", "Remove it, or rename it.")
+        for key, value in sorted(pool.labels.items())
+        if any(shape.labels[key] != value for shape in plan.shapes)
+    ]
 
 
 def _mistakes_of(pool: Pool, path: str) -> list[Mistake]:
@@ -230,9 +234,7 @@ def _sharing_mistakes(pool: Pool, accelerator: Accelerator, path: str) -> list[M
             f"{path}.sharing.mig",
             repr(mig),
             known or f"nothing: {accelerator.name} has no MIG",
-            "Choose a profile of this accelerator."
-            if known
-            else "Use time-slices or mps, or another accelerator.",
+            "Choose a profile of this accelerator." if known else "Use time-slices or mps, or another accelerator.",
         )
     ]
 
@@ -261,8 +263,3 @@ def _topology_mistakes(pool: Pool, accelerator: Accelerator, path: str) -> list[
             accepted = f"a multiple of {hosts}, the hosts of a {pool.topology} slice"
             found.append(Mistake(f"{path}.nodes.{key}", str(number), accepted, "Count whole slices."))
     return found
-
-
-def bytes_of(quantity: str) -> int:
-    """A quantity in whole bytes, rounded down."""
-    return int(parse_quantity(quantity))

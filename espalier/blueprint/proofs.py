@@ -28,16 +28,12 @@ def daemonset_reaches(template: Mapping[str, Any], shape: NodeShape) -> str | No
     """None where the pod template's pods can be scheduled on such nodes, else why not."""
     spec = template.get("spec", {})
     for taint in shape.taints:
-        if taint.effect != "PreferNoSchedule" and not any(
-            tolerates(t, taint) for t in spec.get("tolerations", [])
-        ):
+        if taint.effect != "PreferNoSchedule" and not any(tolerates(t, taint) for t in spec.get("tolerations", [])):
             return f"does not tolerate {taint}"
     for key, value in sorted(spec.get("nodeSelector", {}).items()):
         if shape.labels.get(key) != value:
             return f"selects {key}={value}"
-    required = (
-        spec.get("affinity", {}).get("nodeAffinity", {}).get("requiredDuringSchedulingIgnoredDuringExecution")
-    )
+    required = spec.get("affinity", {}).get("nodeAffinity", {}).get("requiredDuringSchedulingIgnoredDuringExecution")
     if required and not any(_term_matches(term, shape.labels) for term in required["nodeSelectorTerms"]):
         return "its node affinity matches none of the labels"
     return None
@@ -87,7 +83,7 @@ def _daemonsets(objects: Iterable[Planned]) -> list[Mapping[str, Any]]:
 
 
 def _reaches(addon: AddonPlan, record: AddonRecord, pools: Sequence[PoolPlan]) -> Proof:
-    """Every node that holds a device of the add-on gets exactly one of its plugin's DaemonSets."""
+    """Every node that holds a device of the add-on gets at least one of its DaemonSets."""
     missed: list[str] = []
     reached: list[str] = []
     for pool in pools:
@@ -101,13 +97,9 @@ def _reaches(addon: AddonPlan, record: AddonRecord, pools: Sequence[PoolPlan]) -
             if any(why is None for why in answers.values()):
                 reached.append(f"{pool.name}/{shape.capacity_kind}")
             else:
-                reasons = (
-                    "; ".join(f"{name} {why}" for name, why in sorted(answers.items())) or "no DaemonSet"
-                )
+                reasons = "; ".join(f"{name} {why}" for name, why in sorted(answers.items())) or "no DaemonSet"
                 missed.append(f"{pool.name}/{shape.capacity_kind}: {reasons}")
-    evidence = (
-        "; ".join(missed) if missed else f"reaches {', '.join(reached) or 'no pool: none holds its device'}"
-    )
+    evidence = "; ".join(missed) if missed else f"reaches {', '.join(reached) or 'no pool: none holds its device'}"
     return Proof(f"daemonset/{addon.id}", not missed, evidence)
 
 
@@ -119,21 +111,17 @@ def _one_owner(
     device: str, pools: Sequence[PoolPlan], addons: Sequence[AddonPlan], records: Mapping[str, AddonRecord]
 ) -> Proof:
     """At most one add-on advertises a device; with none, the nodes must come with a plugin of their own."""
-    owners = [addon.id for addon in addons if device in records[addon.id].reaches]
+    owners = [addon.id for addon in addons if f"device-plugin/{device}" in records[addon.id].provides]
     where = ", ".join(pool.name for pool in pools if pool.accelerator and pool.accelerator.resource == device)
     if len(owners) > 1:
-        return Proof(
-            f"owner/{device}", False, f"{' and '.join(owners)} both own the device plugin of {where}"
-        )
+        return Proof(f"owner/{device}", False, f"{' and '.join(owners)} both own the device plugin of {where}")
     who = owners[0] if owners else "the nodes themselves, no add-on"
     return Proof(f"owner/{device}", True, f"{who}: pools {where}")
 
 
 def _quota_fits(tenant: TenantPlan, pools: Sequence[PoolPlan]) -> Proof:
     backing = device_maxima(pools)
-    parts = [
-        f"{n} {device} of {backing.get(device, 0)}" for device, n in sorted(tenant.quota.devices.items())
-    ]
+    parts = [f"{n} {device} of {backing.get(device, 0)}" for device, n in sorted(tenant.quota.devices.items())]
     fits = all(n <= backing.get(device, 0) for device, n in tenant.quota.devices.items())
     return Proof(f"quota/{tenant.name}", fits, "; ".join(parts))
 

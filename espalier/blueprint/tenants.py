@@ -86,7 +86,7 @@ def _workspace(
 ) -> WorkspacePlan:
     name = work.name if isinstance(work, Workspace) else work
     quota = work.quota if isinstance(work, Workspace) and work.quota else tenant.quota
-    namespace = tenant.name if len(tenant.workspaces) == 1 else f"{tenant.name}-{name}"
+    namespace = namespace_of(tenant, name)
     labels = {**names.MANAGED_BY, names.TENANT: tenant.name, names.WORKSPACE: name}
     hard = hard_limits(quota, devices)
     objects = (
@@ -103,13 +103,14 @@ def _workspace(
         ),
         _planned(name, "limits", "v1", "LimitRange", namespace, "tenant", labels, {"spec": _limits()}),
         *_network(name, namespace, labels),
-        *(
-            planned
-            for role, members in groups.items()
-            for planned in _role(name, namespace, role, members, labels)
-        ),
+        *(planned for role, members in groups.items() for planned in _role(name, namespace, role, members, labels)),
     )
     return WorkspacePlan(name, namespace, hard, objects)
+
+
+def namespace_of(tenant: Tenant, workspace: str) -> str:
+    """At most 30 + 1 + 30 characters, so that none exceeds Kubernetes' 63."""
+    return tenant.name if len(tenant.workspaces) == 1 else f"{tenant.name}-{workspace}"
 
 
 def hard_limits(quota: Quota, devices: Sequence[str]) -> dict[str, str]:
@@ -188,17 +189,12 @@ def _role(
     binding = {"roleRef": {"apiGroup": api, "kind": "Role", "name": name}, "subjects": subjects}
     rules = {"rules": ROLE_RULES[role]}
     made = _planned(workspace, f"{role}-role", f"{api}/v1", "Role", namespace, name, labels, rules)
-    bound = _planned(
-        workspace, f"{role}-binding", f"{api}/v1", "RoleBinding", namespace, name, labels, binding
-    )
+    bound = _planned(workspace, f"{role}-binding", f"{api}/v1", "RoleBinding", namespace, name, labels, binding)
     return made, Planned(bound.suffix, bound.manifest, (*bound.needs, made.suffix))
 
 
 def _rules(pairs: Sequence[tuple[str, Sequence[str]]], verbs: Sequence[str]) -> list[dict[str, Any]]:
-    return [
-        {"apiGroups": [group], "resources": list(resources), "verbs": list(verbs)}
-        for group, resources in pairs
-    ]
+    return [{"apiGroups": [group], "resources": list(resources), "verbs": list(verbs)} for group, resources in pairs]
 
 
 _VIEW = _rules(_SEEN, READ)

@@ -9,6 +9,8 @@ import difflib
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import cache
 from typing import Any, Final
 
 from pydantic import BaseModel, ValidationError
@@ -30,8 +32,13 @@ def check(model: type[BaseModel], root: Node) -> tuple[BaseModel | None, list[Fa
         return None, _faults(error, model, root)
 
 
+@cache
+def _schema(model: type[BaseModel]) -> Schema:
+    return model.model_json_schema()
+
+
 def _faults(error: ValidationError, model: type[BaseModel], root: Node) -> list[Fault]:
-    schema = model.model_json_schema()
+    schema = _schema(model)
     faults: list[Fault] = []
     unknown: set[Path] = set()
     missing: list[tuple[Path, Fault]] = []
@@ -69,25 +76,23 @@ def _cluster_without_kind(root: Node) -> list[Fault]:
     if not isinstance(cluster.value, dict):
         do = "Write a mapping, such as {kind: simulated}."
         return [_at(root, ("cluster",), _got(cluster), f"a mapping whose kind is one of {kinds}", do)]
-    faults: list[Fault] = []
+    by_kind = [_beside_kind(cluster.value, kind, model) for kind, model in CLUSTER_KINDS.items()]
+    shared = set(by_kind[0]).intersection(*by_kind[1:])
+    faults = [by_kind[0][path] for path in sorted(shared, key=str)]
     kind = cluster.value.get("kind")
+    if kind is None and _is_misspelt(("cluster", "kind"), shared):
+        return faults
     if kind is None or kind.value is not BROKEN:
         got = "nothing" if kind is None else _got(kind)
         name = kind.value if kind is not None and isinstance(kind.value, str) else ""
         faults.append(_at(root, ("cluster", "kind"), got, f"one of {kinds}", _suggest(name, CLUSTER_KINDS)))
-    by_kind = [_beside_kind(cluster.value, kind, model) for kind, model in CLUSTER_KINDS.items()]
-    shared = set(by_kind[0]).intersection(*by_kind[1:])
-    return faults + [by_kind[0][path] for path in sorted(shared, key=str)]
+    return faults
 
 
 def _beside_kind(cluster: Mapping[str, Node], kind: str, model: type[BaseModel]) -> dict[Path, Fault]:
     assumed = Node({**cluster, "kind": Node(kind)})
     _, faults = check(model, assumed)
-    return {
-        f.path: Fault(("cluster", *f.path), f.got, f.accepted, f.do, f.line, f.file)
-        for f in faults
-        if find(assumed, f.path)[1]
-    }
+    return {("cluster", *f.path): replace(f, path=("cluster", *f.path)) for f in faults if find(assumed, f.path)[1]}
 
 
 def _path(loc: Sequence[str | int], root: Node) -> tuple[Path, bool]:

@@ -76,14 +76,17 @@ def read(path: File, file: str, faults: list[Fault]) -> Node | None:
     return document.root
 
 
-def entries(root: Node, top_level: Sequence[str], faults: list[Fault]) -> dict[str, Node]:
-    """What stands under `config:`, by full key; keys that no one would read become faults and are left out."""
+def entries(root: Node, top_level: Sequence[str], faults: list[Fault]) -> dict[str, Node] | None:
+    """What stands under `config:`, by full key; None where nothing can stand there.
+
+    Keys that no one would read become faults and are left out.
+    """
     file = root.file
     if not isinstance(root.value, dict):
         if root.value is not BROKEN:
             do = "Write the settings under `config:`."
             faults.append(Fault((), short(root.value), "a mapping with config", do, root.line, file))
-        return {}
+        return None
     for key, node in root.value.items():
         if key not in top_level:
             near = nearest(key, top_level)
@@ -98,7 +101,7 @@ def entries(root: Node, top_level: Sequence[str], faults: list[Fault]) -> dict[s
             do = f"Write a mapping of keys such as {PREFIX}cluster."
             line = root.line if config is None else config.line
             faults.append(Fault(("config",), got, "a mapping", do, line, file))
-        return {}
+        return None
     return {key: node for key, node in config.value.items() if _is_readable(key, node, faults)}
 
 
@@ -164,7 +167,7 @@ class Bases:
         root = read(self.folder / f"{name}.yaml", f"{name}.yaml", faults)
         if root is None:
             return Node({})
-        found = entries(root, ("config",), faults)
+        found = entries(root, ("config",), faults) or {}
         own = {key.removeprefix(PREFIX): node for key, node in found.items()}
         return self.lay_under(own, faults, root.file, chain)
 

@@ -67,7 +67,7 @@ def validate(tree: Any, where: str) -> Settings:
     if not isinstance(tree, Mapping):
         raise Mistakes([Mistake(where, short(tree), "a mapping with cluster, pools, ...", "Give a mapping.")])
     faults: list[Fault] = []
-    root = from_plain(tree, (), faults)  # pyright: ignore[reportUnknownArgumentType]
+    root = from_plain(tree, (), faults)
     faults = [replace(fault, path=(where, *fault.path)) for fault in faults]
     settings = _judge(root, faults, lambda path: (where, *path))
     if settings is None:
@@ -153,9 +153,10 @@ def overlay(written: Node, value: Node) -> Node:
 def _read_stack(path: File, faults: list[Fault]) -> dict[str, Node]:
     """The entries under `config:` of a stack file, by full key. Raises Mistakes where nothing more can be said."""
     root = read(path, "", faults)
-    if root is None:
+    found = None if root is None else entries(root, _OF_PULUMI, faults)
+    if found is None:
         raise Mistakes(to_mistakes(faults, path.name))
-    return entries(root, _OF_PULUMI, faults)
+    return found
 
 
 def _own(found: Mapping[str, Node]) -> dict[str, Node]:

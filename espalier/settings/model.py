@@ -84,6 +84,11 @@ def _day(text: str) -> str:
 Day = Annotated[str, Field(pattern=_DATE), AfterValidator(_day)]
 
 
+def hyphenated(name: str) -> str:
+    """A field's name as its key in the stack file: time_slices is `time-slices` there."""
+    return name.replace("_", "-")
+
+
 class Strict(BaseModel):
     """Frozen, strict, closed; keys are written with hyphens in the file."""
 
@@ -92,7 +97,7 @@ class Strict(BaseModel):
         frozen=True,
         strict=True,
         defer_build=True,  # built when a stack file is read: the command's help does not wait for it
-        alias_generator=lambda name: name.replace("_", "-"),
+        alias_generator=hyphenated,
     )
 
 

@@ -11,6 +11,7 @@ from fractions import Fraction
 from typing import Any, Final
 
 from espalier.quantity import parse_quantity
+from espalier.settings.model import Pool, PriceOverride, Strict, Workspace, hyphenated
 from espalier.settings.tree import BROKEN, Fault, Node, Path, find
 
 Tree = dict[str, Any]
@@ -24,12 +25,12 @@ def check_rules(root: Node, refused: frozenset[Path]) -> list[Fault]:
     """Faults between keys, paths relative to `root`; `refused` are the paths that a model refused."""
     tree = _masked(root, (), refused)
     found = [
-        *_each(tree, "pools", lambda pool, path: _pool(pool, path, refused)),
+        *_each(tree, "pools", _pool),
         *_each(tree, "tenants", _tenant),
         *_same_names(tree, "pools"),
         *_same_names(tree, "tenants"),
         *_namespaces(tree),
-        *_prices(tree, refused),
+        *_prices(tree),
     ]
     return [_with_line(fault, root) for fault in found]
 
@@ -50,11 +51,11 @@ def _masked(node: Node, path: Path, refused: frozenset[Path]) -> Any:
 
 
 def _mapping(value: Any) -> Tree:
-    return value if isinstance(value, dict) else {}  # pyright: ignore[reportUnknownVariableType]
+    return value if isinstance(value, dict) else {}
 
 
 def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []  # pyright: ignore[reportUnknownVariableType]
+    return value if isinstance(value, list) else []
 
 
 def _each(tree: Any, key: str, rule: Callable[[Tree, Path], Iterator[Fault]]) -> Iterator[Fault]:
@@ -62,16 +63,17 @@ def _each(tree: Any, key: str, rule: Callable[[Tree, Path], Iterator[Fault]]) ->
         yield from rule(_mapping(item), (key, index))
 
 
-def _has_unknown_key(refused: frozenset[Path], path: Path, tree: Tree) -> bool:
-    """Whether a key right under `path` was refused: it may be the misspelt one that a rule would miss."""
-    return any((*path, key) in refused for key in tree)
+def _has_unknown_key(model: type[Strict], tree: Tree) -> bool:
+    """Whether a key is not the model's: it may be the misspelt one that a rule would miss."""
+    return not tree.keys() <= {hyphenated(name) for name in model.model_fields}
 
 
-def _pool(pool: Tree, path: Path, refused: frozenset[Path]) -> Iterator[Fault]:
-    if pool and not _has_unknown_key(refused, path, pool):
+def _pool(pool: Tree, path: Path) -> Iterator[Fault]:
+    if pool and not _has_unknown_key(Pool, pool):
         yield from _pool_needs(pool, path)
     yield from _nodes(_mapping(pool.get("nodes")), (*path, "nodes"))
-    sharing = [key for key, value in _mapping(pool.get("sharing")).items() if value is not None]
+    ways = _mapping(pool.get("sharing"))
+    sharing = [way for way in ("mig", "time-slices", "mps") if ways.get(way) is not None]
     if len(sharing) > 1:
         got = " and ".join(sorted(sharing))
         yield Fault((*path, "sharing"), got, "one way of sharing a device", "Keep one of them.")
@@ -138,11 +140,11 @@ def _namespaces(tree: Any) -> Iterator[Fault]:
 
 def _namespaces_of(name: str, tenant: Tree, path: Path) -> Iterator[tuple[Path, str]]:
     workspaces = tenant.get("workspaces", ["team"])
-    if isinstance(workspaces, list) and len(workspaces) == 1:  # pyright: ignore[reportUnknownArgumentType]
+    if isinstance(workspaces, list) and len(workspaces) == 1:
         yield (*path, "name"), name
         return
     for index, item in enumerate(_list(workspaces)):
-        workspace = item.get("name") if isinstance(item, dict) else item  # pyright: ignore
+        workspace = item.get("name") if isinstance(item, dict) else item
         if isinstance(workspace, str):
             yield _workspace_name(path, index, item), f"{name}-{workspace}"
 
@@ -156,13 +158,13 @@ def _tenant(tenant: Tree, path: Path) -> Iterator[Fault]:
     workspaces = _list(tenant.get("workspaces"))
     seen: set[str] = set()
     for index, item in enumerate(workspaces):
-        name = item.get("name") if isinstance(item, dict) else item  # pyright: ignore
+        name = item.get("name") if isinstance(item, dict) else item
         where = (*path, "workspaces", index)
         if isinstance(name, str) and name in seen:
             yield Fault(_workspace_name(path, index, item), f"{name} a second time", "each name once", _UNIQUE)
         if isinstance(name, str):
             seen.add(name)
-        if len(workspaces) > 1:
+        if len(workspaces) > 1 and not _has_unknown_key(Workspace, _mapping(item)):
             yield from _needs_quota(item, where)
     yield from _shares(tenant, path)
 
@@ -182,7 +184,7 @@ def _needs_quota(workspace: Any, path: Path) -> Iterator[Fault]:
     do = "Write {name: ..., quota: {...}}: several workspaces share the tenant's quota by their own."
     if isinstance(workspace, str):
         yield Fault(path, f"{workspace} without a quota", "a workspace with a quota", do)
-    elif isinstance(workspace, dict) and workspace.get("quota") is None and workspace:  # pyright: ignore
+    elif isinstance(workspace, dict) and workspace.get("quota") is None and workspace:
         yield Fault((*path, "quota"), "nothing", "a workspace's share of the quota", do)
 
 
@@ -221,11 +223,11 @@ def _amount(value: Any) -> Fraction | None:
     return None if whole is None else Fraction(whole)
 
 
-def _prices(tree: Any, refused: frozenset[Path]) -> Iterator[Fault]:
+def _prices(tree: Any) -> Iterator[Fault]:
     for name, price in sorted(_mapping(_mapping(tree).get("prices")).items()):
         path = ("prices", name)
         kinds = ("on-demand", "spot", "reserved", "flex")
-        if not isinstance(price, dict) or _has_unknown_key(refused, path, price):  # pyright: ignore
+        if not isinstance(price, dict) or _has_unknown_key(PriceOverride, price):
             continue
-        if all(price.get(kind) is None for kind in kinds):  # pyright: ignore[reportUnknownMemberType]
+        if all(price.get(kind) is None for kind in kinds):
             yield Fault(path, "no price", "at least one of " + ", ".join(kinds), "Add on-demand: <USD/h>.")

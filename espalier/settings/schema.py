@@ -81,5 +81,5 @@ def _any_kind(schema: dict[str, Any]) -> dict[str, Any]:
 
 def _mapped(schema: Any, change: Callable[[dict[str, Any]], dict[str, Any]]) -> Any:
     if isinstance(schema, Mapping):
-        return change({str(key): _mapped(value, change) for key, value in schema.items()})  # pyright: ignore
-    return [_mapped(item, change) for item in schema] if isinstance(schema, list) else schema  # pyright: ignore
+        return change({str(key): _mapped(value, change) for key, value in schema.items()})
+    return [_mapped(item, change) for item in schema] if isinstance(schema, list) else schema

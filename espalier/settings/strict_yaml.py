@@ -21,6 +21,9 @@ MAX_BYTES: Final = 5 * 2**20
 MAX_VALUES: Final = 500_000
 """Values after aliases are expanded; stops a file that doubles itself by aliases of aliases."""
 
+MAX_SKIPPED_DEPTH: Final = 200
+"""Levels that are passed over beneath a refused value; libyaml's time grows with their square."""
+
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 _NULL = {"", "~", "null", "Null", "NULL"}
@@ -38,6 +41,10 @@ _AMBIGUOUS = (
     (re.compile(r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}([Tt \t].*)?"), "a timestamp"),
     (re.compile(r"=|<<"), "a sign of YAML's own"),
 )
+
+
+class _HopelessError(Exception):
+    """The rest of the file is not worth reading; the faults say why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +66,8 @@ def parse(data: bytes, file: str = "") -> Document:
     builder = _Builder(_Loader(text), file)
     try:
         root = builder.document()
+    except _HopelessError:
+        return Document(None, tuple(builder.faults))
     except yaml.YAMLError as error:
         return Document(None, (*builder.faults, _syntax(error, text, tuple(builder.path), file)))
     return Document(root, tuple(builder.faults))
@@ -128,6 +137,9 @@ class _Builder:
         if isinstance(event, yaml.AliasEvent):
             return self._alias(str(event.anchor), line)
         self.values += 1
+        if self.values > MAX_VALUES:
+            self._fault("one value too many", f"at most {MAX_VALUES:,} values", "Split the environment.", line)
+            raise _HopelessError
         if event.tag is not None:
             self._fault(f"the tag {short(str(event.tag))}", "values without tags", "Remove the tag; quote text.", line)
             self._skip(event)
@@ -236,10 +248,15 @@ class _Builder:
 
     def _skip(self, start: Any) -> None:
         """Pass over the value that `start` began, without recursion."""
+        line: int = start.start_mark.line + 1
         depth = 1 if isinstance(start, yaml.CollectionStartEvent) else 0
         while depth:
             event = self.loader.get_event()
             depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if depth > MAX_SKIPPED_DEPTH:
+                fault = too_deep(tuple(self.path), line, self.file)
+                self.faults += [] if fault in self.faults else [fault]
+                raise _HopelessError
 
 
 def _resolve(text: str) -> tuple[str | int | float | bool | None, tuple[str, str] | None]:

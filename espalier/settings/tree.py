@@ -79,13 +79,17 @@ def plain(node: Node) -> Any:
 def find(node: Node, path: Path) -> tuple[Node, bool]:
     """The node at `path`, or the nearest one above it that exists; and whether it is the very one."""
     for step in path:
-        value = node.value
-        in_mapping = isinstance(value, dict) and step in value
-        in_list = isinstance(value, list) and isinstance(step, int) and step < len(value)
-        if not (in_mapping or in_list):
+        child = _child(node.value, step)
+        if child is None:
             return node, False
-        node = value[step]  # pyright: ignore
+        node = child
     return node, True
+
+
+def _child(value: Any, step: str | int) -> Node | None:
+    if isinstance(value, dict):
+        return value.get(step)
+    return value[step] if isinstance(value, list) and isinstance(step, int) and step < len(value) else None
 
 
 def is_secret(node: Node) -> bool:
@@ -168,10 +172,10 @@ def too_deep(path: Path, line: int | None, file: str = "") -> Fault:
 def short(value: Any, limit: int = 60) -> str:
     """A value for people: its kind and size where it is a collection, else its literal, cut to `limit` characters."""
     if isinstance(value, Mapping):
-        keys = sorted(str(key) for key in value)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+        keys = sorted(str(key) for key in value)
         text = "a mapping of " + ", ".join(keys) if keys else "an empty mapping"
     elif isinstance(value, list | tuple):
-        text = f"a list of {len(value)}" if value else "an empty list"  # pyright: ignore[reportUnknownArgumentType]
+        text = f"a list of {len(value)}" if value else "an empty list"
     elif value is None:
         text = "null"
     elif isinstance(value, bool):

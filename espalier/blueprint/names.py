@@ -12,6 +12,7 @@ TENANT = "espalier.dev/tenant"
 WORKSPACE = "espalier.dev/workspace"
 MANAGED_BY = {"app.kubernetes.io/managed-by": "espalier"}
 TPU_TOPOLOGY = "cloud.google.com/gke-tpu-topology"
+SIMULATED_CAPACITY = "espalier.dev/simulated-capacity"
 KWOK_NODE = "kwok.x-k8s.io/node"
 
 

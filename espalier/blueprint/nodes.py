@@ -32,15 +32,21 @@ def generation_of(shape: NodeShape) -> str:
 
 
 def node_manifest(shape: NodeShape, name: str) -> dict[str, Any]:
-    """A Node as a kubelet of this shape would register it, marked as simulated."""
+    """A Node of this shape, marked as simulated.
+
+    What its kubelet would report as capacity is an annotation, which the simulated cluster turns into the node's
+    status: providers and engines rightly send no status.
+    """
     return {
         "apiVersion": "v1",
         "kind": "Node",
         "metadata": {
             "name": name,
             "labels": {**shape.labels, **names.MANAGED_BY, "kubernetes.io/hostname": name},
-            "annotations": {names.KWOK_NODE: "fake"},
+            "annotations": {
+                names.KWOK_NODE: "fake",
+                names.SIMULATED_CAPACITY: json.dumps(dict(shape.capacity), sort_keys=True),
+            },
         },
         "spec": {"taints": [taint.to_json() for taint in shape.taints]} if shape.taints else {},
-        "status": {"capacity": dict(shape.capacity), "allocatable": dict(shape.capacity)},
     }

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from espalier.blueprint.names import SIMULATED_CAPACITY
 from espalier.policies.devices import AcceleratorPool, accelerator_pools, device_names, is_accelerator
 from espalier.policies.resources import describe, index_of
 from espalier.policies.values import at, is_hidden, listing, mapping, number
@@ -84,7 +86,7 @@ def _untainted_pool(urn: str, pool: AcceleratorPool) -> Iterator[Finding | str]:
 
 
 def _untainted_node(node: Registered, known: frozenset[str]) -> Iterator[Finding | str]:
-    sizes = [at(node.props, "status", key) for key in ("capacity", "allocatable")]
+    sizes = [*(at(node.props, "status", key) for key in ("capacity", "allocatable")), _simulated_capacity(node)]
     devices = sorted({name for size in sizes for name in mapping(size) if is_accelerator(name, known)})
     reserved = _reserves(at(node.props, "spec", "taints"))
     if reserved:
@@ -93,6 +95,17 @@ def _untainted_node(node: Registered, known: frozenset[str]) -> Iterator[Finding
         yield f"{describe(node)}: its taints or its capacity are not known"
     elif devices:
         yield Finding(node.urn, f"{describe(node)}: has {', '.join(devices)} but no NoSchedule taint; add one")
+
+
+def _simulated_capacity(node: Registered) -> Any:
+    """What a simulated node's kubelet will report: JSON in an annotation, since no status is ever sent."""
+    text = at(node.props, "metadata", "annotations", SIMULATED_CAPACITY)
+    if not isinstance(text, str):
+        return text
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
 
 
 def _reserves(taints: Any) -> bool | None:

@@ -40,6 +40,24 @@ def node(taints: Any, capacity: Any = None) -> Registered:
     return Registered("urn:node", "kubernetes:core/v1:Node", "gpu-1", props)
 
 
+def simulated_node(taints: Any, capacity: str) -> Registered:
+    metadata = {"name": "gpu-1", "annotations": {"espalier.dev/simulated-capacity": capacity}}
+    props = {"metadata": metadata, "spec": {"taints": taints}}
+    return Registered("urn:node", "kubernetes:core/v1:Node", "gpu-1", props)
+
+
+def test_a_simulated_node_with_devices_needs_its_taint_as_a_real_one():
+    taint = [{"key": "nvidia.com/gpu", "value": "present", "effect": "NoSchedule"}]
+    assert messages(tainted_pools([simulated_node(taint, '{"nvidia.com/gpu": "8"}')], None)) == []
+    (message,) = messages(tainted_pools([simulated_node([], '{"nvidia.com/gpu": "8"}')], None))
+    assert "has nvidia.com/gpu but no NoSchedule taint" in message
+
+
+@pytest.mark.parametrize("capacity", ["{", "7", "[]", "null"])
+def test_a_simulated_capacity_that_is_none_is_no_crash(capacity: str):
+    assert messages(tainted_pools([simulated_node([], capacity)], None)) == []
+
+
 # LimitRange
 
 

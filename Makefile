@@ -29,7 +29,8 @@ verify: $(STAMP) ## prove on the live API that STACK does what the plan says
 rehearse: $(STAMP) ## bring STACK up on a throw-away cluster, verify it, take it down
 	@$(BIN)/espalier rehearse $(STACK)
 
-down: $(STAMP) ## take STACK down: its resources, then the simulated cluster
+down: $(STAMP) ## remove what STACK applied, then its simulated cluster
+	@$(BIN)/espalier destroy $(STACK) --yes
 	@$(BIN)/espalier sim down --name $(STACK)
 
 test: $(STAMP) ## all checks and tests, the simulated cluster's too

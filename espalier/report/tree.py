@@ -103,13 +103,7 @@ def plain(value: Any) -> Any:
 
 
 class _Dumper(yaml.SafeDumper):
-    """Several lines as a block, and no anchors.
-
-    In Python throughout, since libyaml is not everywhere and escapes some characters that this keeps.
-    """
-
-    def ignore_aliases(self, data: Any) -> bool:
-        return True
+    """Writes several lines as a block. Not libyaml's: it is not everywhere, and escapes characters that this keeps."""
 
 
 def _text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:

@@ -159,6 +159,13 @@ def test_what_fails_is_in_the_verdict_with_a_link_to_its_place() -> None:
     assert "Does not hold" in read.text("title")
     assert "✗ fails quota/greedy" in read.text()
     assert {"#proof-2", "#policy-1"} <= set(read.attributes("href"))
+    assert {"proof-2", "policy-1"} <= set(read.attributes("id"))
+
+
+def test_an_error_of_the_plan_is_a_failure() -> None:
+    document = plan()
+    document["errors"] = [{"path": "addons.kueue", "got": "no chart", "accepted": "a chart", "do": "Run fetch."}]
+    assert "Does not hold: 1 failure addons.kueue : no chart Run fetch." in Page(page(document)).text("header")
 
 
 def test_an_advisory_policy_is_told_but_fails_nothing() -> None:
@@ -183,6 +190,7 @@ def test_every_drawing_has_words_and_every_header_a_scope() -> None:
     read = Page(page(plan()))
     drawings = [attrs for tag, attrs in read.tags if tag == "svg"]
     assert "h100: at least 0, at the start 2, at most 4 nodes" in {attrs["aria-label"] for attrs in drawings}
+    assert "h100: 0.00 to 100.00 USD an hour" in {attrs["aria-label"] for attrs in drawings}
     assert all(attrs.get("role") == "img" and attrs.get("aria-label") for attrs in drawings)
     assert all(attrs.get("scope") for tag, attrs in read.tags if tag == "th")
 
@@ -190,7 +198,9 @@ def test_every_drawing_has_words_and_every_header_a_scope() -> None:
 def test_bars_are_as_long_as_what_they_stand_for() -> None:
     document = plan()
     document["pools"][1]["nodes"] = {"min": 10, "start": 25, "max": 100}
-    rects = [(a["class"], a["x"], a["width"]) for tag, a in Page(page(document)).tags if tag == "rect" and "x" in a]
+    read = Page(page(document))
+    rects = [(attrs["class"], attrs["x"], attrs["width"]) for tag, attrs in read.tags if tag == "rect" and "x" in attrs]
+    assert "each block is a node" not in read.text()
     for expected in (
         ("always", "0.00%", "10.00%"), ("start", "10.00%", "15.00%"), ("more", "25.00%", "75.00%"),
         ("more", "0.50%", "2.00%"),
@@ -257,6 +267,7 @@ def test_manifests_are_yaml_with_words_for_what_is_not_told() -> None:
     assert {"kind": "ServiceAccount", "metadata": {"name": "a", "uid": "unknown"}} in shown
     assert {"kubeconfig": "secret", "context": "x"} in shown
     assert {"kind": "Secret", "data": {"password": "secret"}, "stringData": {"token": "secret"}} in shown
+    assert "a: |\n    one\n    two\n" in text
     assert "hunter2" not in text
     assert "aHVudGVyMg" not in text
 

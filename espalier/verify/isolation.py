@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 
 from espalier.blueprint import Blueprint
 from espalier.blueprint.tenants import TenantPlan
@@ -57,14 +58,12 @@ class Strangers:
 
 def isolation_tasks(context: Context) -> list[Task]:
     """One task for each tenant."""
-    bound = _unplanned_bindings(context)
+    members = members_of(context.blueprint, _unplanned_bindings(context))
     strangers = Strangers(context.client)
-    sharers = _sharers(context.blueprint.tenants)
-    order = [(tenant.name, name) for tenant in context.blueprint.tenants for name in tenant.namespaces]
     return [
         Task(
             f"isolation/{tenant.name}",
-            partial(_isolation, context, tenant, _members(context.blueprint, tenant, order, sharers, bound), strangers),
+            partial(_isolation, context, tenant, members[tenant.name], strangers),
         )
         for tenant in context.blueprint.tenants
     ]
@@ -94,33 +93,47 @@ def _isolation(
     return Outcome(True, f"{len(answers)} requests refused, such as {_quotes(answers)}. {asked}")
 
 
-def _members(
-    blueprint: Blueprint,
-    tenant: TenantPlan,
-    order: Sequence[tuple[str, str]],
-    sharers: Mapping[str, frozenset[str]],
-    bound: Mapping[str, Sequence[str]],
-) -> list[Member]:
-    """One user for the groups that are this tenant's alone, and one for each set that others have, too."""
+def members_of(blueprint: Blueprint, bound: Mapping[str, Sequence[str]]) -> dict[str, list[Member]]:
+    """Tenant -> whom to ask as, and about which namespaces; `bound` names those with an unplanned binding, by group.
+
+    A tenant has one user for the groups that are its alone, and one for each set that it shares with other tenants,
+    since the members of those are at home there. The effort grows with the number of tenants, not with its square.
+    """
+    sharers = _sharers(blueprint.tenants)
+    order = [(tenant.name, name) for tenant in blueprint.tenants for name in tenant.namespaces]
+    owner_of = {name: owner for owner, name in order}
+    count = {tenant.name: len(tenant.workspaces) for tenant in blueprint.tenants}
+    starts = {owner: index for index, (owner, _) in reversed(list(enumerate(order)))}
+    system = (*_SYSTEM, *blueprint.privileged_namespaces)
+    found: dict[str, list[Member]] = {}
+    for tenant in blueprint.tenants:
+        found[tenant.name] = []
+        for owners, groups in _apart(tenant, sharers):
+            sample = dict.fromkeys(islice(_after(order, starts[tenant.name], owners), SAMPLE))
+            suspects = {name for group in (*groups, EVERYONE) for name in bound.get(group, ())}
+            foreign = sorted(name for name in suspects if owner_of.get(name, tenant.name) not in owners)
+            sample |= dict.fromkeys(foreign[:SUSPECTS])
+            others = len(order) - sum(count[owner] for owner in owners)
+            found[tenant.name].append(Member(groups, (*sample, *system), len(sample), others))
+    return found
+
+
+def _apart(tenant: TenantPlan, sharers: Mapping[str, frozenset[str]]) -> list[tuple[frozenset[str], tuple[str, ...]]]:
+    """The tenant's groups, those together that the same tenants share."""
     together: dict[frozenset[str], list[str]] = defaultdict(list)
     for group in groups_of(tenant):
         together[sharers[group]].append(group)
     if not together:
         together[frozenset({tenant.name})] = []
-    start = next((i for i, (owner, _) in enumerate(order) if owner == tenant.name), 0)
-    turned = [*order[start:], *order[:start]]
-    system = (*_SYSTEM, *blueprint.privileged_namespaces)
-    members: list[Member] = []
-    for owners, groups in sorted(together.items(), key=lambda item: sorted(item[1])):
-        others = [name for owner, name in turned if owner not in owners]
-        suspects = _suspects([*groups, EVERYONE], set(others), bound)
-        sample = dict.fromkeys((*others[:SAMPLE], *suspects))
-        members.append(Member(tuple(sorted(groups)), (*sample, *system), len(sample), len(others)))
-    return members
+    return sorted(((owners, tuple(groups)) for owners, groups in together.items()), key=lambda item: item[1])
 
 
-def _suspects(groups: Iterable[str], others: set[str], bound: Mapping[str, Sequence[str]]) -> list[str]:
-    return sorted({name for group in groups for name in bound.get(group, ()) if name in others})[:SUSPECTS]
+def _after(order: Sequence[tuple[str, str]], start: int, owners: frozenset[str]) -> Iterator[str]:
+    """Namespaces of all but `owners`, from `start` on and round to it again."""
+    for step in range(len(order)):
+        owner, name = order[(start + step) % len(order)]
+        if owner not in owners:
+            yield name
 
 
 def _sharers(tenants: Sequence[TenantPlan]) -> dict[str, frozenset[str]]:

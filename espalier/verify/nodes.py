@@ -110,14 +110,14 @@ def _daemonset(context: Context, planned: Manifest) -> Outcome:
     status: Json = {}
     must: list[str] = []
 
-    def follows() -> bool | None:
+    def settled() -> bool | None:
         live = context.client.get(reference.kind, reference.name, reference.namespace)
         must[:] = [node.name for node in list_nodes(context) if _reaches(planned, node)]
         status.clear()
         status.update(live.get("status", {}), generation=live["metadata"]["generation"])
-        return _follows(status, len(must)) or None
+        return follows(status, len(must)) or None
 
-    ok = context.until(follows, SETTLE_SECONDS) is True
+    ok = context.until(settled, SETTLE_SECONDS) is True
     counts = ", ".join(
         f"{key}={status.get(key, 0)}" for key in ("desiredNumberScheduled", "updatedNumberScheduled", "numberReady")
     )
@@ -125,7 +125,8 @@ def _daemonset(context: Context, planned: Manifest) -> Outcome:
     return Outcome(ok, f"{reference.kind.kind} {reference.namespace}/{reference.name}: {counts}; {reached}")
 
 
-def _follows(status: Json, must: int) -> bool:
+def follows(status: Json, must: int) -> bool:
+    """Whether the controller has seen the newest object, and exactly `must` of its pods are wanted, new and ready."""
     ready = (status.get(key, 0) for key in ("desiredNumberScheduled", "updatedNumberScheduled", "numberReady"))
     return status.get("observedGeneration") == status["generation"] and all(count == must for count in ready)
 

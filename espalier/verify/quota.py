@@ -60,7 +60,7 @@ def _limits(context: Context, workspace: WorkspacePlan, name: str) -> Outcome:
     hard = live["spec"].get("hard", {})
     if not _same(hard, workspace.hard):
         keys = sorted({*hard, *workspace.hard})
-        other = [key for key in keys if not _same_one(hard.get(key), workspace.hard.get(key))]
+        other = [key for key in keys if not same_quantity(hard.get(key), workspace.hard.get(key))]
         texts = [f"{k}={hard.get(k, 'no limit')}, planned {workspace.hard.get(k, 'no limit')}" for k in other]
         return Outcome(False, f"{where} has {'; '.join(texts)}")
     if enforced is None:
@@ -105,10 +105,10 @@ def _left_of(context: Context, workspace: WorkspacePlan, devices: list[str]) -> 
 
 
 def _same(one: Mapping[str, str], other: Mapping[str, str]) -> bool:
-    return one.keys() == other.keys() and all(_same_one(one[key], other[key]) for key in one)
+    return one.keys() == other.keys() and all(same_quantity(one[key], other[key]) for key in one)
 
 
-def _same_one(one: str | None, other: str | None) -> bool:
+def same_quantity(one: str | None, other: str | None) -> bool:
     """Whether two quantities are the same number: the API server may write one in another form."""
     if one is None or other is None or one == other:
         return one == other

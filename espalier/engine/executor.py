@@ -30,6 +30,9 @@ class RegistrationExecutor(ThreadPoolExecutor):
 
 
 def _relay(source: Future[Any], target: Future[Any]) -> None:
+    if source.cancelled():
+        # The run was broken off before the call began: no one waits any more.
+        return
     error = source.exception()
     if error is not None:
         target.set_exception(error)

@@ -45,9 +45,12 @@ def run(program: Program, monitor: Monitor, engine: Engine, *, dry_run: bool) ->
     `dry_run` is what the program reads as `pulumi.runtime.is_dry_run()`; missing outputs are unknown then.
     Raises ProgramError when the program raises or the monitor refused something.
     """
-    with RegistrationExecutor(max_workers=THREADS, thread_name_prefix="registration") as executor:
-        context = contextvars.copy_context()
-        context.run(_run_in_context, program, monitor, engine, executor, dry_run)
+    executor = RegistrationExecutor(max_workers=THREADS, thread_name_prefix="registration")
+    try:
+        contextvars.copy_context().run(_run_in_context, program, monitor, engine, executor, dry_run)
+    finally:
+        # After an interrupt what runs is finished, and what is queued is not begun.
+        executor.shutdown(cancel_futures=True)
 
 
 def _run_in_context(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -36,6 +37,9 @@ class Watch:
         buffer = b""
         try:
             for chunk in self._response.stream(1 << 16, decode_content=True):
+                # After a shutdown the socket hands out bytes that are still encrypted.
+                if self._closed:
+                    return
                 buffer += chunk
                 *lines, buffer = buffer.split(b"\n")
                 for line in lines:
@@ -52,7 +56,9 @@ class Watch:
         self._closed = True
         shutdown = getattr(self._response, "shutdown", None)
         if shutdown is not None and not self._response.closed:
-            shutdown()
+            # It may end by itself at this very moment.
+            with contextlib.suppress(OSError, ValueError):
+                shutdown()
 
 
 def _event(line: bytes) -> Event:

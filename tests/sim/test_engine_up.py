@@ -536,3 +536,56 @@ def test_a_user_without_rights_gets_the_servers_words(stack: Stack) -> None:
     nobody = stack.client.as_user("nobody")
     with pytest.raises((ApiError, RefusedError), match="forbidden"):
         up(stack.program(""), connection=nobody)
+
+
+def test_a_run_that_is_interrupted_keeps_what_it_applied(stack: Stack) -> None:
+    body = """
+first = [obj("core/v1", "ConfigMap", f"c{i}", {}, inside) for i in range(40)]
+
+def stop(_):
+    raise KeyboardInterrupt
+
+if not pulumi.runtime.is_dry_run():
+    pulumi.Output.all(*[one.metadata["uid"] for one in first]).apply(stop)
+"""
+    with pytest.raises(KeyboardInterrupt):
+        stack.up(body)
+    kept = stack.inventory()
+    lives = {item["metadata"]["name"] for item in stack.client.list(CONFIG_MAP, stack.name)} - {"kube-root-ca.crt"}
+    assert lives
+    assert lives <= kept
+    assert ops(stack.up("")) == {stack.name: "same"} | dict.fromkeys(sorted(lives), "delete")
+
+
+def test_a_watch_can_be_closed_at_any_moment(client: Client) -> None:
+    """A socket that is shut down hands out bytes that are still encrypted: they must not be read as changes."""
+    stop = threading.Event()
+
+    def write() -> None:
+        metadata = {"name": "busy", "namespace": "default"}
+        count = 0
+        while not stop.is_set():
+            count += 1
+            client.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"n": str(count)}})
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        for _ in range(15):
+            _, version = client.list_at(CONFIG_MAP)
+            watch = client.watch(CONFIG_MAP, version)
+            threading.Timer(0.1, watch.close).start()
+            for event in watch:
+                assert event.object["kind"] == "ConfigMap"
+    finally:
+        stop.set()
+        writer.join()
+    client.delete(CONFIG_MAP, "busy", "default")
+
+
+def test_pages_of_a_list_are_put_together(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    stack.up("[obj('core/v1', 'ConfigMap', f'c{i}', {}, inside) for i in range(25)]")
+    whole = stack.client.list(CONFIG_MAP, stack.name)
+    monkeypatch.setattr("espalier.kube.client._PAGE", 7)
+    assert stack.client.list(CONFIG_MAP, stack.name) == whole
+    assert len(whole) >= 25

@@ -64,17 +64,13 @@ def down(name: str, *, keep_state: bool, progress: Progress) -> None:
     check_name(name)
     with locked(_lock_file(name), f"working on cluster {name}", progress, _WAIT_FOR_OTHER_SECONDS):
         _finish_removal(name)
-        if not state_dir(name).is_dir():
-            return
-        progress(f"stopping cluster {name}")
-        last_first = [processes.Record(_runs(name), part) for part in reversed(_names())]
-        clients, servers = last_first[:-2], last_first[-2:]
-        # What writes to the API goes first; etcd last, so that the API server can end in peace.
-        for group in (clients, servers[:1], servers[1:]):
-            processes.stop(group, _GRACE_SECONDS)
+        if state_dir(name).is_dir():
+            _stop_all(name, progress)
+            if not keep_state:
+                os.rename(state_dir(name), _removed_dir(name))
+                _finish_removal(name)
         if not keep_state:
-            os.rename(state_dir(name), _removed_dir(name))
-            _finish_removal(name)
+            _lock_file(name).unlink()
 
 
 def status(name: str | None) -> tuple[SimStatus, ...]:
@@ -169,6 +165,15 @@ def _write_kubeconfig(layout: Layout, path: Path, identity: Path) -> None:
         certificate=identity.with_name(f"{identity.name}.crt"),
         key=identity.with_name(f"{identity.name}.key"),
     )
+
+
+def _stop_all(name: str, progress: Progress) -> None:
+    progress(f"stopping cluster {name}")
+    last_first = [processes.Record(_runs(name), part) for part in reversed(_names())]
+    clients, servers = last_first[:-2], last_first[-2:]
+    # What writes to the API goes first; etcd last, so that the API server can end in peace.
+    for group in (clients, servers[:1], servers[1:]):
+        processes.stop(group, _GRACE_SECONDS)
 
 
 def _start_all(layout: Layout, progress: Progress) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path as File
 from typing import Any, Final
 
@@ -21,6 +21,7 @@ from espalier.settings.tree import (
     Path,
     from_plain,
     is_secret,
+    lines_of,
     plain,
     short,
     to_mistakes,
@@ -49,6 +50,13 @@ class StackFile:
     raw: Mapping[str, Any]
     config: Mapping[str, str]
     secret_keys: frozenset[str]
+    tree: Node = field(repr=False, compare=False)
+    """The merged values with their lines."""
+
+    def located(self, mistakes: Iterable[Mistake]) -> tuple[Mistake, ...]:
+        """The mistakes of a later judge (the blueprint) with the lines that gave their values."""
+        lines = lines_of(self.tree, PREFIX)
+        return tuple(replace(mistake, line=mistake.line or lines.get(mistake.path)) for mistake in mistakes)
 
 
 def load_file(path: File) -> StackFile:
@@ -59,7 +67,7 @@ def load_file(path: File) -> StackFile:
     settings, merged = _settings(_own(found), Bases(path.parent), faults, path.name)
     secrets = frozenset(key for key, node in found.items() if _holds_secret(node))
     config = {key: _as_pulumi(node) for key, node in sorted(found.items())}
-    return StackFile(name, path, settings, plain(merged), config, secrets)
+    return StackFile(name, path, settings, plain(merged), config, secrets, merged)
 
 
 def validate(tree: Any, where: str) -> Settings:

@@ -187,6 +187,21 @@ def short(value: Any, limit: int = 60) -> str:
     return text if len(text) <= limit else text[: limit - 3] + "..."
 
 
+def lines_of(root: Node, prefix: str) -> dict[str, int]:
+    """Line by path text, for values of the stack file itself; those of a base file are left out."""
+    found: dict[str, int] = {}
+    rest: list[tuple[Path, Node]] = [((), root)]
+    while rest:
+        path, node = rest.pop()
+        if path and node.line is not None and not node.file:
+            found[path_text(path, prefix)] = node.line
+        steps = node.value.items() if isinstance(node.value, dict) else ()
+        rest += (((*path, key), child) for key, child in steps)
+        items = enumerate(node.value) if isinstance(node.value, list) else ()
+        rest += (((*path, index), child) for index, child in items)
+    return found
+
+
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_][-A-Za-z0-9_]*")
 
 

@@ -47,11 +47,17 @@ class _Waiter:
             gone = obj is None or obj["metadata"]["uid"] != self.uid
             return READY if gone else State(_deletion_state(obj))
         if obj is None:
-            return State("it was deleted meanwhile", failed=True) if self.last else self.state
+            # Endpoints come and go; an object that was applied and is gone will not come back.
+            lost = self.last is not None and self.uid == _uid(self.last)
+            return State("it was deleted meanwhile", failed=True) if lost else self.state
         if int(obj["metadata"]["resourceVersion"]) < self.version:
             return self.state
         self.last = obj
         return self.wait.check(obj)
+
+
+def _uid(obj: dict[str, Any]) -> str:
+    return obj["metadata"]["uid"]
 
 
 def _deletion_state(obj: dict[str, Any] | None) -> str:
@@ -149,7 +155,7 @@ class _Follower:
         self._closed = closed
         self._lock = threading.Lock()
         self._waiters: dict[tuple[str, str], list[_Waiter]] = {}
-        self._objects: dict[tuple[str, str], dict[str, Any]] = {}
+        self._objects: dict[tuple[str, str], dict[str, dict[str, Any]]] = {}
         self._listed = False
         self._watch: Watch | None = None
         threading.Thread(target=self._run, name=f"watch-{kind.kind}", daemon=True).start()
@@ -158,9 +164,11 @@ class _Follower:
         """Adds a waiter; what the watch saw before counts."""
         with self._lock:
             self._waiters.setdefault(key, []).append(waiter)
-            listed, seen = self._listed, self._objects.get(key)
-        if listed and (seen is not None or waiter.wait is None):
-            self._judge(key, seen)
+            listed, seen = self._listed, list(self._objects.get(key, {}).values())
+        if listed and not seen and waiter.wait is None:
+            self._judge(key, None)
+        for obj in seen:
+            self._judge(key, obj)
 
     def waiting(self) -> list[tuple[tuple[str, str], _Waiter]]:
         """All who wait."""
@@ -215,21 +223,24 @@ class _Follower:
 
     def _see_all(self, items: list[dict[str, Any]]) -> None:
         with self._lock:
-            self._objects = {self._key(item): item for item in items}
+            self._objects = {}
+            for item in items:
+                self._objects.setdefault(self._key(item), {})[item["metadata"]["name"]] = item
             self._listed = True
-            keys = list(self._waiters)
-        for key in keys:
-            self._judge(key, self._objects.get(key))
+            keys = {key: list(self._objects.get(key, {}).values()) for key in self._waiters}
+        for key, seen in keys.items():
+            for obj in seen or [None]:
+                self._judge(key, obj)
 
     def _see(self, event: Event) -> None:
         if event.type == "BOOKMARK":
             return
-        key = self._key(event.object)
+        key, name = self._key(event.object), event.object["metadata"]["name"]
         with self._lock:
             if event.type == "DELETED":
-                self._objects.pop(key, None)
+                self._objects.get(key, {}).pop(name, None)
             else:
-                self._objects[key] = event.object
+                self._objects.setdefault(key, {})[name] = event.object
         self._judge(key, None if event.type == "DELETED" else event.object)
 
     def _judge(self, key: tuple[str, str], obj: dict[str, Any] | None) -> None:

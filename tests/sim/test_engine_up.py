@@ -589,3 +589,40 @@ def test_pages_of_a_list_are_put_together(stack: Stack, monkeypatch: pytest.Monk
     monkeypatch.setattr("espalier.kube.client._PAGE", 7)
     assert stack.client.list(CONFIG_MAP, stack.name) == whole
     assert len(whole) >= 25
+
+
+SERVICE = """
+note = {"pulumi.com/timeoutSeconds": "%d"}
+obj("core/v1", "Service", "web", {"spec": {"selector": {"no": "pod"}, "ports": [{"port": 80}]}},
+    {**inside, "annotations": note})
+"""
+
+
+def test_a_service_waits_for_an_endpoint(stack: Stack) -> None:
+    with pytest.raises(ApplyFailed, match="not ready after 1 s of waiting for a ready endpoint"):
+        stack.up(SERVICE % 1)
+    metadata = {"name": "by-hand", "namespace": stack.name, "labels": {"kubernetes.io/service-name": "web"}}
+    endpoint = {"addresses": ["10.0.0.1"], "conditions": {"ready": True}}
+    slice_ = {"kind": "EndpointSlice", "metadata": metadata, "addressType": "IPv4", "endpoints": [endpoint]}
+    make = threading.Timer(1.0, stack.client.create, [{"apiVersion": "discovery.k8s.io/v1", **slice_}])
+    make.start()
+    assert ops(stack.up(SERVICE % 30))["web"] == "update"
+    make.join()
+
+
+def test_a_claim_that_waits_for_its_consumer_is_not_awaited(stack: Stack) -> None:
+    body = """
+claim = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
+late = obj("storage.k8s.io/v1", "StorageClass", ns._name + "-late",
+           {"provisioner": "kubernetes.io/no-provisioner", "volumeBindingMode": "WaitForFirstConsumer"})
+now = obj("storage.k8s.io/v1", "StorageClass", ns._name + "-now",
+          {"provisioner": "kubernetes.io/no-provisioner", "volumeBindingMode": "Immediate"})
+note = {"pulumi.com/timeoutSeconds": "1"}
+for name, kind in (("a", late), ("b", now)):
+    obj("core/v1", "PersistentVolumeClaim", name, {"spec": {**claim, "storageClassName": kind.metadata["name"]}},
+        {**inside, "annotations": note})
+"""
+    with pytest.raises(ApplyFailed, match="phase is Pending") as caught:
+        stack.up(body)
+    assert [problem.urn.rpartition("::")[2] for problem in caught.value.errors] == ["b"]
+    stack.up("")

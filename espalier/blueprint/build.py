@@ -81,7 +81,7 @@ def build(settings: Settings, records: Mapping[str, AddonRecord]) -> Blueprint:
     pool_facts = tuple(pool.facts() for pool in pools)
     addons, addon_mistakes = plan_addons(settings.addons, records, facts, pool_facts)
     quota_mistakes = () if pool_mistakes else _quota_mistakes(settings.tenants, pools)
-    namespace_mistakes = _namespace_mistakes(settings.tenants, addons)
+    namespace_mistakes = [*_namespace_mistakes(settings.tenants, addons), *_twins(settings.tenants)]
     price_mistakes = _price_mistakes(settings, pools)
     if mistakes := (*pool_mistakes, *addon_mistakes, *quota_mistakes, *namespace_mistakes, *price_mistakes):
         raise Mistakes(mistakes)
@@ -145,6 +145,22 @@ def _namespace_mistakes(tenants: Sequence[Tenant], addons: Sequence[AddonPlan]) 
         for index, tenant in enumerate(tenants)
         for work in tenant.workspaces
         if (namespace := namespace_of(tenant, work if isinstance(work, str) else work.name)) in owners
+    ]
+
+
+def _twins(tenants: Sequence[Tenant]) -> list[Mistake]:
+    """Tenant a-b with workspace c and tenant a with workspace b-c: their resources would have the same names."""
+    owners: dict[str, str] = {}
+    return [
+        Mistake(
+            f"espalier:tenants[{index}].name",
+            f"{tenant.name} with workspace {name}, which reads like a workspace of tenant {owner}",
+            "tenants and workspaces whose names, joined by -, differ",
+            "Rename the tenant or the workspace.",
+        )
+        for index, tenant in enumerate(tenants)
+        for name in (work if isinstance(work, str) else work.name for work in tenant.workspaces)
+        if (owner := owners.setdefault(f"{tenant.name}-{name}", tenant.name)) != tenant.name
     ]
 
 

@@ -108,6 +108,8 @@ CASES: list[tuple[str, dict[str, Any], str, str, str]] = [
      "tenants[0].quota.devices.amd.com/gpu", "none: no pool has an accelerator", "Name a device"),
     ("price for nothing", {"pools": [H100], "prices": {"h200": PRICE}}, "prices.h200", "H100-80, p, p5.48xlarge",
      "Name a pool, its accelerator or its machine"),
+    ("tenants that read alike", {"tenants": [{"name": "a", "workspaces": ["b-team"]}, {"name": "a-b"}]},
+     "tenants[1].name", "joined by -, differ", "Rename"),
     ("an add-on's namespace", {"tenants": [{"name": "nvidia-device-plugin"}], "addons": {"nvidia-device-plugin": {}}},
      "tenants[0].name", "each namespace once", "Rename"),
 ]  # fmt: skip

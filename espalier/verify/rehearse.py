@@ -133,7 +133,7 @@ def _play(rehearsal: Rehearsal, client: Client, judge: Judge | None, keep: bool,
 
     def again() -> Iterable[str]:
         second = up(program, connection=client, judge=judge, progress=progress)
-        return [f"{change.op} {change.urn}" for change in second.changes if change.op != "same"]
+        return [_text_of(change) for change in second.changes if change.op != "same"]
 
     noop = noop_check(again, client, lambda: planned)
     found = verify(rehearsal.blueprint, client, simulated=True, noop=noop, progress=progress)
@@ -146,6 +146,11 @@ def _play(rehearsal: Rehearsal, client: Client, judge: Judge | None, keep: bool,
     evidence = f"{len(deleted)} objects deleted; left: {', '.join(left) or 'nothing'}"
     check = Check(DESTROYED, not left, evidence, round(time.monotonic() - began, 3))
     return _Played(first, (*found.checks, check), found.skipped, (*found.left, *left))
+
+
+def _text_of(change: Change) -> str:
+    fields = f" ({', '.join(change.fields)})" if change.fields else ""
+    return f"{change.op} {change.urn}{fields}"
 
 
 def cluster_name(stack: str) -> str:

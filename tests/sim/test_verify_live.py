@@ -92,14 +92,6 @@ def platform() -> Iterator[Platform]:
     try:
         client = Client.connect(sim.up(name).kubeconfig)
         up(rehearsal.program, connection=client)
-        for pool in rehearsal.blueprint.pools:
-            for node in pool.nodes:
-                client.patch(
-                    NODE,
-                    node.manifest["metadata"]["name"],
-                    {"status": node.manifest["status"]},
-                    subresource="status",
-                )
         yield Platform(name, client, rehearsal.blueprint)
     finally:
         sim.down(name)

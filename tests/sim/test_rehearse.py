@@ -1,0 +1,131 @@
+"""Every stack that can be rehearsed is: brought up on a throw-away cluster, verified, destroyed, with nothing left."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from espalier import sim
+from espalier.addons import RECORDS
+from espalier.kube import Client
+from espalier.settings import StackFile, load_file
+from espalier.types import Mistakes
+from espalier.verify.rehearse import Rehearsal, RehearsalResult, cluster_name, references, rehearse
+
+ROOT = Path(__file__).parents[2]
+STACKS = sorted((ROOT / "stacks").glob("Pulumi.*.yaml"))
+
+
+def run(file: StackFile, keep: bool = False) -> RehearsalResult:
+    return rehearse(file, root=ROOT, project="espalier", records=RECORDS, keep=keep)
+
+
+def stack(path: Path) -> Any:
+    """A stack shows that its kind of cluster can be rehearsed."""
+    kind = load_file(path).settings.cluster.kind
+    return pytest.param(path, id=path.name, marks=pytest.mark.supports(f"{kind} cluster", "rehearsed"))
+
+
+@pytest.mark.parametrize("path", [stack(path) for path in STACKS])
+def test_every_stack_is_rehearsed(path: Path) -> None:
+    file = load_file(path)
+    result = run(file)
+    assert [(check.name, check.evidence) for check in result.checks if not check.ok] == []
+    assert [entry.name for entry in result.skipped] == []
+    assert result.left == ()
+    assert result.ok
+    assert {change.op for change in result.changes} == {"create"}
+    assert result.waves
+    names = {check.name for check in result.checks}
+    assert {"noop", "destroy"} <= names
+    assert {f"quota/{tenant.name}" for tenant in file.settings.tenants} <= names
+    assert {f"land/{pool.name}" for pool in file.settings.pools if pool.accelerator} <= names
+    assert result.cluster.startswith(f"rehearse-{path.name.split('.')[1]}-")
+    assert result.cluster not in sim.clusters()
+
+
+def test_a_stack_for_an_existing_cluster_is_rehearsed_on_simulated_nodes_by_the_same_program() -> None:
+    file = load_file(ROOT / "stacks" / "Pulumi.existing.yaml")
+    rehearsal = Rehearsal.of(file, "rehearse-x", root=ROOT, project="espalier", records=RECORDS)
+    assert rehearsal.program.path == ROOT
+    assert rehearsal.program.config["espalier:cluster"] == (
+        '{"kind": "simulated", "version": "1.36", "name": "rehearse-x"}'
+    )
+    assert "espalier:extends" not in rehearsal.program.config
+    assert "nvidia-device-plugin" in rehearsal.program.config["espalier:addons"]  # from what it extends
+    nodes = [reference.name for reference in references(rehearsal.blueprint) if reference.kind.kind == "Node"]
+    assert len(nodes) == 3 + 2
+
+
+def test_a_version_that_the_simulator_does_not_have_is_refused_and_not_replaced(tmp_path: Path) -> None:
+    text = (ROOT / "stacks" / "Pulumi.existing.yaml").read_text().replace('"1.36"', '"1.35"')
+    (tmp_path / "Pulumi.old.yaml").write_text(text.replace("  espalier:extends: [base]\n", ""))
+    with pytest.raises(Mistakes) as caught:
+        run(load_file(tmp_path / "Pulumi.old.yaml"))
+    (mistake,) = caught.value.mistakes
+    assert mistake.path.endswith("cluster.version")
+    assert ("1.35" in mistake.got, "1.36" in mistake.accepted) == (True, True)
+
+
+def test_names_of_clusters_are_fit_and_never_the_same() -> None:
+    first, second = cluster_name("My_Stack.with-a-very-long-name-indeed"), cluster_name("local")
+    assert first.startswith("rehearse-my-stack-with-a-very-")
+    assert len(first) <= 40
+    assert cluster_name("local") != second
+
+
+def test_keep_leaves_the_platform_up_for_a_look() -> None:
+    result = run(load_file(ROOT / "stacks" / "Pulumi.local.yaml"), keep=True)
+    try:
+        assert result.ok
+        assert "destroy" not in {check.name for check in result.checks}
+        client = Client.connect(sim.kubeconfig_path(result.cluster))
+        rehearsal = Rehearsal.of(
+            load_file(ROOT / "stacks" / "Pulumi.local.yaml"),
+            result.cluster,
+            root=ROOT,
+            project="espalier",
+            records=RECORDS,
+        )
+        assert all(client.find_object(reference) for reference in references(rehearsal.blueprint))
+    finally:
+        sim.down(result.cluster)
+
+
+INTERRUPTED = """
+import signal, sys
+from pathlib import Path
+from espalier.addons import RECORDS
+from espalier.settings import load_file
+from espalier.verify.rehearse import rehearse
+signal.signal(signal.SIGINT, signal.default_int_handler)
+root = Path(sys.argv[1])
+file = load_file(root / "stacks" / "Pulumi.local.yaml")
+def tell(line):
+    print(line, file=sys.__stdout__, flush=True)  # what a program prints goes elsewhere while it runs
+try:
+    rehearse(file, root=root, project="espalier", records=RECORDS, progress=tell)
+except KeyboardInterrupt:
+    print("interrupted", flush=True)
+"""
+
+
+@pytest.mark.parametrize("at", ["starting cluster", "create ", "setting up"])
+def test_an_interrupt_removes_the_cluster(at: str) -> None:
+    command = [sys.executable, "-c", INTERRUPTED, str(ROOT)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=dict(os.environ)) as process:
+        assert process.stdout is not None
+        lines = iter(process.stdout)
+        heard = [next(lines)]
+        while at not in heard[-1]:
+            heard.append(next(lines))
+        process.send_signal(signal.SIGINT)
+        heard += lines
+    assert heard[-1] == "interrupted\n"
+    name = heard[0].split()[2].rstrip(":")
+    assert name.startswith("rehearse-local-")
+    assert name not in sim.clusters()

@@ -13,7 +13,7 @@ from espalier.engine.cluster import Cluster
 from espalier.engine.errors import Problem
 from espalier.engine.inventory import Entry, short_id
 from espalier.engine.ownership import owned_fields
-from espalier.engine.waits import State
+from espalier.engine.waits import READY, State
 from espalier.engine.watcher import Watcher
 from espalier.kube import ApiError, KubeError, UnknownKindError
 
@@ -58,7 +58,7 @@ class Remover:
             return
         try:
             uid = live["metadata"]["uid"]
-            self._cluster.client.delete(reference.kind, reference.name, reference.namespace, uid=uid)
+            answer = self._cluster.client.delete(reference.kind, reference.name, reference.namespace, uid=uid)
         except UnknownKindError:
             self._forget(entry)
         except ApiError as error:
@@ -70,7 +70,12 @@ class Remover:
             self._fail(entry, str(error))
         else:
             open_ends.add()
-            self._watcher.until_gone(reference, uid, _SECONDS, self._on_gone(entry, open_ends))
+            on_gone = self._on_gone(entry, open_ends)
+            # A Status instead of the object says that it is gone already.
+            if answer["kind"] == "Status":
+                on_gone(READY, None)
+            else:
+                self._watcher.until_gone(reference, uid, _SECONDS, on_gone)
 
     def _is_ours(self, entry: Entry, live: dict[str, Any]) -> bool:
         """An object that was made anew by someone else, or that we never applied, is not ours to delete."""

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from espalier.engine.errors import EngineError
 from espalier.kube import Client, Reference
 from espalier.types import Check
 
@@ -28,7 +29,10 @@ def noop_check(
     def run() -> Check:
         started = time.monotonic()
         before = fingerprints(client, objects())
-        changes = sorted(up())
+        try:
+            changes = sorted(up())
+        except EngineError as error:
+            return Check(NAME, False, f"a second up ends with: {error}", time.monotonic() - started)
         after = fingerprints(client, objects())
         touched = [f"{name} {_moved(before.get(name), after.get(name))}" for name in _differing(before, after)]
         seconds = time.monotonic() - started

@@ -13,8 +13,8 @@ from espalier.addons import RECORDS
 from espalier.engine.up import up
 from espalier.kube import Client, Kind
 from espalier.settings import load_file
-from espalier.verify import verify
-from espalier.verify.rehearse import Rehearsal
+from espalier.verify import noop_check, verify
+from espalier.verify.rehearse import Rehearsal, references
 
 ROOT = Path(__file__).parents[2]
 NODE = Kind("v1", "Node")
@@ -58,14 +58,6 @@ def platform() -> Iterator[Platform]:
     try:
         client = Client.connect(sim.up(name).kubeconfig)
         up(rehearsal.program, connection=client)
-        for pool in rehearsal.blueprint.pools:
-            for node in pool.nodes:
-                client.patch(
-                    NODE,
-                    node.manifest["metadata"]["name"],
-                    {"status": node.manifest["status"]},
-                    subresource="status",
-                )
         yield Platform(client, rehearsal)
     finally:
         sim.down(name)
@@ -297,3 +289,36 @@ def test_all_passes_once_every_fault_is_undone(platform: Platform) -> None:
     assert [check.name for check in found.checks if not check.ok] == []
     assert found.skipped == ()
     assert found.left == ()
+
+
+def test_what_no_other_check_looks_at_fails_noop_alone(platform: Platform) -> None:
+    program = platform.rehearsal.program
+
+    def again() -> list[str]:
+        changes = up(program, connection=platform.client).changes
+        return [f"{change.op} {change.urn}" for change in changes if change.op != "same"]
+
+    def failed() -> dict[str, str]:
+        noop = noop_check(again, platform.client, lambda: references(platform.rehearsal.blueprint))
+        found = verify(platform.rehearsal.blueprint, platform.client, simulated=True, noop=noop)
+        return {check.name: check.evidence for check in found.checks if not check.ok}
+
+    def labelled(workspace: str) -> None:
+        labels = {"metadata": {"labels": {"espalier.dev/workspace": workspace}}}
+        platform.client.patch(Kind("v1", "LimitRange"), "tenant", labels, namespace="vision")
+
+    again()  # takes note of what the other tests undid by hand
+    platform.client.delete(Kind("networking.k8s.io/v1", "NetworkPolicy"), "default-deny", "vision")
+    found = failed()
+    assert set(found) == {"noop"}
+    assert found["noop"].startswith("up: create urn:pulumi:local::espalier::")
+    assert "NetworkPolicy vision/default-deny resourceVersion none -> " in found["noop"]
+    assert failed() == {}
+
+    labelled("other")
+    found = failed()
+    assert set(found) == {"noop"}
+    assert "LimitRange vision/tenant: metadata.labels.espalier.dev/workspace belong to" in found["noop"]
+    labelled("team")
+    again()  # takes the field back from the hand that wrote it
+    assert failed() == {}

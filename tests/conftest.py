@@ -1,6 +1,10 @@
-"""What all tests share: property tests that draw the same examples every time, and golden files."""
+"""What all tests share: property tests that draw the same examples every time, golden files, and the support matrix."""
 
 from __future__ import annotations
+
+import sys
+from collections.abc import Generator
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -12,3 +16,54 @@ settings.load_profile("espalier")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-goldens", action="store_true", help="write the golden files instead of comparing")
+
+
+# The support matrix: what README.md claims is what tests with `@pytest.mark.supports(row, grade)` have shown.
+
+GRADES = ("planned", "rehearsed", "run on hardware")
+README = Path(__file__).parents[1] / "README.md"
+BEGIN, END = "<!-- support matrix: written by tests -->", "<!-- end of support matrix -->"
+_outcomes: dict[tuple[str, str], set[str]] = {}
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "supports(row, grade): what this test shows to work, and how far")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    for mark in item.iter_markers("supports"):
+        if report.when == "call" or report.outcome != "passed":
+            _outcomes.setdefault(mark.args, set()).add(report.outcome)
+    return report
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Compares what was shown now with what README.md says; a run of some tests judges only their rows."""
+    shown = {claim for claim, outcomes in _outcomes.items() if outcomes == {"passed"}}
+    text = README.read_text("utf-8")
+    if BEGIN not in text or not _outcomes:
+        return
+    head, rest = text.split(BEGIN)
+    body, tail = rest.split(END)
+    said = _claims(body)
+    true = (said - set(_outcomes)) | shown
+    if session.config.getoption("--update-goldens"):
+        README.write_text(head + BEGIN + _matrix(true) + END + tail, "utf-8")
+    elif said != true:
+        wrong = ", ".join(f"{row}: {grade}" for row, grade in sorted(said ^ true))
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        sys.stderr.write(f"\nREADME.md's support matrix is not what tests show ({wrong}): pytest --update-goldens\n")
+
+
+def _claims(body: str) -> set[tuple[str, str]]:
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in body.splitlines() if line.startswith("|")]
+    return {(row[0], grade) for row in rows[2:] for grade, cell in zip(GRADES, row[1:], strict=True) if cell == "yes"}
+
+
+def _matrix(claims: set[tuple[str, str]]) -> str:
+    lines = ["", "", f"| | {' | '.join(GRADES)} |", "|---|" + "---|" * len(GRADES)]
+    for row in sorted({row for row, _ in claims}):
+        lines.append(f"| {row} | {' | '.join('yes' if (row, grade) in claims else 'no' for grade in GRADES)} |")
+    return "\n".join([*lines, "", ""])

@@ -32,8 +32,9 @@ def preview(stack: str, out: Output) -> ChangesDocument:
 def _preview(project: Project, out: Output) -> Sequence[Change]:
     from espalier.engine.preview import preview as ask
 
+    client = client_of(project)
     with out.progress(f"asking the cluster of {project.stack.name}"):
-        return ask(program_of(project), connection=lambda: client_of(project))
+        return ask(program_of(project), connection=client)
 
 
 def up(stack: str, out: Output, *, yes: bool, engine: str | None) -> int:
@@ -62,7 +63,7 @@ def _up(project: Project, out: Output, yes: bool) -> int:
         planned = allowed(plan_of(project, recording))
 
     with out.progress(f"bringing {project.stack.name} up") as progress:
-        result = apply(program_of(project), connection=lambda: client_of(project), judge=judge, progress=progress)
+        result = apply(program_of(project), connection=client_of(project), judge=judge, progress=progress)
     document = _document("up", project, result.changes)
     document["waves"] = [{"name": wave.name, "seconds": round(wave.seconds, 3)} for wave in result.waves]
     show_changes(out.people, document)
@@ -93,7 +94,7 @@ def destroy(stack: str, out: Output, *, yes: bool) -> int:
     from espalier.engine.up import destroy as remove
 
     with out.progress(f"removing {project.stack.name}") as progress:
-        changes = remove(project.name, project.stack.name, lambda: client_of(project), progress=progress)
+        changes = remove(project.name, project.stack.name, client_of(project), progress=progress)
     document = _document("destroy", project, changes)
     show_changes(out.people, document)
     out.document(document)

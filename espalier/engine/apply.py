@@ -98,7 +98,7 @@ class Applier:
         seconds = _timeout(target.resource, op)
         if wait is not None and not _needs_consumer(target, live):
             answer = Later()
-            on_ready = self._on_ready(target, reference, op, fields, answer, endpoints)
+            on_ready = self._on_ready(target, reference, op, fields, answer, endpoints, owned_digest(live))
             self.watcher.until_ready(live, reference, _limited(wait, seconds), on_ready)
             return answer.result() if answer.done() else answer
         return self._finish(target, reference, op, fields, live)
@@ -111,18 +111,42 @@ class Applier:
         fields: tuple[str, ...],
         answer: Later,
         endpoints: Wait | None,
+        applied: str,
     ) -> Callable[[State, dict[str, Any] | None], None]:
         def on_ready(state: State, live: dict[str, Any] | None) -> None:
             if state.failed or live is None:
                 problem = Problem(target.resource.urn, hidden(target, f"{reference}: {state.text}"))
                 answer.set_result(self._fail(target.resource, problem))
             elif endpoints is None:
-                answer.set_result(self._finish(target, reference, op, fields, live))
+                answer.set_result(self._settle(target, reference, op, fields, live, applied))
             else:
-                following = self._on_ready(target, reference, op, fields, answer, None)
+                following = self._on_ready(target, reference, op, fields, answer, None, applied)
                 self.watcher.until_endpoints(reference, endpoints, lambda s, _: following(s, live))
 
         return on_ready
+
+    def _settle(
+        self,
+        target: Target,
+        reference: Reference,
+        op: Op,
+        fields: tuple[str, ...],
+        live: dict[str, Any],
+        applied: str,
+    ) -> Answer:
+        """Finishes an object that is ready; `applied` is the hash of our part right after it was sent.
+
+        Admission and controllers may take fields over meanwhile (a new Node's taints, which the API server adds to
+        and the node controller takes from): asked for once more, they are ours again, and drift in them is seen.
+        """
+        if owned_digest(live) != applied:
+            try:
+                live, _ = send(target, reference, live, force=self.force, watcher=self.watcher)
+            except RefusedError as error:
+                return self._fail(target.resource, *error.problems)
+            except KubeError as error:
+                return self._fail(target.resource, Problem(target.resource.urn, hidden(target, str(error))))
+        return self._finish(target, reference, op, fields, live)
 
     def _note_applied(self, target: Target, live: dict[str, Any]) -> None:
         """Keeps what was applied though it may never become ready: without hashes, so it is tried again."""

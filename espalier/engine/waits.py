@@ -20,6 +20,7 @@ SKIP = "pulumi.com/skipAwait"
 TIMEOUT = "pulumi.com/timeoutSeconds"
 WAIT_FOR = "pulumi.com/waitFor"
 KWOK_NODE = "kwok.x-k8s.io/node"
+_NOT_READY = "node.kubernetes.io/not-ready"
 ENDPOINT_SLICE = Kind("discovery.k8s.io/v1", "EndpointSlice")
 
 
@@ -149,6 +150,9 @@ def _service(obj: Manifest) -> State:
 def _node(obj: Manifest) -> State:
     if KWOK_NODE not in (obj["metadata"].get("annotations") or {}):
         return READY
+    # The node controller takes its taint away a moment after the condition turns: only then do pods come.
+    if any(taint["key"] == _NOT_READY for taint in obj["spec"].get("taints") or ()):
+        return State(f"taint {_NOT_READY} is still there")
     return _conditioned("Ready")(obj)
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from espalier.cli import main
 from espalier.report.documents import DOCUMENTS, schema_of
+from espalier.settings import load_file
 
 ROOT = Path(__file__).parents[2]
 STACKS = sorted(path.name.removeprefix("Pulumi.").removesuffix(".yaml") for path in ROOT.glob("stacks/Pulumi.*.yaml"))
@@ -48,10 +49,14 @@ def edit(project: Path, old: str, new: str, stack: str = "local") -> None:
     path.write_text(text.replace(old, new, 1))
 
 
-@pytest.mark.parametrize("stack", STACKS)
-def test_every_stack_plans_without_a_cluster(
-    stack: str, project: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def planned(stack: str) -> Any:
+    """A stack shows that its kind of cluster can be planned."""
+    kind = load_file(ROOT / "stacks" / f"Pulumi.{stack}.yaml").settings.cluster.kind
+    return pytest.param(stack, id=stack, marks=pytest.mark.supports(f"{kind} cluster", "planned"))
+
+
+@pytest.mark.parametrize("stack", [planned(stack) for stack in STACKS])
+def test_every_stack_plans_without_a_cluster(stack: str, project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, plan = document(capsys, "plan", stack)
     assert code == 0
     jsonschema.validate(plan, schema_of("plan"))
@@ -212,7 +217,8 @@ def test_every_schema_is_a_schema(name: str, capsys: pytest.CaptureFixture[str])
 
 
 @pytest.mark.parametrize(
-    "command", ["plan", "check", "schema", "render", "images", "addons", "preview", "up", "destroy", "verify", "rehearse"]
+    "command",
+    ["plan", "check", "schema", "render", "images", "addons", "preview", "up", "destroy", "verify", "rehearse"],
 )
 def test_help_has_an_example(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = run(capsys, command, "--help")

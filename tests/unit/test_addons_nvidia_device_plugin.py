@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 import pytest
@@ -123,6 +124,15 @@ def test_a_changed_configuration_rolls_its_pods_and_no_others() -> None:
     assert old["nvidia-device-plugin-whole"] == new["nvidia-device-plugin-whole"]
     names = [o.manifest["metadata"]["name"] for objects in (before, after) for o in objects if "config" in o.suffix]
     assert len(set(names)) == 3
+
+
+def test_a_configmaps_name_tells_its_content() -> None:
+    """So that a release of Espalier that writes another text for the same pools rolls the pods, too."""
+    objects, _ = all_ways()
+    for item in (o.manifest for o in objects if o.manifest["kind"] == "ConfigMap"):
+        digest = hashlib.sha256(item["data"]["config.yaml"].encode()).hexdigest()
+        assert digest.startswith(item["metadata"]["name"].rpartition("-")[2])
+        assert len(item["metadata"]["name"].rpartition("-")[2]) == 8
 
 
 def test_names_are_unique_and_such_as_kubernetes_takes() -> None:

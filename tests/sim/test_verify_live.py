@@ -257,7 +257,7 @@ def test_the_right_to_ask_as_another_is_missing_rather_than_the_wall_standing(pl
     platform.client.create(view)
     binding = Kind(f"{rbac}/v1", "ClusterRoleBinding")
     try:
-        until(lambda: client.list(POD) is not None)
+        until(lambda: any(client.list(POD)))
         found = verify(platform.blueprint, client, simulated=False)
     finally:
         platform.client.delete(binding, "readers")

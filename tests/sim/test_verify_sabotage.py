@@ -24,6 +24,10 @@ RBAC = "rbac.authorization.k8s.io"
 PLUGIN = ("nvidia-device-plugin-whole", "nvidia-device-plugin")
 
 
+Steps = tuple[Callable[["Platform"], object], Callable[["Platform"], object]]
+"""How something is broken, and how it is mended."""
+
+
 @dataclass(frozen=True)
 class Platform:
     """The `local` stack on a cluster of this module's own."""
@@ -75,17 +79,17 @@ def bind(role: str, group: str, namespace: str | None) -> dict[str, Any]:
     }
 
 
-def added(manifest: dict[str, Any]) -> tuple[Callable[[Platform], None], Callable[[Platform], None]]:
+def added(manifest: dict[str, Any]) -> Steps:
     """Adds an object, and takes it away."""
     kind, metadata = Kind(manifest["apiVersion"], manifest["kind"]), manifest["metadata"]
 
     def undo(on: Platform) -> None:
         on.client.delete(kind, metadata["name"], metadata.get("namespace"))
 
-    return lambda on: on.client.create(manifest) and None, undo
+    return lambda on: on.client.create(manifest), undo
 
 
-def changed_quota(change: dict[str, Any]) -> tuple[Callable[[Platform], None], Callable[[Platform], None]]:
+def changed_quota(change: dict[str, Any]) -> Steps:
     """Changes the limits of vision's quota, and puts the planned ones back."""
 
     def do(on: Platform) -> None:
@@ -98,13 +102,11 @@ def changed_quota(change: dict[str, Any]) -> tuple[Callable[[Platform], None], C
     return do, undo
 
 
-def changed_node(
-    do: dict[str, Any], undo: dict[str, Any], subresource: str = ""
-) -> tuple[Callable[[Platform], None], Callable[[Platform], None]]:
+def changed_node(do: dict[str, Any], undo: dict[str, Any], subresource: str = "") -> Steps:
     """Changes the node of pool h100 by merge patches."""
 
-    def patch(body: dict[str, Any]) -> Callable[[Platform], None]:
-        return lambda on: on.client.patch(NODE, on.h100, body, subresource=subresource) and None
+    def patch(body: dict[str, Any]) -> Callable[[Platform], object]:
+        return lambda on: on.client.patch(NODE, on.h100, body, subresource=subresource)
 
     return patch(do), patch(undo)
 
@@ -153,7 +155,7 @@ class Fault:
     """What is broken, how it is mended, which check fails, and what its evidence must say."""
 
     what: str
-    steps: tuple[Callable[[Platform], None], Callable[[Platform], None]]
+    steps: Steps
     check: str
     says: str
     skipped: frozenset[str] = field(default_factory=frozenset)

@@ -1,6 +1,7 @@
 """Whom `isolation` asks as, and about what: complete where it must be, bounded where it can be."""
 
 from collections import Counter
+from collections.abc import Mapping
 
 from espalier.blueprint import Blueprint, build
 from espalier.kube import ApiError
@@ -11,7 +12,7 @@ from espalier.verify.tenants import may_not_impersonate, refused_as_member
 SYSTEM = ("default", "espalier-system", "kube-system")
 
 
-def blueprint(*tenants: dict[str, object]) -> Blueprint:
+def blueprint(*tenants: Mapping[str, object]) -> Blueprint:
     return build(validate({"cluster": {"kind": "simulated"}, "tenants": list(tenants)}, where="test"), {})
 
 

@@ -38,7 +38,7 @@ class Mistake:
         return out | {"line": self.line} if self.line else out
 
 
-class Mistakes(Exception):
+class Mistakes(Exception):  # noqa: N818 - what people read
     """All the mistakes of a stack file, found in one pass; the command exits with 2."""
 
     def __init__(self, mistakes: Iterable[Mistake]) -> None:

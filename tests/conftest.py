@@ -63,7 +63,8 @@ def _claims(body: str) -> set[tuple[str, str]]:
 
 
 def _matrix(claims: set[tuple[str, str]]) -> str:
-    lines = ["", "", f"| | {' | '.join(GRADES)} |", "|---|" + "---|" * len(GRADES)]
-    for row in sorted({row for row, _ in claims}):
-        lines.append(f"| {row} | {' | '.join('yes' if (row, grade) in claims else 'no' for grade in GRADES)} |")
-    return "\n".join([*lines, "", ""])
+    lines = [
+        f"| {row} | {' | '.join('yes' if (row, grade) in claims else 'no' for grade in GRADES)} |"
+        for row in sorted({row for row, _ in claims})
+    ]
+    return "\n".join(["", "", f"| | {' | '.join(GRADES)} |", "|---|" + "---|" * len(GRADES), *lines, "", ""])

@@ -13,6 +13,7 @@ from espalier.blueprint.priorities import priority_classes
 from espalier.blueprint.proofs import device_maxima, prove
 from espalier.blueprint.tenants import TenantPlan, compile_tenant, namespace_of
 from espalier.settings.model import Existing, Settings, Tenant, Waiver
+from espalier.settings.tree import path_text
 from espalier.types import AddonPlan, AddonRecord, Facts, Mistake, Mistakes, Planned, Proof
 
 
@@ -117,7 +118,7 @@ def _quota_mistakes(tenants: Sequence[Tenant], pools: Sequence[PoolPlan]) -> lis
     found: list[Mistake] = []
     for index, tenant in enumerate(tenants):
         for device, count in sorted(tenant.quota.devices.items()):
-            path = f"espalier:tenants[{index}].quota.devices.{device}"
+            path = path_text((device,), f"espalier:tenants[{index}].quota.devices")
             if device not in backing:
                 accepted = ", ".join(backing) or "none: no pool has an accelerator"
                 found.append(Mistake(path, repr(device), accepted, "Name a device that a pool advertises."))
@@ -176,7 +177,7 @@ def _price_mistakes(settings: Settings, pools: Sequence[PoolPlan]) -> list[Mista
     }
     return [
         Mistake(
-            f"espalier:prices.{key}",
+            path_text((key,), "espalier:prices"),
             repr(key),
             ", ".join(sorted(known)),
             "Name a pool, its accelerator or its machine.",

@@ -48,5 +48,6 @@ def node_manifest(shape: NodeShape, name: str) -> dict[str, Any]:
                 names.SIMULATED_CAPACITY: json.dumps(dict(shape.capacity), sort_keys=True),
             },
         },
-        "spec": {"taints": [taint.to_json() for taint in shape.taints]} if shape.taints else {},
+        # No empty spec: under server-side apply it would make what controllers add (podCIDR) ours.
+        **({"spec": {"taints": [taint.to_json() for taint in shape.taints]}} if shape.taints else {}),
     }

@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from espalier.settings.tree import path_text
 from espalier.types import AddonInputs, AddonPlan, AddonRecord, Facts, Mistake, PoolFacts
 
 
@@ -46,7 +47,7 @@ def _plan(
 
 
 def _mistakes_of(id: str, wanted: Mapping[str, Mapping[str, Any]], records: Mapping[str, AddonRecord]) -> list[Mistake]:
-    path = f"espalier:addons.{id}"
+    path = path_text((id,), "espalier:addons")
     record = records.get(id)
     if record is None:
         near = get_close_matches(id, records, n=1)
@@ -57,7 +58,7 @@ def _mistakes_of(id: str, wanted: Mapping[str, Mapping[str, Any]], records: Mapp
         record.options.model_validate(wanted[id])
     except ValidationError as error:
         for fault in error.errors():
-            where = ".".join([path, *map(str, fault["loc"])])
+            where = path_text(fault["loc"], path)
             known = ", ".join(record.options.model_fields) or "no options"
             found.append(Mistake(where, repr(fault["input"])[:60], known, "Correct or remove the option."))
     found += [

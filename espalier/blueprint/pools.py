@@ -9,6 +9,7 @@ from espalier.blueprint import names
 from espalier.blueprint.nodes import simulated_nodes
 from espalier.catalogue import Accelerator, accelerators
 from espalier.settings.model import Pool, PriceOverride, Shape
+from espalier.settings.tree import path_text
 from espalier.types import CapacityKind, Mistake, NodeShape, Planned, PoolFacts, Price
 
 PODS_PER_NODE = "110"
@@ -191,7 +192,9 @@ def _price(pool: Pool, kind: CapacityKind, machine: str, prices: Mapping[str, Pr
 def _label_mistakes(pool: Pool, plan: PoolPlan, path: str) -> list[Mistake]:
     """Labels of the user's that Espalier sets, too: both cannot hold."""
     return [
-        Mistake(f"{path}.{key}", repr(value), f"nothing: Espalier sets {key} itself", "Remove it, or rename it.")
+        Mistake(
+            path_text((key,), path), repr(value), f"nothing: Espalier sets {key} itself", "Remove it, or rename it."
+        )
         for key, value in sorted(pool.labels.items())
         if any(shape.labels[key] != value for shape in plan.shapes)
     ]

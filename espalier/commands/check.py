@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from espalier.addons import RECORDS
-from espalier.blueprint import build
+from espalier.commands.project import read_stack
 from espalier.report.documents import AddonsDocument, CheckDocument, CheckedStack, ErrorEntry, header
-from espalier.settings import find_stack, load_file
+from espalier.settings import find_stack
 from espalier.types import Mistakes
 
 
@@ -27,7 +27,7 @@ def _check_one(name: str) -> CheckedStack:
     try:
         found = find_stack(name, Path.cwd())
         path = str(found)
-        build(load_file(found).settings, RECORDS)
+        read_stack(found)
     except Mistakes as error:
         errors = [_entry(mistake.to_json()) for mistake in error.mistakes]
     return {"name": name, "path": path, "ok": not errors, "errors": errors}

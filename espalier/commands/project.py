@@ -30,11 +30,18 @@ def open_project(stack: str) -> Project:
 
     Raises Mistakes with all that is wrong with the file, the catalogue's limits and the solver's.
     """
-    path = find_stack(stack, Path.cwd())
-    file = load_file(path)
+    file, blueprint = read_stack(find_stack(stack, Path.cwd()))
     root = project_root(file.path)
-    blueprint = build(file.settings, RECORDS)
     return Project(project_name(root), root, file, blueprint)
+
+
+def read_stack(path: Path) -> tuple[StackFile, Blueprint]:
+    """A stack file and its blueprint. Raises Mistakes, each with its line where the file itself gave the value."""
+    file = load_file(path)
+    try:
+        return file, build(file.settings, RECORDS)
+    except Mistakes as error:
+        raise Mistakes(file.located(error.mistakes)) from None
 
 
 def project_root(path: Path) -> Path:

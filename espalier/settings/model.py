@@ -188,7 +188,9 @@ class Groups(Strict):
 
     view: tuple[GroupName, ...] = Field(default=(), description="groups that may read, without Secrets")
     edit: tuple[GroupName, ...] = Field(default=(), description="groups that may run workloads")
-    admin: tuple[GroupName, ...] = Field(default=(), description="groups that may also grant roles in the namespaces")
+    admin: tuple[GroupName, ...] = Field(
+        default=(), description="groups that may also manage service accounts and see who has which role"
+    )
 
 
 class Quota(Strict):

@@ -132,7 +132,8 @@ class Stage:
     def _add_drill_node(self, pool: PoolPlan) -> Node:
         manifest = node_manifest(pool.shape, f"{pool.name}-verify-{self._run}")
         manifest["metadata"]["labels"][LABEL] = self._run
-        manifest["spec"]["taints"] = [*manifest["spec"].get("taints", []), DRILL_TAINT.to_json()]
+        spec = manifest.setdefault("spec", {})
+        spec["taints"] = [*spec.get("taints", []), DRILL_TAINT.to_json()]
         return Node.of(self._make(manifest))
 
     def _make(self, manifest: Manifest) -> Json:

@@ -96,7 +96,7 @@ def test_a_simulated_pool_starts_with_its_nodes_and_any_other_with_none(drawn: P
     for node in made.nodes:
         reported = node.manifest["metadata"]["annotations"]["espalier.dev/simulated-capacity"]
         assert json.loads(reported) == made.shape.capacity
-        assert node.manifest["spec"].get("taints", []) == [taint.to_json() for taint in made.shape.taints]
+        assert node.manifest.get("spec", {}).get("taints", []) == [taint.to_json() for taint in made.shape.taints]
         assert node.manifest["metadata"]["labels"].items() >= made.shape.labels.items()
     elsewhere = compile_pool(drawn, {}, simulated=False)
     assert elsewhere.nodes == ()

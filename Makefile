@@ -38,7 +38,7 @@ test: $(STAMP) ## all checks and tests, the simulated cluster's too
 	@$(BIN)/ruff format --check .
 	@$(BIN)/pyright
 	@$(BIN)/lint-imports
-	@$(BIN)/pytest
+	@$(BIN)/pytest -n 2 --dist loadfile
 
 bench: $(STAMP) ## all benchmarks; they print tables for bench/RESULTS.md
 	@for script in bench/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done

@@ -1,6 +1,8 @@
 """Measures `up` against a bare loop of patches and against kubectl, on one cluster in one run.
 
-    python bench/engine_up.py KUBECONFIG [--count 1000] [--no-kubectl] [--profile FILE]
+    python bench/engine_up.py [KUBECONFIG] [--count 1000] [--profile FILE]
+
+Without a kubeconfig a simulated cluster is started for it, and its kubectl is the one that is measured.
 
 Goals: `up` of 1,000 ConfigMaps at most 4 times the bare loop of eight threads and at most a sixth of
 `kubectl apply --server-side`; an `up` with nothing to do at most 1.3 times a plan and one list a kind.
@@ -11,7 +13,6 @@ from __future__ import annotations
 import argparse
 import cProfile
 import json
-import shutil
 import subprocess
 import tempfile
 import time
@@ -20,12 +21,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from espalier import sim
 from espalier.engine.program import Program
 from espalier.engine.record import record
 from espalier.engine.up import destroy, up
 from espalier.kube import Client, Kind
 
 PROJECT, STACK = "bench", "engine-up"
+CLUSTER = "bench-engine-up"
 CONFIG_MAP, NAMESPACE = Kind("v1", "ConfigMap"), Kind("v1", "Namespace")
 PROGRAM = """
 import pulumi
@@ -71,7 +74,7 @@ def kubectl(kubeconfig: Path, folder: Path, count: int) -> None:
     items = [config_map("bench-kubectl", index) for index in range(count)]
     file = folder / "list.json"
     file.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": items}))
-    command = ["kubectl", "--kubeconfig", str(kubeconfig), "apply", "--server-side", "-f", str(file)]
+    command = [str(sim.build() / "kubectl"), "--kubeconfig", str(kubeconfig), "apply", "--server-side", "-f", str(file)]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 
 
@@ -82,21 +85,24 @@ def lists(client: Client) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("kubeconfig", type=Path)
+    parser.add_argument("kubeconfig", type=Path, nargs="?")
     parser.add_argument("--count", type=int, default=1000)
-    parser.add_argument("--no-kubectl", action="store_true")
     parser.add_argument("--profile", type=Path, help="write the profile of the first up to this file")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "__main__.py").write_text(PROGRAM)
         program = Program(folder, PROJECT, STACK, {f"{PROJECT}:count": str(args.count)})
-        results = measure(args, program, folder)
+        if args.kubeconfig is None:
+            args.kubeconfig = sim.up(CLUSTER).kubeconfig
+        try:
+            results = measure(args, program, folder)
+        finally:
+            sim.down(CLUSTER)
     for key, seconds in results.items():
         print(f"{key:<24}{seconds:8.2f} s")
     print(f"up / bare loop          {results['up'] / results['bare loop']:8.2f}   (goal: at most 4)")
-    if "kubectl" in results:
-        print(f"kubectl / up            {results['kubectl'] / results['up']:8.2f}   (goal: at least 6)")
+    print(f"kubectl / up            {results['kubectl'] / results['up']:8.2f}   (goal: at least 6)")
     noop = results["no-op up"] / (results["plan"] + results["lists"])
     print(f"no-op / (plan + lists)  {noop:8.2f}   (goal: at most 1.3)")
 
@@ -117,10 +123,9 @@ def measure(args: argparse.Namespace, program: Program, folder: Path) -> dict[st
     results["lists"] = timed(lambda: lists(client))
     results["no-op up"] = timed(lambda: up(program, connection=args.kubeconfig))
     results["destroy"] = timed(lambda: destroy(PROJECT, STACK, args.kubeconfig))
-    if shutil.which("kubectl") and not args.no_kubectl:
-        fresh_namespace(client, "bench-kubectl")
-        results["kubectl"] = timed(lambda: kubectl(args.kubeconfig, folder, args.count))
-        client.delete(NAMESPACE, "bench-kubectl")
+    fresh_namespace(client, "bench-kubectl")
+    results["kubectl"] = timed(lambda: kubectl(args.kubeconfig, folder, args.count))
+    client.delete(NAMESPACE, "bench-kubectl")
     client.delete(NAMESPACE, "bench-bare")
     return results
 

@@ -81,7 +81,7 @@ def check(
 
 @app.command()
 def schema(
-    of: Annotated[str, typer.Option(help="settings, plan, check, preview, up, verify, status or addons")] = "settings",
+    of: Annotated[str, typer.Option(help="settings, or a command: plan, check, up, verify, ...")] = "settings",
     as_json: AsJson = False,
 ) -> None:
     """JSON Schema of the stack file, or of a command's JSON.

@@ -33,14 +33,20 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
-    for mark in item.iter_markers("supports"):
-        if report.when == "call" or report.outcome != "passed":
-            _outcomes.setdefault(mark.args, set()).add(report.outcome)
+    report.user_properties += [("supports", list(mark.args)) for mark in item.iter_markers("supports")]
     return report
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    for key, claim in report.user_properties:
+        if key == "supports" and isinstance(claim, list) and (report.when == "call" or report.outcome != "passed"):
+            _outcomes.setdefault((claim[0], claim[1]), set()).add(report.outcome)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Compares what was shown now with what README.md says; a run of some tests judges only their rows."""
+    if hasattr(session.config, "workerinput"):
+        return  # one of several workers: the one that gathers their reports judges
     shown = {claim for claim, outcomes in _outcomes.items() if outcomes == {"passed"}}
     text = README.read_text("utf-8")
     if BEGIN not in text or not _outcomes:

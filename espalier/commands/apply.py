@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -167,7 +168,7 @@ def _document(command: str, project: Project, changes: Iterable[Change]) -> Chan
 
 def _summary(planned: Plan, project: Project, out: Output) -> None:
     """What there is now, where to look, and three things to try."""
-    name = project.stack.name
+    name, me = project.stack.name, _called()
     path, context = kubeconfig_of(project)
     out.people.print(f"\n[bold]{name} is up.[/bold]")
     out.people.print(pools_table(planned.document["pools"], planned.document["cost"]))
@@ -178,11 +179,28 @@ def _summary(planned: Plan, project: Project, out: Output) -> None:
     out.people.print(f"Kubeconfig: {path} (context {context})")
     out.people.print("\nWorth trying next:")
     for command, why in (
-        (f"espalier verify {name}", "prove quotas, taints and walls on the live API"),
-        (f"espalier plan {name} --html plan.html", "the whole platform as a page"),
-        (f"KUBECONFIG={path} kubectl get nodes -L espalier.dev/pool", "look around"),
+        (f"{me} verify {name}", "prove quotas, taints and walls on the live API"),
+        (f"{me} plan {name} --html plan.html", "the whole platform as a page"),
+        (f"{_kubectl()} --kubeconfig {path} get nodes -L espalier.dev/pool", "look around"),
     ):
         out.people.print(f"  {command}\n      {why}", markup=False)
+
+
+def _called() -> str:
+    """How this shell reaches the command: by name where it is on PATH, else as it was called."""
+    if shutil.which("espalier"):
+        return "espalier"
+    called = Path(sys.argv[0])
+    return os.path.relpath(called) if called.name == "espalier" else "python -m espalier.cli"
+
+
+def _kubectl() -> str:
+    """The one on PATH, else the one that was built with the simulated cluster."""
+    if shutil.which("kubectl"):
+        return "kubectl"
+    from espalier import sim
+
+    return str(sim.build() / "kubectl")
 
 
 def _nodes(project: Project) -> str:

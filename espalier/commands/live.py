@@ -11,6 +11,7 @@ from espalier.commands.project import Project, open_project, program_of
 from espalier.commands.target import client_of, simulated_name
 from espalier.engine.inventory import Inventory
 from espalier.engine.model import Recording
+from espalier.engine.preview import preview
 from espalier.engine.up import up
 from espalier.kube import Reference
 from espalier.report.console import Output
@@ -30,10 +31,12 @@ def verify(stack: str, out: Output, *, probe: bool) -> int:
     simulated = simulated_name(project) is not None
 
     def again() -> Iterable[str]:
-        result = up(program_of(project), connection=client)
-        return [f"{change.op} {change.urn}" for change in result.changes if change.op != "same"]
+        """A second `up`; on a cluster that is not simulated only what it would do."""
+        program = program_of(project)
+        changes = up(program, connection=client).changes if simulated else preview(program, connection=client)
+        return [f"{change.op} {change.urn}" for change in changes if change.op != "same"]
 
-    noop = noop_check(again, client, lambda: _applied(project)) if simulated else None
+    noop = noop_check(again, client, lambda: _applied(project))
     with out.progress(f"verifying {project.stack.name}") as progress:
         try:
             found = prove(project.blueprint, client, simulated=simulated, probe=probe, noop=noop, progress=progress)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Literal, NotRequired
 
+from pydantic import TypeAdapter
 from typing_extensions import TypedDict
 
 SCHEMA_VERSION = "1"
@@ -23,7 +24,10 @@ class ErrorEntry(TypedDict):
 
 
 class Document(TypedDict):
-    """What every document has. `errors` is empty where all is well."""
+    """What every document has. `errors` is empty where all is well.
+
+    A command that could not do its work gives this and nothing more.
+    """
 
     schema_version: str
     command: str
@@ -189,6 +193,21 @@ class CheckDocument(Document):
     stacks: list[CheckedStack]
 
 
+class RenderDocument(Document):
+    """`espalier render`: paths in the folder, sorted."""
+
+    stack: str
+    folder: str
+    files: list[str]
+
+
+class ImagesDocument(Document):
+    """`espalier images`."""
+
+    stack: str
+    images: list[ImageEntry]
+
+
 class StatusDocument(Document):
     """`espalier sim status` and `sim up`."""
 
@@ -219,17 +238,22 @@ DOCUMENTS: dict[str, Any] = {
     "check": CheckDocument,
     "preview": ChangesDocument,
     "up": ChangesDocument,
+    "destroy": ChangesDocument,
     "verify": VerifyDocument,
+    "rehearse": VerifyDocument,
+    "render": RenderDocument,
+    "images": ImagesDocument,
     "status": StatusDocument,
     "addons": AddonsDocument,
 }
 
 
 def schema_of(name: str) -> dict[str, Any]:
-    """The JSON Schema (draft 2020-12) of one of `DOCUMENTS`."""
-    from pydantic import TypeAdapter  # here, since only this needs it
-
-    schema = TypeAdapter(DOCUMENTS[name]).json_schema()
+    """The JSON Schema (draft 2020-12) of one of `DOCUMENTS`: the document, or errors alone."""
+    whole, failed = TypeAdapter(DOCUMENTS[name]).json_schema(), TypeAdapter(Document).json_schema()
+    definitions = {**failed.pop("$defs"), **whole.pop("$defs")}
+    failed["maxProperties"] = len(failed["properties"])
+    schema = {"$defs": definitions, "anyOf": [whole, failed]}
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
 

@@ -21,7 +21,8 @@ from espalier.report.documents import (
 )
 
 _OPS = {"create": "green", "update": "yellow", "replace": "magenta", "delete": "red"}
-_SHOWN_CHANGES = 40
+_SHOWN = 40
+"""Rows of a table for people; the document holds all."""
 
 
 def show_plan(console: Console, document: PlanDocument) -> None:
@@ -63,10 +64,12 @@ def pools_table(pools: Sequence[Mapping[str, Any]], cost: Mapping[str, Any]) -> 
 def tenants_table(tenants: Sequence[Mapping[str, Any]]) -> Table:
     """A line a namespace with its ceiling."""
     table = _table("Tenant", "Namespace", "Quota (requests)", "Groups")
-    for tenant in tenants:
+    for tenant in tenants[:_SHOWN]:
         groups = "; ".join(f"{role}: {', '.join(members)}" for role, members in tenant["groups"].items())
         for namespace, hard in tenant["quota"].items():
             table.add_row(escape(tenant["name"]), escape(namespace), escape(_quota(hard)), escape(groups))
+    if len(tenants) > _SHOWN:
+        table.add_row(f"and {len(tenants) - _SHOWN} more", "--json lists all", "", "")
     return table
 
 
@@ -114,15 +117,15 @@ def show_changes(console: Console, document: ChangesDocument) -> None:
     """What changes, and how much stays the same."""
     changes = [change for change in document["changes"] if change["op"] != "same"]
     counts = {op: sum(change["op"] == op for change in document["changes"]) for op in (*_OPS, "same")}
-    for change in changes[:_SHOWN_CHANGES]:
+    for change in changes[:_SHOWN]:
         name, kind = change["urn"].split("::", 3)[-1], change["urn"].split("::", 3)[-2].split("$")[-1]
         colour = _OPS[change["op"]]
         fields = f"  {', '.join(change['fields'])}" if change["fields"] else ""
         console.print(
             f"  [{colour}]{change['op']:8}[/{colour}] {escape(name)} [dim]{escape(kind)}[/dim]{escape(fields)}"
         )
-    if len(changes) > _SHOWN_CHANGES:
-        console.print(f"  and {len(changes) - _SHOWN_CHANGES} more; --json lists all")
+    if len(changes) > _SHOWN:
+        console.print(f"  and {len(changes) - _SHOWN} more; --json lists all")
     console.print(", ".join(f"{count} {op}" for op, count in counts.items() if count) or "nothing to do")
     if document["waves"]:
         console.print(f"[dim]{sum(wave['seconds'] for wave in document['waves']):.1f} s in all[/dim]")

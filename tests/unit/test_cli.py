@@ -136,6 +136,9 @@ def test_all_mistakes_at_once_are_exit_2_with_paths_and_lines(
     paths = {error["path"] for error in wrong["errors"]}
     assert paths == {"espalier:cluster.version", "espalier:pools[1].count", "espalier:tenants[0].workspacs"}
     assert all(error["line"] > 0 and error["accepted"] and error["do"] for error in wrong["errors"])
+    jsonschema.validate(wrong, schema_of("plan"))
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({**wrong, "stack": "local"}, schema_of("plan"))
 
 
 def test_mistakes_of_the_catalogue_and_the_quota_are_exit_2(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -186,6 +189,7 @@ def test_render_writes_each_object_once_and_rewrites_only_its_own_folder(
     code, made = document(capsys, "render", "local", "-o", "out")
     _, plan = document(capsys, "plan", "local")
     assert code == 0
+    jsonschema.validate(made, schema_of("render"))
     assert len(made["files"]) == len(set(made["files"])) == len(plan["kubernetes"])
     assert (project / "out" / "vision" / "resourcequota-tenant.yaml").is_file()
     edit(project, "name: vision", "name: sight")
@@ -200,6 +204,7 @@ def test_render_writes_each_object_once_and_rewrites_only_its_own_folder(
 def test_images_are_pinned_and_say_where(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, found = document(capsys, "images", "local")
     assert code == 0
+    jsonschema.validate(found, schema_of("images"))
     assert {row["image"] for row in found["images"]} == {"nvcr.io/nvidia/k8s-device-plugin:v0.20.0"}
     assert {row["addon"] for row in found["images"]} == {"nvidia-device-plugin"}
 

@@ -22,6 +22,7 @@ from pathlib import Path
 _DETACH = '"$@" &'
 _LAUNCH = 'echo $$ > "$0" && exec "$@"'
 _SECONDS_TO_LAUNCH = 10.0
+_EXEC_TRIES, _EXEC_PAUSE = 50, 0.002
 _KEEP_LOG_BYTES = 4_000_000
 
 
@@ -136,16 +137,29 @@ def _runs(pid: int, argv: list[str]) -> bool:
     A process that has ended has no words any more, even while nobody has waited for it.
     """
     if sys.platform == "linux":
-        try:
-            command = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="surrogateescape")
-        except OSError as error:
-            if error.errno in (errno.ENOENT, errno.ESRCH, errno.EACCES):
-                return False
-            raise
-        return command.split("\0")[:-1][-len(argv) :] == argv
+        return _command(pid).split("\0")[:-1][-len(argv) :] == argv
     # Elsewhere ps joins the words.
     ps = subprocess.run(["ps", "-ww", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False)
     return ps.stdout.strip().endswith(" ".join(argv))
+
+
+def _command(pid: int) -> str:
+    """A process's words, each ended by NUL; empty where it does not live.
+
+    In the middle of an exec a living process has none for a moment: that one is asked again.
+    """
+    for _ in range(_EXEC_TRIES):
+        try:
+            command = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="surrogateescape")
+            state = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[0]
+        except OSError as error:
+            if error.errno in (errno.ENOENT, errno.ESRCH, errno.EACCES):
+                return ""
+            raise
+        if command or state in "ZX":
+            return command
+        time.sleep(_EXEC_PAUSE)
+    return ""
 
 
 def _trim(log: Path) -> None:

@@ -80,9 +80,11 @@ def test_a_process_that_was_started_but_not_yet_turned_into_the_component_counts
     record.directory.mkdir()
     record.argv_file.write_text('["/bin/sleep", "60"]')
     with subprocess.Popen(["/bin/sh", "-c", "sleep 60; true", "pid-file", *argv], process_group=0) as shell:
-        record.pid_file.write_text(f"{shell.pid}\n")
-        assert processes.pid_of(record) == shell.pid
-        os.killpg(shell.pid, signal.SIGKILL)
+        try:
+            record.pid_file.write_text(f"{shell.pid}\n")
+            assert processes.pid_of(record) == shell.pid
+        finally:
+            os.killpg(shell.pid, signal.SIGKILL)
 
 
 def test_nothing_of_the_callers_environment_reaches_a_component(record, monkeypatch):

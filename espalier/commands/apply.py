@@ -21,6 +21,8 @@ from espalier.report.console import Output
 from espalier.report.documents import ChangesDocument, header
 from espalier.report.terminal import pools_table, show_changes, show_policies, show_proofs, tenants_table
 
+FEW = 8
+"""Changes shown after an `up`, whose summary matters more."""
 Engine = Literal["embedded", "pulumi"]
 
 
@@ -67,7 +69,7 @@ def _up(project: Project, out: Output, yes: bool) -> int:
         result = apply(program_of(project), connection=client_of(project), judge=judge, progress=progress)
     document = _document("up", project, result.changes)
     document["waves"] = [{"name": wave.name, "seconds": round(wave.seconds, 3)} for wave in result.waves]
-    show_changes(out.people, document)
+    show_changes(out.people, document, shown=FEW)
     if planned is not None:
         _summary(planned, project, out)
     out.document(document)

@@ -113,19 +113,19 @@ def show_policies(console: Console, policies: Sequence[PolicyEntry]) -> None:
             console.print(f"  [dim]not judged by {escape(policy['name'])}: {escape(doubt)}[/dim]")
 
 
-def show_changes(console: Console, document: ChangesDocument) -> None:
-    """What changes, and how much stays the same."""
+def show_changes(console: Console, document: ChangesDocument, shown: int = _SHOWN) -> None:
+    """What changes, the first `shown` of it, and how much stays the same."""
     changes = [change for change in document["changes"] if change["op"] != "same"]
     counts = {op: sum(change["op"] == op for change in document["changes"]) for op in (*_OPS, "same")}
-    for change in changes[:_SHOWN]:
+    for change in changes[:shown]:
         name, kind = change["urn"].split("::", 3)[-1], change["urn"].split("::", 3)[-2].split("$")[-1]
         colour = _OPS[change["op"]]
         fields = f"  {', '.join(change['fields'])}" if change["fields"] else ""
         console.print(
             f"  [{colour}]{change['op']:8}[/{colour}] {escape(name)} [dim]{escape(kind)}[/dim]{escape(fields)}"
         )
-    if len(changes) > _SHOWN:
-        console.print(f"  and {len(changes) - _SHOWN} more; --json lists all")
+    if len(changes) > shown:
+        console.print(f"  and {len(changes) - shown} more; --json lists all")
     console.print(", ".join(f"{count} {op}" for op, count in counts.items() if count) or "nothing to do")
     if document["waves"]:
         console.print(f"[dim]{sum(wave['seconds'] for wave in document['waves']):.1f} s in all[/dim]")

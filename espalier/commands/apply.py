@@ -171,7 +171,8 @@ def _document(command: str, project: Project, changes: Iterable[Change]) -> Chan
 def _summary(planned: Plan, project: Project, out: Output) -> None:
     """What there is now, where to look, and three things to try."""
     name, me = project.stack.name, _called()
-    path, context = kubeconfig_of(project)
+    file, context = kubeconfig_of(project)
+    path = f"~/{file.relative_to(Path.home())}" if file.is_relative_to(Path.home()) else str(file)
     out.people.print(f"\n[bold]{name} is up.[/bold]")
     out.people.print(pools_table(planned.document["pools"], planned.document["cost"]))
     out.people.print(tenants_table(planned.document["tenants"]))

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import urllib3
 import yaml
@@ -22,7 +23,7 @@ SHAPE = {"cpu": "96", "memory": "1Ti", "pods": "110", "nvidia.com/gpu": "8"}
 THREADS = 8
 
 
-def _api(name: str) -> Callable[[str, str, object], dict[str, object]]:
+def _api(name: str) -> Callable[[str, str, object], dict[str, Any]]:
     """Ask the API as the administrator: method, path, body."""
     pki = sim.kubeconfig_path(name).parent / "pki"
     config = yaml.safe_load(sim.kubeconfig_path(name).read_text(encoding="utf-8"))
@@ -48,8 +49,8 @@ def _node(number: int) -> dict[str, object]:
     }
 
 
-def _ready_nodes(ask: Callable[[str, str, object], dict[str, object]]) -> int:
-    nodes: list[dict[str, dict[str, list[dict[str, str]]]]] = ask("GET", "/api/v1/nodes", None)["items"]  # type: ignore[assignment]
+def _ready_nodes(ask: Callable[[str, str, object], dict[str, Any]]) -> int:
+    nodes: list[dict[str, Any]] = ask("GET", "/api/v1/nodes", None)["items"]
     conditions = [condition for node in nodes for condition in node["status"].get("conditions", [])]
     return sum(condition["type"] == "Ready" and condition["status"] == "True" for condition in conditions)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from espalier.addons import RECORDS
 from espalier.commands.project import read_stack
-from espalier.report.documents import AddonsDocument, CheckDocument, CheckedStack, ErrorEntry, header
+from espalier.report.documents import AddonRow, AddonsDocument, CheckDocument, CheckedStack, ErrorEntry, header
 from espalier.settings import find_stack
 from espalier.types import Mistakes
 
@@ -48,7 +48,7 @@ def _entry(mistake: dict[str, object]) -> ErrorEntry:
 
 def addons_document() -> AddonsDocument:
     """The registry, sorted by id."""
-    rows = [
+    rows: list[AddonRow] = [
         {
             "id": record.id,
             "tier": record.tier,
@@ -61,4 +61,4 @@ def addons_document() -> AddonsDocument:
         }
         for _, record in sorted(RECORDS.items())
     ]
-    return {**header("addons"), "addons": rows}  # type: ignore[typeddict-item]
+    return {**header("addons"), "addons": rows}

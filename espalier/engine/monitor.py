@@ -95,17 +95,15 @@ class Monitor:
 
     # The protocol's methods keep its names.
 
-    def GetDeploymentInfo(self, request: Empty) -> resource_pb2.DeploymentInfo:  # noqa: N802
+    def GetDeploymentInfo(self, request: Empty) -> resource_pb2.DeploymentInfo:
         del request
         return resource_pb2.DeploymentInfo(project=self._project, stack=self._stack, supportedFeatures=_FEATURES)
 
-    def SupportsFeature(  # noqa: N802
-        self, request: resource_pb2.SupportsFeatureRequest
-    ) -> resource_pb2.SupportsFeatureResponse:
+    def SupportsFeature(self, request: resource_pb2.SupportsFeatureRequest) -> resource_pb2.SupportsFeatureResponse:
         del request
         return resource_pb2.SupportsFeatureResponse(hasSupport=True)
 
-    def RegisterResource(self, request: resource_pb2.RegisterResourceRequest) -> Any:  # noqa: N802
+    def RegisterResource(self, request: resource_pb2.RegisterResourceRequest) -> Any:
         """Answers with a response, or with a `Later` that gives one."""
         resource = self._read(request)
         if not self._accept(resource, request.remote):
@@ -152,9 +150,7 @@ class Monitor:
             return False
         return True
 
-    def RegisterResourceOutputs(  # noqa: N802
-        self, request: resource_pb2.RegisterResourceOutputsRequest
-    ) -> Empty:
+    def RegisterResourceOutputs(self, request: resource_pb2.RegisterResourceOutputsRequest) -> Empty:
         outputs = decode(request.outputs)
         with self._lock:
             resource = self._resources.get(request.urn)
@@ -164,9 +160,7 @@ class Monitor:
                 self._resources[request.urn] = replace(resource, outputs=outputs)
         return Empty()
 
-    def ReadResource(  # noqa: N802
-        self, request: resource_pb2.ReadResourceRequest
-    ) -> resource_pb2.ReadResourceResponse:
+    def ReadResource(self, request: resource_pb2.ReadResourceRequest) -> resource_pb2.ReadResourceResponse:
         urn = urn_of(self._stack, self._project, request.parent, request.type, request.name)
         if request.type == "pulumi:pulumi:StackReference":
             reason = f"reads the outputs of another stack, {request.name}, of which this engine keeps none"
@@ -177,15 +171,11 @@ class Monitor:
         self._refuse(urn, reason, do)
         return resource_pb2.ReadResourceResponse(urn=urn, result=resource_pb2.Result.FAIL)
 
-    def ExistsResource(  # noqa: N802
-        self, request: resource_pb2.ExistsResourceRequest
-    ) -> resource_pb2.ExistsResourceResponse:
+    def ExistsResource(self, request: resource_pb2.ExistsResourceRequest) -> resource_pb2.ExistsResourceResponse:
         self._refuse(request.type, f"asks whether {request.id} exists", "use `pulumi up`")
         return resource_pb2.ExistsResourceResponse(unknown=True)
 
-    def Invoke(  # noqa: N802
-        self, request: resource_pb2.ResourceInvokeRequest
-    ) -> resource_pb2.ResourceInvokeResponse:
+    def Invoke(self, request: resource_pb2.ResourceInvokeRequest) -> resource_pb2.ResourceInvokeResponse:
         self._refuse(
             request.tok,
             "is a function of a plugin, and this engine starts none",
@@ -194,12 +184,12 @@ class Monitor:
         failure = provider_pb2.CheckFailure(reason="the embedded engine starts no plugin")
         return resource_pb2.ResourceInvokeResponse(failures=[failure])
 
-    def Call(self, request: resource_pb2.ResourceCallRequest) -> provider_pb2.CallResponse:  # noqa: N802
+    def Call(self, request: resource_pb2.ResourceCallRequest) -> provider_pb2.CallResponse:
         self._refuse(request.tok, "is a method of a plugin, and this engine starts none", "use `pulumi up`")
         failure = provider_pb2.CheckFailure(reason="the embedded engine starts no plugin")
         return provider_pb2.CallResponse(failures=[failure])
 
-    def RegisterStackTransform(self, request: object) -> Empty:  # noqa: N802
+    def RegisterStackTransform(self, request: object) -> Empty:
         del request
         self._refuse(
             "pulumi.runtime.register_stack_transform",
@@ -208,25 +198,23 @@ class Monitor:
         )
         return Empty()
 
-    def RegisterStackInvokeTransform(self, request: object) -> Empty:  # noqa: N802
+    def RegisterStackInvokeTransform(self, request: object) -> Empty:
         del request
         self._refuse("pulumi.runtime.register_invoke_transform", "is called back by an engine", "use `pulumi up`")
         return Empty()
 
-    def RegisterResourceHook(self, request: resource_pb2.RegisterResourceHookRequest) -> Empty:  # noqa: N802
+    def RegisterResourceHook(self, request: resource_pb2.RegisterResourceHookRequest) -> Empty:
         self._refuse(f"hook {request.name}", "is called back by an engine", "use `pulumi up`")
         return Empty()
 
-    def RegisterErrorHook(self, request: resource_pb2.RegisterErrorHookRequest) -> Empty:  # noqa: N802
+    def RegisterErrorHook(self, request: resource_pb2.RegisterErrorHookRequest) -> Empty:
         self._refuse(f"hook {request.name}", "is called back by an engine", "use `pulumi up`")
         return Empty()
 
-    def RegisterPackage(  # noqa: N802
-        self, request: resource_pb2.RegisterPackageRequest
-    ) -> resource_pb2.RegisterPackageResponse:
+    def RegisterPackage(self, request: resource_pb2.RegisterPackageRequest) -> resource_pb2.RegisterPackageResponse:
         return resource_pb2.RegisterPackageResponse(ref=f"{request.name}@{request.version}")
 
-    def SignalAndWaitForShutdown(self, request: Empty) -> Empty:  # noqa: N802
+    def SignalAndWaitForShutdown(self, request: Empty) -> Empty:
         return request
 
 
@@ -255,7 +243,7 @@ class Engine:
         """The lines so far, without the SDK's debug lines."""
         return tuple(self._logs)
 
-    def Log(self, request: engine_pb2.LogRequest) -> Empty:  # noqa: N802
+    def Log(self, request: engine_pb2.LogRequest) -> Empty:
         severity = _SEVERITIES.get(request.severity)
         if severity is not None:
             line = Log(severity, request.message, request.urn)
@@ -264,20 +252,18 @@ class Engine:
                 self._on_log(line)
         return Empty()
 
-    def GetRootResource(self, request: object) -> engine_pb2.GetRootResourceResponse:  # noqa: N802
+    def GetRootResource(self, request: object) -> engine_pb2.GetRootResourceResponse:
         del request
         return engine_pb2.GetRootResourceResponse(urn=self._root)
 
-    def SetRootResource(  # noqa: N802
-        self, request: engine_pb2.SetRootResourceRequest
-    ) -> engine_pb2.SetRootResourceResponse:
+    def SetRootResource(self, request: engine_pb2.SetRootResourceRequest) -> engine_pb2.SetRootResourceResponse:
         self._root = request.urn
         return engine_pb2.SetRootResourceResponse()
 
-    def RequirePulumiVersion(self, request: object) -> engine_pb2.RequirePulumiVersionResponse:  # noqa: N802
+    def RequirePulumiVersion(self, request: object) -> engine_pb2.RequirePulumiVersionResponse:
         del request
         return engine_pb2.RequirePulumiVersionResponse()
 
-    def StartDebugging(self, request: object) -> Empty:  # noqa: N802
+    def StartDebugging(self, request: object) -> Empty:
         del request
         return Empty()

@@ -32,7 +32,7 @@ HONOURED: Mapping[str, str] = MappingProxyType(
         "retainOnDelete": "the object is forgotten instead of deleted",
         "aliases": "an object is known by kind, namespace and name, so a new URN does not touch it",
         "additionalSecretOutputs": "these top-level outputs are secret",
-        "customTimeouts": "the time that `up` waits for readiness and for deletion",
+        "customTimeouts": "the time that `up` waits for readiness (`create`, `update`); `delete` is refused",
         "deleteBeforeReplace": "a replacement always deletes first, since the name is the same",
         "version": "no plugin is used, so there is nothing to pin",
         "pluginDownloadURL": "no plugin is used, so there is nothing to download",

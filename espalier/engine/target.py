@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from espalier.engine.cluster import Cluster, Clusters
+from espalier.engine.durations import seconds_of
 from espalier.engine.errors import Problem, RefusedError
 from espalier.engine.inventory import Entry, short_id
 from espalier.engine.manifest import is_patch, is_remote, kind_of, manifest_of, mark_secret, namespaced
@@ -14,6 +15,7 @@ from espalier.engine.model import Resource
 from espalier.engine.options import refused_options
 from espalier.engine.ownership import digest
 from espalier.engine.values import Json, Secret, has_secret, has_unknown, reveal
+from espalier.engine.waits import wait_for
 from espalier.kube import Kind, Reference, UnknownKindError
 
 _SHORTEST_HIDDEN = 4
@@ -65,6 +67,28 @@ def refusals(resource: Resource) -> list[Problem]:
     elif is_patch(resource):
         do = "own the whole object, or use `pulumi up`"
         problems.append(Problem(resource.urn, f"{resource.type} patches an object of someone else", do))
+    return problems or _unreadable_waits(resource)
+
+
+def _unreadable_waits(resource: Resource) -> list[Problem]:
+    """What is said of waiting but cannot be read: found before anything is applied."""
+    problems: list[Problem] = []
+    timeouts: Mapping[str, str] = resource.options.get("customTimeouts") or {}
+    for key, text in sorted(timeouts.items()):
+        if key == "delete":
+            do = "leave it out: a deletion is awaited for as long as the engine's own limit"
+            problems.append(Problem(resource.urn, "sets the option customTimeouts.delete", do))
+            continue
+        try:
+            seconds_of(text)
+        except ValueError as error:
+            problems.append(Problem(resource.urn, f"customTimeouts.{key}: {error}", "correct the duration"))
+    kind = kind_of(resource)
+    if kind is not None and not has_unknown(resource.inputs.get("metadata")):
+        try:
+            wait_for(manifest_of(resource, kind))
+        except ValueError as error:
+            problems.append(Problem(resource.urn, str(error), "correct the annotation"))
     return problems
 
 

@@ -309,6 +309,20 @@ def test_what_the_engine_cannot_apply_is_refused_by_name(type_: str, inputs: dic
     assert said in problem[1]
 
 
+def test_waits_that_cannot_be_read_are_refused_before_anything_is_applied() -> None:
+    def body() -> None:
+        config_map("x", custom_timeouts=pulumi.CustomTimeouts(create="soon", delete="5m"))
+        notes = {"pulumi.com/waitFor": "whenever"}
+        manifest = {"metadata": {"name": "y", "annotations": notes}}
+        pulumi.CustomResource("kubernetes:core/v1:ConfigMap", "y", manifest)
+
+    said = refused(body)
+    assert [name for name, _ in said] == ["x", "x", "y"]
+    assert said[0][1].startswith("customTimeouts.create: 'soon' is no duration")
+    assert said[1][1] == "sets the option customTimeouts.delete"
+    assert "pulumi.com/waitFor" in said[2][1]
+
+
 def test_all_refusals_are_told_at_once() -> None:
     def body() -> None:
         config_map("a", ignore_changes=["x"], import_="y")

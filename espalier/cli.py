@@ -27,6 +27,10 @@ app.add_typer(sim, name="sim")
 Stack = Annotated[str, typer.Argument(help="a name in stacks/, or a path to a Pulumi.<name>.yaml")]
 AsJson = Annotated[bool, typer.Option("--json", help="one JSON document on stdout; people's text on stderr")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="do not ask")]
+Engine = Annotated[
+    str | None,
+    typer.Option(help="embedded or pulumi; default: pulumi, but embedded on simulated clusters"),
+]
 
 
 @app.command()
@@ -190,9 +194,7 @@ def preview(stack: Stack, as_json: AsJson = False) -> None:
 def up(
     stack: Stack,
     yes: Yes = False,
-    engine: Annotated[
-        str | None, typer.Option(help="embedded or pulumi; default: embedded on simulated clusters")
-    ] = None,
+    engine: Engine = None,
     as_json: AsJson = False,
 ) -> None:
     """Bring a stack up: judge it, show what changes, ask, apply, wait.
@@ -209,7 +211,7 @@ def up(
 
 
 @app.command()
-def destroy(stack: Stack, yes: Yes = False, as_json: AsJson = False) -> None:
+def destroy(stack: Stack, yes: Yes = False, engine: Engine = None, as_json: AsJson = False) -> None:
     """Remove all that `up` made, in reverse order, and nothing else.
 
     Example: espalier destroy local
@@ -218,7 +220,7 @@ def destroy(stack: Stack, yes: Yes = False, as_json: AsJson = False) -> None:
     def body(out: Output) -> int:
         from espalier.commands.apply import destroy as remove
 
-        return remove(stack, out, yes=yes)
+        return remove(stack, out, yes=yes, engine=engine)
 
     _run("destroy", as_json, body)
 

@@ -82,11 +82,12 @@ def _reachable(project: Project) -> bool:
     return name is None or _runs(name)
 
 
-def destroy(stack: str, out: Output, *, yes: bool) -> int:
+def destroy(stack: str, out: Output, *, yes: bool, engine: str | None) -> int:
     """Removes what `up` made. A simulated cluster that is not there holds nothing."""
     project = open_project(stack)
     name = simulated_name(project)
-    if name is None and _engine_for(project, None) == "pulumi":
+    ours = engine is None and name is None and _has_inventory(project)
+    if not ours and _engine_for(project, engine) == "pulumi":
         return _pulumi(project, "destroy", yes, out)
     if name is not None and not _runs(name):
         out.people.print(f"The simulated cluster {name} does not run: nothing to remove.")
@@ -102,6 +103,13 @@ def destroy(stack: str, out: Output, *, yes: bool) -> int:
     show_changes(out.people, document)
     out.document(document)
     return 0
+
+
+def _has_inventory(project: Project) -> bool:
+    """Whether the embedded engine brought the stack up: then it is the one that removes it."""
+    from espalier.engine.inventory import Inventory
+
+    return Inventory.load(client_of(project), project.name, project.stack.name).exists
 
 
 def _runs(name: str) -> bool:
@@ -194,7 +202,7 @@ def _called() -> str:
     if shutil.which("espalier"):
         return "espalier"
     called = Path(sys.argv[0])
-    return os.path.relpath(called) if called.name == "espalier" else "python -m espalier.cli"
+    return min(os.path.relpath(called), str(called), key=len) if called.name == "espalier" else "python -m espalier.cli"
 
 
 def _kubectl() -> str:

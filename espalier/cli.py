@@ -51,9 +51,12 @@ def plan(
 
         made = make(open_project(stack))
         if html is not None:
+            from espalier.commands.files import writing
             from espalier.report.html import page
 
-            html.write_text(page(made.document), "utf-8")
+            text = page(made.document)
+            with writing("--html", html):
+                html.write_text(text, "utf-8")
         show_plan(out.people, made.document)
         out.document(made.document)
         return 0 if made.ok else failures.FAILED

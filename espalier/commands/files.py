@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,26 @@ MARKER = ".espalier-render"
 """Lists the files of the last render; its presence says that the folder may be rewritten."""
 
 
+@contextmanager
+def writing(option: str, path: Path) -> Generator[None]:
+    """What the system refuses to write where `option` says, as a mistake of that option."""
+    try:
+        yield
+    except OSError as error:
+        got = f"{path}: {error.strerror or error}"
+        raise Mistakes([Mistake(option, got, "a place that can be written", "Name another path.")]) from None
+
+
 def render(objects: Sequence[Mapping[str, Any]], folder: Path) -> list[str]:
     """Writes each object to `<namespace or _cluster>/<kind>-<name>.yaml`; returns the paths, sorted.
 
     Files of an earlier render are removed first. Raises Mistakes where the folder holds something else.
     """
+    with writing("-o", folder):
+        return _render(objects, folder)
+
+
+def _render(objects: Sequence[Mapping[str, Any]], folder: Path) -> list[str]:
     earlier = _earlier(folder)
     contents = {_path_of(obj): yaml.safe_dump(dict(obj), sort_keys=True, allow_unicode=True) for obj in objects}
     for name in earlier:

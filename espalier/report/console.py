@@ -12,8 +12,8 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 
-LINE_EVERY = 2.0
-"""Seconds between progress lines where there is no terminal to draw on."""
+LINE_EVERY, LATER_EVERY, LATER = 2.0, 15.0, 30.0
+"""Seconds between progress lines where there is no terminal to draw on: fewer once it has taken `LATER`."""
 
 NO_TERMINAL_WIDTH = 160
 
@@ -59,6 +59,6 @@ class Progress:
         now = time.monotonic()
         if self._status is not None:
             self._status.update(f"{escape(line)} [dim]{now - self._started:.0f}s[/dim]")
-        elif now - self._last >= LINE_EVERY:
+        elif now - self._last >= (LINE_EVERY if now - self._started < LATER else LATER_EVERY):
             self._last = now
             self._console.print(f"{now - self._started:5.0f}s  {line}", markup=False)

@@ -201,6 +201,15 @@ def test_render_writes_each_object_once_and_rewrites_only_its_own_folder(
     assert (project / "stacks" / "base.yaml").is_file()
 
 
+def test_a_place_that_cannot_be_written_is_a_mistake_and_no_traceback(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for arguments in (["render", "local", "-o", "Pulumi.yaml/x"], ["plan", "local", "--html", "no/such/folder/x.html"]):
+        code, wrong = document(capsys, *arguments)
+        assert code == 2
+        assert wrong["errors"][0]["path"] == arguments[2]
+
+
 def test_images_are_pinned_and_say_where(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, found = document(capsys, "images", "local")
     assert code == 0

@@ -6,7 +6,7 @@ is loaded when a function needs it.
 
 from pathlib import Path
 
-from espalier.sim.errors import MissingToolError, SimError
+from espalier.sim.errors import MissingToolError, SimError, told
 from espalier.sim.model import ComponentStatus, Progress, SimStatus
 from espalier.sim.paths import audit_log_path, clusters, kubeconfig_path
 
@@ -39,7 +39,8 @@ def build(progress: Progress = _silent) -> Path:
     """
     from espalier.sim.builder import build as build_binaries
 
-    return build_binaries(progress)
+    with told():
+        return build_binaries(progress)
 
 
 def up(name: str = "local", *, progress: Progress = _silent) -> SimStatus:
@@ -51,7 +52,8 @@ def up(name: str = "local", *, progress: Progress = _silent) -> SimStatus:
     """
     from espalier.sim import cluster
 
-    return cluster.up(name, progress)
+    with told():
+        return cluster.up(name, progress)
 
 
 def down(name: str = "local", *, keep_state: bool = False, progress: Progress = _silent) -> None:
@@ -61,7 +63,8 @@ def down(name: str = "local", *, keep_state: bool = False, progress: Progress = 
     """
     from espalier.sim import cluster
 
-    cluster.down(name, keep_state=keep_state, progress=progress)
+    with told():
+        cluster.down(name, keep_state=keep_state, progress=progress)
 
 
 def status(name: str | None = None) -> tuple[SimStatus, ...]:

@@ -1,5 +1,8 @@
 """What can go wrong with a simulated cluster, said so that a person can act on it."""
 
+from collections.abc import Generator
+from contextlib import contextmanager
+
 
 class SimError(Exception):
     """The simulated cluster could not do what was asked.
@@ -18,3 +21,14 @@ class SimError(Exception):
 
 class MissingToolError(SimError):
     """Something that must be installed first is not there (the command's exit code 3)."""
+
+
+@contextmanager
+def told() -> Generator[None]:
+    """What the system refuses (a folder that cannot be written, a full disk) as a SimError."""
+    try:
+        yield
+    except OSError as error:
+        what = f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error)
+        do = "give it a place that can be written: data goes to XDG_STATE_HOME, binaries to XDG_CACHE_HOME"
+        raise SimError(what, do) from error

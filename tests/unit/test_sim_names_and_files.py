@@ -119,3 +119,14 @@ def test_importing_the_package_loads_nothing_heavy():
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = {name.partition(".")[0] for name in run.stdout.split()}
     assert not loaded & {"cryptography", "urllib3", "yaml", "ssl", "subprocess"}
+
+
+def test_a_place_that_cannot_be_written_is_told_with_what_to_do(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "file"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    for act in (sim.build, lambda: sim.up("x")):
+        with pytest.raises(sim.SimError) as caught:
+            act()
+        assert str(tmp_path / "file") in caught.value.message
+        assert "XDG_STATE_HOME" in caught.value.do

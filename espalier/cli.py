@@ -27,6 +27,7 @@ app.add_typer(sim, name="sim")
 Stack = Annotated[str, typer.Argument(help="a name in stacks/, or a path to a Pulumi.<name>.yaml")]
 AsJson = Annotated[bool, typer.Option("--json", help="one JSON document on stdout; people's text on stderr")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="do not ask")]
+Force = Annotated[bool, typer.Option(help="take back fields that others have changed by hand")]
 Engine = Annotated[
     str | None,
     typer.Option(help="embedded or pulumi; default: pulumi, but embedded on simulated clusters"),
@@ -175,7 +176,7 @@ def addons(as_json: AsJson = False) -> None:
 
 
 @app.command()
-def preview(stack: Stack, as_json: AsJson = False) -> None:
+def preview(stack: Stack, force: Force = False, as_json: AsJson = False) -> None:
     """What `up` would change, asked of the live cluster without changing it.
 
     Example: espalier preview local
@@ -185,7 +186,7 @@ def preview(stack: Stack, as_json: AsJson = False) -> None:
         from espalier.commands.apply import preview as ask
         from espalier.report.terminal import show_changes
 
-        document = ask(stack, out)
+        document = ask(stack, out, force=force)
         show_changes(out.people, document)
         out.document(document)
         return 0
@@ -198,6 +199,7 @@ def up(
     stack: Stack,
     yes: Yes = False,
     engine: Engine = None,
+    force: Force = False,
     as_json: AsJson = False,
 ) -> None:
     """Bring a stack up: judge it, show what changes, ask, apply, wait.
@@ -208,7 +210,7 @@ def up(
     def body(out: Output) -> int:
         from espalier.commands.apply import up as bring
 
-        return bring(stack, out, yes=yes, engine=engine)
+        return bring(stack, out, yes=yes, engine=engine, force=force)
 
     _run("up", as_json, body)
 

@@ -26,38 +26,38 @@ FEW = 8
 Engine = Literal["embedded", "pulumi"]
 
 
-def preview(stack: str, out: Output) -> ChangesDocument:
+def preview(stack: str, out: Output, *, force: bool) -> ChangesDocument:
     """What `up` would do, by server-side dry run."""
     project = open_project(stack)
-    return _document("preview", project, _preview(project, out))
+    return _document("preview", project, _preview(project, out, force))
 
 
-def _preview(project: Project, out: Output) -> Sequence[Change]:
+def _preview(project: Project, out: Output, force: bool) -> Sequence[Change]:
     from espalier.engine.preview import preview as ask
 
     client = client_of(project)
     with out.progress(f"asking the cluster of {project.stack.name}"):
-        return ask(program_of(project), connection=client)
+        return ask(program_of(project), connection=client, force=force)
 
 
-def up(stack: str, out: Output, *, yes: bool, engine: str | None) -> int:
+def up(stack: str, out: Output, *, yes: bool, engine: str | None, force: bool) -> int:
     """Judges the stack, shows what changes and asks unless `yes`, applies, and sums up."""
     project = open_project(stack)
     if _engine_for(project, engine) == "pulumi":
         return _pulumi(project, "up", yes, out)
     try:
-        return _up(project, out, yes)
+        return _up(project, out, yes, force)
     except NotAllowedError as refused:
         return _refuse(refused.plan, project, out)
 
 
-def _up(project: Project, out: Output, yes: bool) -> int:
+def _up(project: Project, out: Output, yes: bool, force: bool) -> int:
     """The program runs once for the judgement and the comparison, and once more where something is to be done."""
     planned: Plan | None = None if _reachable(project) else allowed(plan(project))
     with out.progress(f"starting the cluster of {project.stack.name}") as progress:
         start_if_simulated(project, progress)
     if not yes:
-        show_changes(out.people, _document("preview", project, _preview(project, out)))
+        show_changes(out.people, _document("preview", project, _preview(project, out, force)))
         _ask(f"Apply this to {project.stack.name}?", out)
     from espalier.engine.up import up as apply
 
@@ -66,7 +66,7 @@ def _up(project: Project, out: Output, yes: bool) -> int:
         planned = allowed(plan_of(project, recording))
 
     with out.progress(f"bringing {project.stack.name} up") as progress:
-        result = apply(program_of(project), connection=client_of(project), judge=judge, progress=progress)
+        result = apply(program_of(project), connection=client_of(project), judge=judge, progress=progress, force=force)
     document = _document("up", project, result.changes)
     document["waves"] = [{"name": wave.name, "seconds": round(wave.seconds, 3)} for wave in result.waves]
     show_changes(out.people, document, shown=FEW)

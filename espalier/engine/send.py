@@ -90,7 +90,7 @@ def conflict(target: Target, reference: Reference, error: ApiError) -> RefusedEr
     owners = sorted({cause.get("message", "").removeprefix("conflict with ") for cause in error.causes})
     who = ", ".join(owners) or "another manager"
     reason = f"{reference}: {fields or 'some fields'} belong to {who}" if error.causes else error.message
-    do = f"leave the fields out, or take them over with the annotation {FORCE}: 'true'"
+    do = f"leave the fields out, or take them over: `espalier up --force`, or the annotation {FORCE}: 'true'"
     return RefusedError(error.message, [Problem(target.resource.urn, reason, do)])
 
 

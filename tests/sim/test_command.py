@@ -90,6 +90,17 @@ def test_the_main_job(stack: Stack) -> None:
     assert stack.ops("up", "--yes") == {"same", "create"}
     assert stack.client().find_object(QUOTA)
 
+    raised = {"spec": {"hard": {"requests.nvidia.com/gpu": "99"}}}
+    stack.client().patch(QUOTA.kind, QUOTA.name, raised, namespace=QUOTA.namespace)  # by hand
+    code, document = stack.run("up", "--yes")
+    assert code == 1
+    assert "requests.nvidia.com/gpu" in document["errors"][1]["got"]
+    assert "--force" in document["errors"][1]["do"]
+    assert stack.ops("up", "--yes", "--force") == {"same", "update"}
+    quota = stack.client().find_object(QUOTA)
+    assert quota is not None
+    assert quota["spec"]["hard"]["requests.nvidia.com/gpu"] == "8"
+
     good = stack.path.read_text()
     stack.path.write_text(good.replace("ceiling: 400", "ceiling: 1"))
     before = stack.writes()

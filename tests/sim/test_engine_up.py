@@ -522,14 +522,16 @@ ns = pulumi.CustomResource("kubernetes:core/v1:Namespace", "ns", {{"metadata": {
         up(stack.program(""))
 
 
-def test_a_wrong_annotation_is_a_failure_of_its_object(stack: Stack) -> None:
-    with pytest.raises(ApplyFailed, match=r"pulumi\.com/timeoutSeconds is 'soon'"):
+def test_a_wrong_annotation_is_refused_before_anything_is_applied(stack: Stack) -> None:
+    with pytest.raises(RefusedError, match=r"pulumi\.com/timeoutSeconds is 'soon'"):
         stack.up("""
+obj("core/v1", "ConfigMap", "first", {}, inside)
 note = {"pulumi.com/timeoutSeconds": "soon"}
 pod = {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "c", "image": "x:1"}]}}
 spec = {"replicas": 0, "selector": {"matchLabels": {"a": "b"}}, "template": pod}
 obj("apps/v1", "Deployment", "d", {"spec": spec}, {**inside, "annotations": note})
 """)
+    assert not [item for item in stack.client.list(CONFIG_MAP) if item["metadata"]["name"] == "first"]
 
 
 def test_a_user_without_rights_gets_the_servers_words(stack: Stack) -> None:

@@ -24,9 +24,10 @@ from pathlib import Path
 from typing import Any
 
 from espalier import sim
+from espalier.engine.destroy import destroy
 from espalier.engine.program import Program
 from espalier.engine.record import record
-from espalier.engine.up import destroy, up
+from espalier.engine.up import up
 from espalier.kube import Client, Kind, Reference
 
 PROJECT, STACK = "bench", "engine-up"

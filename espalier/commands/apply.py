@@ -95,7 +95,7 @@ def destroy(stack: str, out: Output, *, yes: bool, engine: str | None) -> int:
         return 0
     if not yes:
         _ask(f"Remove all that Espalier made for {project.stack.name}?", out)
-    from espalier.engine.up import destroy as remove
+    from espalier.engine.destroy import destroy as remove
 
     with out.progress(f"removing {project.stack.name}") as progress:
         changes = remove(project.name, project.stack.name, client_of(project), progress=progress)

@@ -27,6 +27,8 @@ _SCHEMA = 1
 _PER_SHARD = 400
 _TERMINATION = 60.0
 _PAUSE = 0.2
+_MARKS = ("protect", "retain", "generation", "deleted_with", "delete_seconds")
+"""Fields of an entry that are kept only where they are set."""
 
 Key = tuple[str, str, str, str]
 """`Reference.key`: group, kind, namespace, name."""
@@ -48,6 +50,12 @@ class Entry:
     """`short_id` of the URNs that must outlive this object."""
     protect: bool = False
     retain: bool = False
+    generation: int = 0
+    """How many times an object without a name of its own was replaced: each replacement has another name."""
+    deleted_with: str = ""
+    """`short_id` of the URN whose deletion takes this object along; empty for none."""
+    delete_seconds: float = 0.0
+    """How long its deletion is awaited; 0 for the engine's own limit."""
 
     def to_json(self) -> dict[str, Any]:
         """Gives plain JSON, short since there are many."""
@@ -60,7 +68,8 @@ class Entry:
             "live": self.live,
             "depends": list(self.depends),
         }
-        return row | ({"protect": True} if self.protect else {}) | ({"retain": True} if self.retain else {})
+        marks = {name: getattr(self, name) for name in _MARKS}
+        return row | {name: mark for name, mark in marks.items() if mark}
 
     @classmethod
     def from_json(cls, row: Mapping[str, Any]) -> Entry:
@@ -73,8 +82,7 @@ class Entry:
             desired=row["desired"],
             live=row["live"],
             depends=tuple(row["depends"]),
-            protect=row.get("protect", False),
-            retain=row.get("retain", False),
+            **{name: row[name] for name in _MARKS if name in row},
         )
 
 

@@ -1,4 +1,4 @@
-"""`up`, `preview` and `destroy`: what the command and tests call."""
+"""`up`: what the command and tests call to make a cluster what a program says."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ from collections.abc import Callable
 
 from espalier.engine.apply import Applier
 from espalier.engine.changes import Change, UpResult
-from espalier.engine.cluster import Cluster, Clusters, Connect, connect
+from espalier.engine.cluster import Cluster, Clusters, Connect
 from espalier.engine.compare import Comparison, compare
+from espalier.engine.destroy import remove_entries
 from espalier.engine.errors import ApplyFailed, EngineError, RefusedError
 from espalier.engine.inventory import Entry
 from espalier.engine.model import Recording
 from espalier.engine.monitor import Engine, Monitor
 from espalier.engine.program import Program, run
-from espalier.engine.removal import Remover, protected
+from espalier.engine.removal import protected
 from espalier.engine.values import Json
 from espalier.engine.watcher import Watcher
 
@@ -123,35 +124,4 @@ def _prune(cluster: Cluster, applier: Applier, watcher: Watcher, progress: Progr
     if not gone:
         return []
     _refuse_protected(gone)
-    return _remove(cluster, gone, watcher, progress)
-
-
-def _remove(cluster: Cluster, entries: list[Entry], watcher: Watcher, progress: Progress) -> list[Change]:
-    remover = Remover(cluster, watcher, progress)
-    try:
-        remover.remove(entries)
-    finally:
-        cluster.inventory.save()
-    if remover.errors:
-        raise ApplyFailed(sorted(remover.errors))
-    return remover.changes
-
-
-def destroy(project: str, stack: str, connection: Connect, *, progress: Progress = _silent) -> tuple[Change, ...]:
-    """Deletes all that the stack applied, and its inventory at last. A stack that is not there is fine.
-
-    Raises RefusedError when something is protected (nothing was changed then), ApplyFailed, KubeError.
-    """
-    cluster = Cluster(connect(connection), project, stack)
-    entries = list(cluster.inventory.entries.values())
-    problems = protected(entries)
-    if problems:
-        raise RefusedError("nothing was changed: some objects are protected", problems)
-    watcher = Watcher(cluster.client, progress)
-    try:
-        changes = _remove(cluster, entries, watcher, progress) if entries else []
-    finally:
-        watcher.close()
-    if cluster.inventory.exists:
-        cluster.inventory.remove()
-    return tuple(sorted(changes))
+    return remove_entries(cluster, gone, watcher, progress)

@@ -15,8 +15,9 @@ from typing import Any
 from espalier import sim
 from espalier.blueprint import Blueprint, build
 from espalier.engine.changes import Change, UpResult, Wave
+from espalier.engine.destroy import destroy
 from espalier.engine.program import Program
-from espalier.engine.up import Judge, destroy, up
+from espalier.engine.up import Judge, up
 from espalier.kube import Client, Kind, Reference, UnknownKindError, reference_of
 from espalier.settings import Settings, StackFile, validate
 from espalier.types import AddonRecord, Check

@@ -14,12 +14,13 @@ import pytest
 
 from espalier import sim
 from espalier.engine.changes import UpResult
+from espalier.engine.destroy import destroy
 from espalier.engine.errors import ApplyFailed, ProgramError, RefusedError
 from espalier.engine.inventory import NAMESPACE, Inventory
 from espalier.engine.model import Recording
 from espalier.engine.preview import preview
 from espalier.engine.program import THREADS, Program
-from espalier.engine.up import destroy, up
+from espalier.engine.up import up
 from espalier.engine.values import Secret
 from espalier.kube import ApiError, Client, Kind, Reference
 

@@ -33,7 +33,8 @@ import json, sys
 from pathlib import Path
 import espalier
 from espalier.engine.program import Program
-from espalier.engine.up import destroy, up
+from espalier.engine.destroy import destroy
+from espalier.engine.up import up
 
 action, kubeconfig = sys.argv[1:]
 if action == "up":

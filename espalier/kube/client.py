@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -36,6 +36,7 @@ class Client:
         self._transport = transport
         self._user = user
         self._groups = groups
+        self._before_write: Callable[[], None] | None = None
         self._discovery = Discovery(lambda path: self.request("GET", path))
 
     @classmethod
@@ -58,6 +59,15 @@ class Client:
         view._discovery = self._discovery
         return view
 
+    def before_writing(self, check: Callable[[], None]) -> Client:
+        """Gives a client over the same connections that calls `check` before each change it sends.
+
+        What `check` raises ends the call, and nothing is sent.
+        """
+        view = self.as_user(self._user, self._groups)
+        view._before_write = check
+        return view
+
     def close(self) -> None:
         """Closes idle connections; a later call opens new ones."""
         self._transport.close()
@@ -77,6 +87,8 @@ class Client:
         timeout: float = 60.0,
     ) -> Any:
         """Sends one request and reads the JSON answer; `timeout` is in seconds for each read."""
+        if self._before_write is not None and method != "GET":
+            self._before_write()
         headers = {"Accept": _JSON, "User-Agent": FIELD_MANAGER}
         data = None
         if body is not None:
@@ -204,7 +216,8 @@ class Client:
 
 
 def _writing(dry_run: bool) -> dict[str, Any]:
-    return {"fieldManager": FIELD_MANAGER} | ({"dryRun": "All"} if dry_run else {})
+    # Strict: a field that the kind does not have is refused instead of dropped.
+    return {"fieldManager": FIELD_MANAGER, "fieldValidation": "Strict"} | ({"dryRun": "All"} if dry_run else {})
 
 
 def _with_query(path: str, query: Mapping[str, Any] | None) -> str:

@@ -27,7 +27,7 @@ _SCHEMA = 1
 _PER_SHARD = 400
 _TERMINATION = 60.0
 _PAUSE = 0.2
-_MARKS = ("protect", "retain", "generation", "deleted_with", "delete_seconds")
+_MARKS = ("protect", "retain", "generation", "deleted_with", "delete_seconds", "fields", "trigger")
 """Fields of an entry that are kept only where they are set."""
 
 Key = tuple[str, str, str, str]
@@ -56,6 +56,10 @@ class Entry:
     """`short_id` of the URN whose deletion takes this object along; empty for none."""
     delete_seconds: float = 0.0
     """How long its deletion is awaited; 0 for the engine's own limit."""
+    fields: str = ""
+    """Which fields were ours when it was applied (`ownership.field_marks`): a conflict over one of them is drift."""
+    trigger: str = ""
+    """Hash of the option `replacement_trigger`; empty for none."""
 
     def to_json(self) -> dict[str, Any]:
         """Gives plain JSON, short since there are many."""

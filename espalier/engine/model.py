@@ -34,6 +34,8 @@ class Resource:
     """The URN of an explicit provider; empty where none was given."""
     options: Mapping[str, Json]
     """Pulumi's resource options by their names in the protocol; only those that were given."""
+    former: tuple[str, ...] = ()
+    """URNs that it may have had before, by its aliases and by those of the components above it."""
     outputs: Mapping[str, Json] = field(default_factory=dict[str, Json], repr=False)
     """What a component registered with `register_outputs`; empty for others."""
 

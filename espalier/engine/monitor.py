@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from google.protobuf.empty_pb2 import Empty
 from pulumi.runtime.proto import engine_pb2, provider_pb2, resource_pb2
 
+from espalier.engine.aliases import former_urns
 from espalier.engine.errors import Problem
 from espalier.engine.executor import Later
 from espalier.engine.model import STACK_TYPE, Log, Recording, Resource, in_order, urn_of
@@ -131,6 +132,7 @@ class Monitor:
             },
             provider=request.provider.rpartition("::")[0],
             options=read_options(request),
+            former=former_urns(request, self._resources, self._stack, self._project),
         )
 
     def _accept(self, resource: Resource, remote: bool) -> bool:

@@ -1,40 +1,154 @@
-"""The same program under the Pulumi CLI, where there is one: preview of the sample stack with the policy pack."""
+"""The whole program under the real Pulumi CLI, from preview to destroy; a fake provider stands in for Kubernetes."""
 
-import os
-import shutil
-import subprocess
-from pathlib import Path
+from __future__ import annotations
+
+import json
+from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from espalier.commands.plan import plan
+from espalier.commands.project import open_project
 
-pytestmark = pytest.mark.skipif(shutil.which("pulumi") is None, reason="no pulumi on PATH")
+FLAGS = ("--yes", "--skip-preview")
 
 
-@pytest.fixture
-def pulumi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The command, with a backend of its own in a folder that the test leaves behind."""
-    project = tmp_path / "project"
-    shutil.copytree(ROOT, project, ignore=shutil.ignore_patterns(".git", ".venv", "dist"), symlinks=True)
-    (project / ".venv").symlink_to(ROOT / ".venv")
-    (tmp_path / "state").mkdir()
-    monkeypatch.setenv("PULUMI_BACKEND_URL", f"file://{tmp_path / 'state'}")
-    monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "rehearsal")
-    monkeypatch.setenv("PULUMI_SKIP_UPDATE_CHECK", "true")
-    command = ["pulumi", "--cwd", str(project), "--non-interactive"]
-    subprocess.run([*command, "stack", "init", "local"], check=True, capture_output=True, env=dict(os.environ))
-    return command
+Cli = Any
+"""conftest.py's `Cli`."""
+
+
+def contents(cli: Cli) -> dict[tuple[str, str], str]:
+    return {key: file.read_text() for key, file in cli.objects().items()}
 
 
 @pytest.mark.supports("Pulumi CLI", "planned")
-def test_preview_registers_what_the_plan_says(pulumi: list[str]) -> None:
-    done = subprocess.run(
-        [*pulumi, "preview", "--stack", "local", "--policy-pack", str(ROOT / "policies"), "--json"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    for part in ("platform-tenant-vision", "platform-nvidia-device-plugin", "platform-pool-h100"):
-        assert part in done.stdout
+def test_up_makes_every_object_of_the_plan(brought_up: Cli) -> None:
+    planned = plan(open_project(str(brought_up.folder / "stacks/Pulumi.local.yaml"))).document["kubernetes"]
+    made = [json.loads(text) for text in contents(brought_up).values()]
+
+    def named(obj: Any) -> tuple[str, str, str]:
+        return obj["kind"], obj["metadata"].get("namespace", ""), obj["metadata"]["name"]
+
+    assert sorted(map(named, made)) == sorted(map(named, planned))
+
+
+def test_a_second_up_does_nothing(brought_up: Cli) -> None:
+    before = contents(brought_up)
+    said = brought_up.pulumi("up", "--stack", "local", *FLAGS)
+    assert "52 unchanged" in said
+    assert "created" not in said
+    assert "updated" not in said
+    assert contents(brought_up) == before
+
+
+def test_refresh_sees_drift_and_up_mends_it(brought_up: Cli) -> None:
+    before = contents(brought_up)
+    files = brought_up.objects()
+    files["kubernetes:core/v1:Namespace", "vision"].unlink()
+    quota = files["kubernetes:core/v1:ResourceQuota", "language-dev/tenant"]
+    drifted = json.loads(quota.read_text())
+    drifted["spec"]["hard"]["requests.cpu"] = "1"
+    quota.write_text(json.dumps(drifted))
+
+    brought_up.pulumi("refresh", "--stack", "local", *FLAGS)
+    assert brought_up.changes("local") == {
+        "platform": "update",  # the facts that it registers hold the tenants
+        "platform-tenant-vision-team-namespace": "create",
+        "platform-tenant-language-dev-quota": "update",
+    }
+    brought_up.pulumi("up", "--stack", "local", *FLAGS)
+    after = contents(brought_up)
+    assert after.keys() == before.keys()
+    assert json.loads(quota.read_text())["spec"]["hard"]["requests.cpu"] == "100"
+
+
+def test_a_changed_stack_file_changes_what_it_says_and_nothing_else(brought_up: Cli) -> None:
+    def change(config: dict[str, Any]) -> None:
+        vision = config["espalier:tenants"][0]
+        vision["quota"]["cpu"] = 150
+        vision["groups"]["admin"] = ["vision-leads"]
+        del vision["groups"]["view"]
+
+    brought_up.configure("local", change)
+    assert brought_up.changes("local") == {
+        "platform": "update",  # the facts that it registers hold the tenants
+        "platform-tenant-vision-team-quota": "update",
+        "platform-tenant-vision-team-view-role": "delete",
+        "platform-tenant-vision-team-view-binding": "delete",
+        "platform-tenant-vision-team-admin-role": "create",
+        "platform-tenant-vision-team-admin-binding": "create",
+    }
+    before = contents(brought_up)
+    brought_up.pulumi("up", "--stack", "local", *FLAGS)
+    after = contents(brought_up)
+    touched = {key for key in before.keys() | after.keys() if before.get(key) != after.get(key)}
+    assert {id_.partition("/")[0] for _, id_ in touched} == {"vision"}
+
+
+def test_destroy_leaves_nothing(brought_up: Cli) -> None:
+    provider = next(r for r in brought_up.state("local").values() if r["type"] == "pulumi:providers:kubernetes")
+    assert "ciphertext" in provider["inputs"]["kubeconfig"], "a kubeconfig may hold credentials"
+    brought_up.pulumi("destroy", "--stack", "local", *FLAGS)
+    assert brought_up.objects() == {}
+    assert brought_up.state("local") == {}
+
+
+class TestPolicies:
+    """The pack that `--policy-pack policies` loads."""
+
+    def test_a_good_stack_passes(self, project: Cli) -> None:
+        said = project.pulumi("preview", "--stack", "local", "--policy-pack", "policies")
+        assert "52 to create" in said
+        assert "espalier@v" in said
+        assert "[mandatory]" not in said
+
+    def test_a_stack_above_its_ceiling_is_refused_by_name_before_anything_is_made(self, project: Cli) -> None:
+        def change(config: dict[str, Any]) -> None:
+            config["espalier:cost"] = {"ceiling": 1}
+
+        project.configure("local", change)
+        said = project.pulumi("up", "--stack", "local", "--yes", "--policy-pack", "policies", fails=True)
+        assert "[mandatory]" in said
+        assert "cost-ceiling" in said
+        assert project.objects() == {}
+
+
+def test_a_mistake_in_the_stack_file_is_told_with_its_line_and_no_traceback(project: Cli) -> None:
+    def change(config: dict[str, Any]) -> None:
+        config["espalier:pools"][1]["count"] = "eight"
+
+    project.configure("local", change)
+    said = project.pulumi("preview", "--stack", "local", fails=True)
+    assert "espalier:pools[1].count" in said
+    assert "'eight'" in said
+    assert "Traceback" not in said
+
+
+def test_the_stack_file_that_the_cli_rewrote_is_still_right(brought_up: Cli) -> None:
+    file = brought_up.folder / "stacks/Pulumi.local.yaml"
+    assert "encryptionsalt" in file.read_text()
+    assert open_project(str(file)).blueprint.pools
+
+
+CLOUD = """
+import pulumi
+
+class Vpc(pulumi.CustomResource):
+    arn: pulumi.Output[str]
+    def __init__(self, name, cidr):
+        options = pulumi.ResourceOptions(version="7.0.0")
+        super().__init__("aws:ec2/vpc:Vpc", name, {"cidrBlock": cidr, "arn": None}, options)
+
+vpc = Vpc("net", pulumi.Config().get("cidr") or "10.0.0.0/16")
+pulumi.export("arn", vpc.arn)
+"""
+
+
+def test_the_fake_stands_in_for_a_cloud_too(program: Any) -> None:
+    cli = program(CLOUD)
+    cli.pulumi("up", "--stack", "trial", *FLAGS)
+    [(type_, id_)] = cli.objects()
+    assert type_ == "aws:ec2/vpc:Vpc"
+    assert cli.pulumi("stack", "output", "arn", "--stack", "trial").strip() == f"arn:aws:aws:ec2/vpc:Vpc:{id_}"
+    cli.pulumi("config", "set", "cidr", "10.1.0.0/16", "--stack", "trial")
+    assert cli.changes("trial") == {"net": "replace"}

@@ -17,6 +17,8 @@ from espalier.kube.watch import Watch
 
 FIELD_MANAGER = "espalier"
 _PAGE = 500
+_WATCH_SILENCE = 90.0
+"""Seconds without a byte after which a watch counts as cut; the API server sends a bookmark about once a minute."""
 _JSON = "application/json"
 _PATCH_TYPES = {
     "apply": "application/apply-patch+yaml",
@@ -29,7 +31,8 @@ _PATCH_TYPES = {
 class Client:
     """The Kubernetes API of one cluster as one user. Safe to use from many threads.
 
-    Every call raises ApiError when the API server refuses and UnreachableError when it does not answer.
+    Every call raises ApiError when the API server refuses and UnreachableError when it does not answer. What may pass
+    by itself is tried again for up to `retries.PATIENCE` seconds, and told to who was given to `tell`.
     """
 
     def __init__(self, transport: Transport, *, user: str = "", groups: tuple[str, ...] = ()) -> None:
@@ -68,6 +71,14 @@ class Client:
         view._before_write = check
         return view
 
+    def tell(self, say: Callable[[str], None] | None) -> None:
+        """Gives who hears, one line at a time and from any thread, that the API server keeps us waiting."""
+        self._transport.outage.tell(say)
+
+    def hurry(self) -> None:
+        """From now on nothing is tried again, and whoever waits for another try gets the error: for a run that ends."""
+        self._transport.hurry()
+
     def close(self) -> None:
         """Closes idle connections; a later call opens new ones."""
         self._transport.close()
@@ -84,9 +95,13 @@ class Client:
         query: Mapping[str, Any] | None = None,
         body: Any = None,
         content_type: str = _JSON,
-        timeout: float = 60.0,
+        timeout: float = 30.0,
+        repeatable: bool | None = None,
     ) -> Any:
-        """Sends one request and reads the JSON answer; `timeout` is in seconds for each read."""
+        """Sends one request and reads the JSON answer; `timeout` is in seconds for each read.
+
+        `repeatable` tells whether doing it twice is as good as once; without it, all but POST and JSON patches are.
+        """
         if self._before_write is not None and method != "GET":
             self._before_write()
         headers = {"Accept": _JSON, "User-Agent": FIELD_MANAGER}
@@ -102,6 +117,7 @@ class Client:
             groups=self._groups,
             body=data,
             timeout=timeout,
+            repeatable=_is_repeatable(method, content_type) if repeatable is None else repeatable,
         )
         return _parse(response.data)
 
@@ -129,7 +145,14 @@ class Client:
         token = ""
         while True:
             paging = {"limit": _PAGE} | ({"continue": token} if token else {})
-            answer = self.request("GET", path, query={**query, **paging})
+            try:
+                answer = self.request("GET", path, query={**query, **paging})
+            except ApiError as error:
+                if error.status != 410 or not token:
+                    raise
+                # The pages took longer than etcd keeps their version: from the start.
+                items, token = [], ""
+                continue
             for item in answer["items"]:
                 # Items of a list leave these two out.
                 item.update(apiVersion=kind.api_version, kind=kind.kind)
@@ -139,14 +162,36 @@ class Client:
                 return items, answer["metadata"]["resourceVersion"]
 
     def create(self, manifest: Manifest, *, dry_run: bool = False) -> dict[str, Any]:
-        """Creates an object; one that exists is an ApiError with reason AlreadyExists."""
+        """Creates an object; one that exists is an ApiError with reason AlreadyExists.
+
+        Where the answer was lost and the object then exists with all that was sent, it is the one that was created.
+        """
         kind = Kind(manifest["apiVersion"], manifest["kind"])
         path = self._discovery.path(kind, manifest["metadata"].get("namespace"))
-        return self.request("POST", path, query=_writing(dry_run), body=manifest)
+        # The API server would draw another name each time.
+        repeatable = dry_run or bool(manifest["metadata"].get("name"))
+        try:
+            return self.request("POST", path, query=_writing(dry_run), body=manifest, repeatable=repeatable)
+        except ApiError as error:
+            return self._written_before(manifest, error, "AlreadyExists")
 
     def replace(self, manifest: Manifest, *, dry_run: bool = False) -> dict[str, Any]:
-        """Overwrites an object; with a resourceVersion that is not the live one it is a Conflict."""
-        return self.request("PUT", self._path(manifest), query=_writing(dry_run), body=manifest)
+        """Overwrites an object; with a resourceVersion that is not the live one it is a Conflict.
+
+        Where the answer was lost and the live object then has all that was sent, it was written.
+        """
+        try:
+            return self.request("PUT", self._path(manifest), query=_writing(dry_run), body=manifest)
+        except ApiError as error:
+            return self._written_before(manifest, error, "Conflict")
+
+    def _written_before(self, manifest: Manifest, error: ApiError, reason: str) -> dict[str, Any]:
+        """Gives what an earlier try of the same request has written; raises `error` where none has."""
+        if error.after_lost_answer and error.reason == reason:
+            live = self.find_object(reference_of(manifest))
+            if live is not None and _holds(live, _unversioned(manifest)):
+                return live
+        raise error
 
     def apply(self, manifest: Manifest, *, force: bool = False, dry_run: bool = False) -> dict[str, Any]:
         """Applies an object on the server's side; a field of another manager is a Conflict without `force`."""
@@ -180,13 +225,24 @@ class Client:
         propagation: str = "Background",
         dry_run: bool = False,
     ) -> dict[str, Any]:
-        """Deletes an object; with `uid` only that very one, another of its name is a Conflict."""
+        """Deletes an object; with `uid` only that very one, another of its name is a Conflict.
+
+        The answer is a Status where it is gone already, else the object. Where an answer was lost and there is no
+        object then, it was deleted.
+        """
         body: dict[str, Any] = {"propagationPolicy": propagation}
         if uid:
             body["preconditions"] = {"uid": uid}
         if dry_run:
             body["dryRun"] = ["All"]
-        return self.request("DELETE", self._discovery.path(kind, namespace, quote(name)), body=body)
+        path = self._discovery.path(kind, namespace, quote(name))
+        try:
+            # Without a UID a second try might hit what someone made in the meantime.
+            return self.request("DELETE", path, body=body, repeatable=bool(uid) or dry_run)
+        except ApiError as error:
+            if error.status == 404 and error.after_lost_answer:
+                return {"kind": "Status", "apiVersion": "v1", "status": "Success"}
+            raise
 
     def watch(
         self, kind: Kind, resource_version: str, namespace: str | None = None, *, seconds: int = 300, **query: str
@@ -205,7 +261,7 @@ class Client:
             headers={"Accept": _JSON, "User-Agent": FIELD_MANAGER},
             user=self._user,
             groups=self._groups,
-            timeout=seconds + 10.0,
+            timeout=_WATCH_SILENCE,
             stream=True,
         )
         return Watch(response, self.kubeconfig.server)
@@ -222,6 +278,22 @@ def _writing(dry_run: bool) -> dict[str, Any]:
 
 def _with_query(path: str, query: Mapping[str, Any] | None) -> str:
     return f"{path}?{urlencode(query)}" if query else path
+
+
+def _is_repeatable(method: str, content_type: str) -> bool:
+    return method != "POST" and content_type != _PATCH_TYPES["json"]
+
+
+def _unversioned(manifest: Manifest) -> dict[str, Any]:
+    metadata = {key: value for key, value in manifest["metadata"].items() if key != "resourceVersion"}
+    return {**manifest, "metadata": metadata}
+
+
+def _holds(live: Any, sent: Any) -> bool:
+    """Tells whether all that was sent is in a live value."""
+    if isinstance(sent, Mapping):
+        return isinstance(live, Mapping) and all(_holds(live.get(key), value) for key, value in sent.items())
+    return live == sent
 
 
 def _parse(data: bytes) -> Any:

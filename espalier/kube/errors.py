@@ -34,6 +34,8 @@ class ApiError(KubeError):
         self.message = message
         self.details = dict(details or {})
         """Kubernetes' `details`; its `causes` name fields."""
+        self.after_lost_answer = False
+        """True where an earlier try of the same request may have been carried out though no answer came back."""
         super().__init__(message)
 
     @property

@@ -1,4 +1,4 @@
-"""HTTP to one API server: a pool of connections, TLS, credentials, retries."""
+"""HTTP to one API server: a pool of connections, TLS, credentials, and requests that are sent until they are done."""
 
 from __future__ import annotations
 
@@ -6,30 +6,23 @@ import os
 import ssl
 import tempfile
 import threading
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import urllib3
-from urllib3 import HTTPConnectionPool, HTTPHeaderDict, HTTPSConnectionPool, Retry
+from urllib3 import HTTPConnectionPool, HTTPHeaderDict, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError
 
-from espalier.kube.errors import KubeconfigError, UnreachableError, api_error
+from espalier.kube.errors import ApiError, KubeconfigError
 from espalier.kube.execauth import ExecCredential
 from espalier.kube.kubeconfig import Kubeconfig
+from espalier.kube.outage import Outage
+from espalier.kube.retries import Failure, of_answer, of_connection, patience, pause
 
 _CONNECT_TIMEOUT = 10.0
-# All but POST may be sent twice: server-side apply included.
-_RETRY = Retry(
-    total=4,
-    redirect=0,
-    status_forcelist=(429, 503),
-    allowed_methods=("GET", "PATCH", "PUT", "DELETE"),
-    backoff_factor=0.2,
-    raise_on_status=False,
-    respect_retry_after_header=True,
-)
 
 
 class Transport:
@@ -41,6 +34,9 @@ class Transport:
         self._credential: ExecCredential | None = None
         self._pool = self._connect(pool)
         self._base = urlsplit(kubeconfig.server).path
+        self._answered = False
+        self._hurried = threading.Event()
+        self.outage = Outage()
 
     def _connect(self, size: int) -> HTTPConnectionPool:
         config = self.kubeconfig
@@ -89,47 +85,79 @@ class Transport:
         user: str = "",
         groups: tuple[str, ...] = (),
         body: bytes | None = None,
-        timeout: float = 60.0,
+        timeout: float = 30.0,
         stream: bool = False,
+        repeatable: bool = True,
     ) -> urllib3.BaseHTTPResponse:
-        """Sends one request; raises ApiError for a status of 400 and above, UnreachableError for no answer.
+        """Sends one request, again and again while what hinders it may pass (see `retries`).
 
-        `timeout` is in seconds, for connecting and for each read. With `stream` the body is left to read.
+        Raises ApiError for a status of 300 and above, UnreachableError for no answer. `timeout` is in seconds, for
+        each read. With `stream` the body is left to read. One that is not `repeatable` is sent again only where
+        the API server has surely not done it.
         """
-        all_headers = HTTPHeaderDict(headers)
+        began = time.monotonic()
+        tries, lost_answer = 0, False
+        while True:
+            done = self._try(method, path, self._headers(headers, user, groups), body, timeout, stream)
+            if not isinstance(done, Failure):
+                if tries or time.monotonic() - began > 1:
+                    self.outage.over(began)
+                return done
+            tries += 1
+            rest = pause(tries, done.after)
+            if not self._goes_on(done, repeatable, time.monotonic() + rest - began):
+                if isinstance(done.error, ApiError):
+                    done.error.after_lost_answer = lost_answer
+                raise done.error
+            lost_answer = lost_answer or not done.undone
+            self.outage.failed(began, str(done.error))
+            self._hurried.wait(rest)
+
+    def _goes_on(self, failure: Failure, repeatable: bool, seconds: float) -> bool:
+        """Whether to try again, `seconds` after the first try began."""
+        if self._hurried.is_set() or not failure.passing or not (repeatable or failure.undone):
+            return False
+        return seconds <= patience(failure, answered=self._answered)
+
+    def _try(
+        self, method: str, path: str, headers: HTTPHeaderDict, body: bytes | None, timeout: float, stream: bool
+    ) -> urllib3.BaseHTTPResponse | Failure:
+        try:
+            with self.outage.open():
+                response = self._pool.urlopen(
+                    method,
+                    self._base + path,
+                    body=body,
+                    headers=headers,
+                    timeout=urllib3.Timeout(connect=_CONNECT_TIMEOUT, read=timeout),
+                    retries=False,
+                    preload_content=not stream,
+                )
+                self._answered = True
+                return (
+                    response if response.status < 300 else of_answer(response.status, response.headers, response.data)
+                )
+        except (HTTPError, OSError) as error:
+            return of_connection(self.kubeconfig.server, error)
+
+    def _headers(self, headers: Mapping[str, str], user: str, groups: tuple[str, ...]) -> HTTPHeaderDict:
+        found = HTTPHeaderDict(headers)
         token = self._token()
         if token:
-            all_headers["Authorization"] = f"Bearer {token}"
+            found["Authorization"] = f"Bearer {token}"
         if user:
-            all_headers["Impersonate-User"] = user
+            found["Impersonate-User"] = user
             for group in groups:
-                all_headers.add("Impersonate-Group", group)
-        try:
-            response = self._pool.urlopen(
-                method,
-                self._base + path,
-                body=body,
-                headers=all_headers,
-                timeout=urllib3.Timeout(connect=_CONNECT_TIMEOUT, read=timeout),
-                retries=_RETRY,
-                preload_content=not stream,
-            )
-            if response.status >= 400:
-                raise api_error(response.status, response.data)
-        except (HTTPError, OSError) as error:
-            raise UnreachableError(self.kubeconfig.server, _said(error)) from None
-        return response
+                found.add("Impersonate-Group", group)
+        return found
+
+    def hurry(self) -> None:
+        """From now on nothing is tried again: whoever waits for the next try gets the error at once."""
+        self._hurried.set()
 
     def close(self) -> None:
         """Closes the idle connections."""
         self._pool.close()
-
-
-def _said(error: Exception) -> str:
-    reason = getattr(error, "reason", None)
-    text = str(reason or error)
-    # urllib3 puts the connection's repr before the cause.
-    return text.rpartition(": ")[2] if text.startswith("<") or "object at 0x" in text else text
 
 
 def _ssl_context(config: Kubeconfig, certificate: str, key: str) -> ssl.SSLContext:

@@ -25,7 +25,8 @@ class Event:
 class Watch:
     """The changes as they come; ends when the server ends it or `close` is called, from any thread.
 
-    Raises ApiError with status 410 when the resourceVersion is too old: list again, then watch from there.
+    Raises ApiError with status 410 when the resourceVersion is too old (list again, then watch from there), and
+    UnreachableError when the stream is cut (watch again from the version that was seen last).
     """
 
     def __init__(self, response: BaseHTTPResponse, server: str) -> None:

@@ -18,6 +18,7 @@ from pulumi.runtime.proto import engine_pb2, provider_pb2, resource_pb2
 from espalier.engine.aliases import former_urns
 from espalier.engine.errors import Problem
 from espalier.engine.executor import Later
+from espalier.engine.inheritance import inherit
 from espalier.engine.model import STACK_TYPE, Log, Recording, Resource, in_order, urn_of
 from espalier.engine.options import read_options
 from espalier.engine.values import Json, decode, encode
@@ -106,6 +107,7 @@ class Monitor:
 
     def RegisterResource(self, request: resource_pb2.RegisterResourceRequest) -> Any:
         """Answers with a response, or with a `Later` that gives one."""
+        inherit(request, self._resources.get(request.parent))
         resource = self._read(request)
         if not self._accept(resource, request.remote):
             return _failed(resource.urn)

@@ -63,7 +63,7 @@ class Client:
         return view
 
     def before_writing(self, check: Callable[[], None]) -> Client:
-        """Gives a client over the same connections that calls `check` before each change it sends.
+        """Gives a client over the same connections that calls `check` before each change it sends, again each time.
 
         What `check` raises ends the call, and nothing is sent.
         """
@@ -102,8 +102,6 @@ class Client:
 
         `repeatable` tells whether doing it twice is as good as once; without it, all but POST and JSON patches are.
         """
-        if self._before_write is not None and method != "GET":
-            self._before_write()
         headers = {"Accept": _JSON, "User-Agent": FIELD_MANAGER}
         data = None
         if body is not None:
@@ -118,6 +116,7 @@ class Client:
             body=data,
             timeout=timeout,
             repeatable=_is_repeatable(method, content_type) if repeatable is None else repeatable,
+            before=None if method == "GET" else self._before_write,
         )
         return _parse(response.data)
 

@@ -7,7 +7,7 @@ import ssl
 import tempfile
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -88,16 +88,19 @@ class Transport:
         timeout: float = 30.0,
         stream: bool = False,
         repeatable: bool = True,
+        before: Callable[[], None] | None = None,
     ) -> urllib3.BaseHTTPResponse:
         """Sends one request, again and again while what hinders it may pass (see `retries`).
 
         Raises ApiError for a status of 300 and above, UnreachableError for no answer. `timeout` is in seconds, for
         each read. With `stream` the body is left to read. One that is not `repeatable` is sent again only where
-        the API server has surely not done it.
+        the API server has surely not done it. `before` is called before each try; what it raises ends the call.
         """
         began = time.monotonic()
         tries, lost_answer = 0, False
         while True:
+            if before is not None:
+                before()
             done = self._try(method, path, self._headers(headers, user, groups), body, timeout, stream)
             if not isinstance(done, Failure):
                 if tries or time.monotonic() - began > 1:

@@ -313,3 +313,20 @@ def test_a_page_that_came_too_late_makes_a_list_start_anew(script: Script, clien
 
     script.answers = [page(**{"continue": "more"}), refused(410, "Expired"), page(**{"continue": "more"}), page()]
     assert len(client.list(CONFIG_MAP, "n")) == 2
+
+
+def test_a_run_that_lost_its_lease_while_it_waited_writes_no_more(script: Script, client: Client) -> None:
+    checks: list[int] = []
+
+    def check() -> None:
+        checks.append(len(script.asked))
+        if len(checks) == 3:
+            raise RuntimeError("lost")
+
+    script.answers = [BUSY, BUSY, OK]
+    guarded = client.before_writing(check)
+    with pytest.raises(RuntimeError, match="lost"):
+        guarded.apply(SENT)
+    assert checks == [0, 1, 2]
+    guarded.get(CONFIG_MAP, "c", "n")
+    assert len(checks) == 3

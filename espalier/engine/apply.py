@@ -5,25 +5,24 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from espalier.engine.changes import Change, Op, Wave
+from espalier.engine.changes import Change, Wave
 from espalier.engine.cluster import Clusters
-from espalier.engine.durations import seconds_of
 from espalier.engine.errors import Problem, RefusedError
 from espalier.engine.executor import Later
-from espalier.engine.inventory import done
 from espalier.engine.model import PROVIDER_PREFIX, Resource
 from espalier.engine.monitor import FAILED, Answer
-from espalier.engine.ownership import changed_fields, owned_digest
+from espalier.engine.options import seconds_for
 from espalier.engine.record import provider_id
-from espalier.engine.send import send
-from espalier.engine.target import Target, hidden, live_outputs, object_id, target_of
+from espalier.engine.secrecy import hidden
+from espalier.engine.send import Sent, apply, send
+from espalier.engine.target import Target, live_outputs, object_id, target_of
 from espalier.engine.values import has_unknown
-from espalier.engine.waits import State, Wait, endpoints_wait, wait_for
+from espalier.engine.waits import State, Wait, wait_for
 from espalier.engine.watcher import Watcher
-from espalier.kube import Kind, KubeError, Reference
+from espalier.kube import KubeError
 
 
 @dataclass
@@ -71,104 +70,83 @@ class Applier:
         if reference is None or has_unknown(dict(target.manifest)):
             do = "see what it depends on"
             return self._fail(resource, Problem(resource.urn, "holds a value that is still unknown", do))
-        with self._lock:
-            self.seen.add(reference.key)
-        if target.cluster.unchanged(reference, target.desired) is not None:
-            live = target.cluster.live(reference) or {}
-            return self._finish(target, reference, "same", (), live)
+        entry = target.unchanged()
+        live = target.live()
+        if entry is not None and live is not None:
+            return self._finish(Sent(target, live, "same"), live)
         target.cluster.load([reference.kind])
-        before = target.cluster.live(reference)
+        before = target.live()
+        target = target.settle(before)
         try:
-            live, replaced = send(target, reference, before, force=self.force, watcher=self.watcher)
+            sent = send(target, before, force=self.force, watcher=self.watcher)
         except RefusedError as error:
             return self._fail(resource, *error.problems)
         except KubeError as error:
             return self._fail(resource, Problem(resource.urn, hidden(target, str(error))))
-        op, fields = _change(before, live, replaced)
-        self._note_applied(target, live)
-        return self._await(target, reference, op, fields, live)
+        self._note_applied(sent)
+        return self._await(sent)
 
-    def _await(
-        self, target: Target, reference: Reference, op: Op, fields: tuple[str, ...], live: dict[str, Any]
-    ) -> Answer | Later:
+    def _await(self, sent: Sent) -> Answer | Later:
+        resource = sent.target.resource
         try:
-            wait, endpoints = wait_for(live), endpoints_wait(live)
+            wait = wait_for(sent.live)
         except ValueError as error:
-            return self._fail(target.resource, Problem(target.resource.urn, str(error)))
-        seconds = _timeout(target.resource, op)
-        if wait is not None and not _needs_consumer(target, live):
-            answer = Later()
-            on_ready = self._on_ready(target, reference, op, fields, answer, endpoints, owned_digest(live))
-            self.watcher.until_ready(live, reference, _limited(wait, seconds), on_ready)
-            return answer.result() if answer.done() else answer
-        return self._finish(target, reference, op, fields, live)
+            return self._fail(resource, Problem(resource.urn, str(error)))
+        if wait is None:
+            return self._finish(sent, sent.live)
+        seconds = seconds_for(resource, "update" if sent.op == "update" else "create")
+        answer = Later()
+        on_ready = self._on_ready(sent, answer)
+        self.watcher.until_ready(sent.live, sent.target.known, _limited(wait, seconds), on_ready)
+        return answer.result() if answer.done() else answer
 
-    def _on_ready(
-        self,
-        target: Target,
-        reference: Reference,
-        op: Op,
-        fields: tuple[str, ...],
-        answer: Later,
-        endpoints: Wait | None,
-        applied: str,
-    ) -> Callable[[State, dict[str, Any] | None], None]:
+    def _on_ready(self, sent: Sent, answer: Later) -> Callable[[State, dict[str, Any] | None], None]:
         def on_ready(state: State, live: dict[str, Any] | None) -> None:
             if state.failed or live is None:
-                problem = Problem(target.resource.urn, hidden(target, f"{reference}: {state.text}"))
+                target = sent.target
+                problem = Problem(target.resource.urn, hidden(target, f"{target.known}: {state.text}"))
                 answer.set_result(self._fail(target.resource, problem))
-            elif endpoints is None:
-                answer.set_result(self._settle(target, reference, op, fields, live, applied))
             else:
-                following = self._on_ready(target, reference, op, fields, answer, None, applied)
-                self.watcher.until_endpoints(reference, endpoints, lambda s, _: following(s, live))
+                answer.set_result(self._settle(sent, live))
 
         return on_ready
 
-    def _settle(
-        self,
-        target: Target,
-        reference: Reference,
-        op: Op,
-        fields: tuple[str, ...],
-        live: dict[str, Any],
-        applied: str,
-    ) -> Answer:
-        """Finishes an object that is ready; `applied` is the hash of our part right after it was sent.
+    def _settle(self, sent: Sent, live: dict[str, Any]) -> Answer:
+        """Finishes an object that is ready.
 
         Admission and controllers may take fields over meanwhile (a new Node's taints, which the API server adds to
         and the node controller takes from): asked for once more, they are ours again, and drift in them is seen.
         """
-        if owned_digest(live) != applied:
+        target = sent.target.settle(live)
+        if target.digest(live) != target.digest(sent.live):
             try:
-                live, _ = send(target, reference, live, force=self.force, watcher=self.watcher)
+                live, _ = apply(target, target.plain, live, force=self.force)
             except RefusedError as error:
                 return self._fail(target.resource, *error.problems)
             except KubeError as error:
                 return self._fail(target.resource, Problem(target.resource.urn, hidden(target, str(error))))
-        return self._finish(target, reference, op, fields, live)
+        return self._finish(sent, live)
 
-    def _note_applied(self, target: Target, live: dict[str, Any]) -> None:
-        """Keeps what was applied though it may never become ready: without hashes, so it is tried again."""
-        target.cluster.remember(live)
-        entry = target.entry()
+    def _note_applied(self, sent: Sent) -> None:
+        """Keeps what was applied though it may never become ready."""
+        cluster = sent.target.cluster
+        cluster.remember(sent.live)
         with self._lock:
-            target.cluster.inventory.entries[entry.reference.key] = done(
-                entry, uid=live["metadata"]["uid"], desired="", live=""
-            )
+            self.seen.add(sent.target.known.key)
+            cluster.inventory.entries[sent.target.known.key] = sent.target.applied_entry(sent.live, ready=False)
 
-    def _finish(
-        self, target: Target, reference: Reference, op: Op, fields: tuple[str, ...], live: dict[str, Any]
-    ) -> Answer:
+    def _finish(self, sent: Sent, live: dict[str, Any]) -> Answer:
+        target, reference = sent.target, sent.target.known
         live = {**live, "apiVersion": reference.kind.api_version, "kind": reference.kind.kind}
-        entry = done(target.entry(), uid=live["metadata"]["uid"], desired=target.desired, live=owned_digest(live))
         with self._lock:
-            target.cluster.inventory.entries[reference.key] = entry
-            self.changes.append(Change(target.resource.urn, op, fields))
+            self.seen.add(reference.key)
+            target.cluster.inventory.entries[reference.key] = target.applied_entry(live, ready=True)
+            self.changes.append(Change(target.resource.urn, sent.op, sent.fields, sent.notes))
         target.cluster.remember(live)
         self._end(target.resource)
-        if op != "same":
-            self.progress(f"{op} {reference}")
+        if sent.op != "same":
+            said = f" ({'; '.join(sent.notes)})" if sent.notes else ""
+            self.progress(f"{sent.op} {reference}{said}")
         return Answer(object_id(reference), live_outputs(target, live))
 
     def _fail(self, resource: Resource, *problems: Problem) -> Answer:
@@ -199,31 +177,5 @@ class Applier:
             self._spans[depth] = (self._spans[depth][0], time.monotonic())
 
 
-def _change(before: dict[str, Any] | None, live: dict[str, Any], replaced: bool) -> tuple[Op, tuple[str, ...]]:
-    if before is None:
-        return "create", ()
-    fields = changed_fields(before, live)
-    if replaced:
-        return "replace", fields
-    return "update", fields or ("metadata.managedFields",)
-
-
-def _timeout(resource: Resource, op: Op) -> float | None:
-    timeouts = resource.options.get("customTimeouts") or {}
-    text = timeouts.get("update" if op == "update" else "create")
-    return seconds_of(text) if text else None
-
-
 def _limited(wait: Wait, seconds: float | None) -> Wait:
-    return wait if seconds is None else Wait(wait.check, seconds, wait.what)
-
-
-def _needs_consumer(target: Target, live: dict[str, Any]) -> bool:
-    """Tells whether a claim is bound only when a pod uses it, so that waiting for it would never end."""
-    if live["kind"] != "PersistentVolumeClaim":
-        return False
-    name = live["spec"].get("storageClassName")
-    if not name:
-        return False
-    storage_class = target.cluster.client.find_object(Reference(Kind("storage.k8s.io/v1", "StorageClass"), "", name))
-    return bool(storage_class) and (storage_class or {}).get("volumeBindingMode") == "WaitForFirstConsumer"
+    return wait if seconds is None else replace(wait, seconds=seconds)

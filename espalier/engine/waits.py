@@ -1,50 +1,40 @@
-"""When an object counts as ready: a table, kind by kind, of functions over the live object.
+"""When an object counts as ready: a table, kind by kind, of functions over live objects.
 
-What is awaited and for how long follows Pulumi's Kubernetes provider (its `await` package), so that both
-engines wait alike; so do the annotations `pulumi.com/skipAwait`, `pulumi.com/timeoutSeconds` and
-`pulumi.com/waitFor`. Kinds that the table does not name are ready once they are applied.
+What is awaited and for how long follows Pulumi's Kubernetes provider 4.34 (its `await` package), so that both
+engines wait alike; docs/engine.md says where they differ. Kinds that the table does not name are ready once they
+are applied. `espalier.engine.waitfor` reads the annotations that say otherwise.
 """
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from espalier.kube import Kind, Manifest
+from espalier.engine.waitfor import SKIP, WAIT_FOR, annotations_of, asked_for, condition_is, condition_of
+from espalier.engine.waitfor import is_skipped as _is_skipped
+from espalier.engine.waitfor import seconds_of as _seconds_of
+from espalier.engine.waiting import READY, Check, Needs, Others, State, Wait, needs_nothing
+from espalier.kube import Kind, Manifest, Reference
 
-SKIP = "pulumi.com/skipAwait"
-TIMEOUT = "pulumi.com/timeoutSeconds"
-WAIT_FOR = "pulumi.com/waitFor"
+__all__ = ["ENDPOINT_SLICE", "READY", "WAITS", "State", "Wait", "annotations_of", "wait_for"]
+
 KWOK_NODE = "kwok.x-k8s.io/node"
-_NOT_READY = "node.kubernetes.io/not-ready"
 ENDPOINT_SLICE = Kind("discovery.k8s.io/v1", "EndpointSlice")
+CLAIM = Kind("v1", "PersistentVolumeClaim")
+SERVICE = Kind("v1", "Service")
+STORAGE_CLASS = Kind("storage.k8s.io/v1", "StorageClass")
+_NOT_READY = "node.kubernetes.io/not-ready"
+_REVISION = "deployment.kubernetes.io/revision"
+_TOKEN = "kubernetes.io/service-account-token"  # noqa: S105 - the name of a type
+_UNSEEN = State("the controller has not seen it yet")
+_SETTLING = 10.0
+"""Seconds without news after which a Service without pods is taken for one that has none."""
 
 
 @dataclass(frozen=True)
-class State:
-    """How far an object is."""
-
-    text: str
-    """For people: what it is waiting for, or why it failed; empty when ready."""
-    failed: bool = False
-    """True when waiting longer cannot help."""
-
-    @property
-    def ready(self) -> bool:
-        """Tells whether there is nothing to wait for."""
-        return not self.text
-
-
-READY = State("")
-Check = Callable[[Manifest], State]
-
-
-@dataclass(frozen=True)
-class Wait:
+class Row:
     """One row of the table."""
 
     check: Check
@@ -52,135 +42,253 @@ class Wait:
     """The default timeout."""
     what: str
     """For people: what is awaited."""
+    needs: Needs = needs_nothing
 
 
-def _condition(obj: Manifest, type_: str) -> Mapping[str, Any]:
-    conditions = (obj.get("status") or {}).get("conditions") or ()
-    return next((condition for condition in conditions if condition.get("type") == type_), {})
+def _status(obj: Manifest) -> Mapping[str, Any]:
+    return obj.get("status") or {}
+
+
+def _is_seen(obj: Manifest) -> bool:
+    return _status(obj).get("observedGeneration", 0) >= obj["metadata"].get("generation", 0)
 
 
 def _conditioned(type_: str) -> Check:
-    def check(obj: Manifest) -> State:
-        condition = _condition(obj, type_)
-        if condition.get("status") == "True":
-            return READY
-        said = condition.get("message") or condition.get("reason") or "not reported yet"
-        return State(f"condition {type_} is {condition.get('status', 'missing')}: {said}")
+    test = condition_is(type_)
+    return lambda obj, _: test(obj)
+
+
+def _phase(*wanted: str, lost: str = "") -> Check:
+    def check(obj: Manifest, _: Others) -> State:
+        phase = _status(obj).get("phase")
+        return (
+            READY if phase in wanted else State(f"phase is {phase or 'not set'}", failed=bool(lost) and phase == lost)
+        )
 
     return check
 
 
-def _namespace(obj: Manifest) -> State:
-    phase = (obj.get("status") or {}).get("phase")
-    return READY if phase == "Active" else State(f"phase is {phase or 'not set'}", failed=phase == "Terminating")
+def _deployment(obj: Manifest, others: Others) -> State:
+    """Progressing is asked for from the second revision on, as in Pulumi: the first one rolls nothing out."""
+    status, want = _status(obj), obj["spec"].get("replicas", 1)
+    revision = annotations_of(obj).get(_REVISION)
+    if not _is_seen(obj) or not revision:
+        return _UNSEEN
+    updated, ready, available = (status.get(f"{name}Replicas", 0) for name in ("updated", "ready", "available"))
+    progressing = condition_of(obj, "Progressing")
+    rolled_out = progressing.get("status") == "True" and progressing.get("reason") == "NewReplicaSetAvailable"
+    stalled = progressing.get("message", "") if progressing.get("status") == "False" else ""
+    if updated < want or ready < want or condition_of(obj, "Available").get("status") != "True":
+        text = f"{available} of {want} replicas available, {updated} updated"
+        return State(f"{text}: {stalled}" if stalled else text)
+    if revision != "1" and not rolled_out:
+        return State(f"{updated} of {want} replicas updated, the old ones are not gone")
+    return _claims_bound(obj, others)
 
 
-def _observed(obj: Manifest) -> bool:
-    return (obj.get("status") or {}).get("observedGeneration", 0) >= obj["metadata"].get("generation", 0)
+def _claims(obj: Manifest) -> tuple[Reference, ...]:
+    volumes = obj["spec"]["template"]["spec"].get("volumes") or ()
+    names = {volume["persistentVolumeClaim"]["claimName"] for volume in volumes if "persistentVolumeClaim" in volume}
+    return tuple(Reference(CLAIM, obj["metadata"].get("namespace", ""), name) for name in sorted(names))
 
 
-def _deployment(obj: Manifest) -> State:
-    status, want = obj.get("status") or {}, obj["spec"].get("replicas", 1)
-    if not _observed(obj):
-        return State("the controller has not seen it yet")
-    progressing = _condition(obj, "Progressing")
-    if progressing.get("reason") == "ProgressDeadlineExceeded":
-        return State(progressing.get("message", "progress deadline exceeded"), failed=True)
-    updated, available = status.get("updatedReplicas", 0), status.get("availableReplicas", 0)
-    if updated < want or available < want or status.get("replicas", 0) > updated:
-        return State(f"{available} of {want} replicas available, {updated} updated")
+def _claims_bound(obj: Manifest, others: Others) -> State:
+    for reference in _claims(obj):
+        for claim in others(reference) or ():
+            phase = _status(claim).get("phase")
+            if phase != "Bound":
+                return State(f"its claim {reference.name} is {phase or 'not bound'}")
     return READY
 
 
-def _stateful_set(obj: Manifest) -> State:
-    status, want = obj.get("status") or {}, obj["spec"].get("replicas", 1)
-    if not _observed(obj):
-        return State("the controller has not seen it yet")
-    rolling = (obj["spec"].get("updateStrategy") or {}).get("type", "RollingUpdate") == "RollingUpdate"
-    ready, updated = status.get("readyReplicas", 0), status.get("updatedReplicas", 0)
-    if ready < want or (rolling and updated < want and status.get("currentRevision") != status.get("updateRevision")):
-        return State(f"{ready} of {want} replicas ready, {updated} updated")
-    return READY
-
-
-def _daemon_set(obj: Manifest) -> State:
-    status = obj.get("status") or {}
-    if not _observed(obj):
-        return State("the controller has not seen it yet")
-    want, available = status.get("desiredNumberScheduled", 0), status.get("numberAvailable", 0)
+def _stateful_set(obj: Manifest, _: Others) -> State:
+    status, want = _status(obj), obj["spec"].get("replicas", 1)
+    if not _is_seen(obj):
+        return _UNSEEN
     on_delete = (obj["spec"].get("updateStrategy") or {}).get("type") == "OnDelete"
-    updated = want if on_delete else status.get("updatedNumberScheduled", 0)
-    return READY if min(available, updated) >= want else State(f"{available} of {want} pods available")
-
-
-def _job(obj: Manifest) -> State:
-    if (failed := _condition(obj, "Failed")).get("status") == "True":
-        return State(f"the job failed: {failed.get('message') or failed.get('reason')}", failed=True)
-    if obj["spec"].get("suspend"):
+    there, ready, current = (status.get(name, 0) for name in ("replicas", "readyReplicas", "currentReplicas"))
+    if there != want or ready != want:
+        return State(f"{ready} of {want} replicas ready, {status.get('updatedReplicas', 0)} updated")
+    if on_delete and obj["metadata"].get("generation", 1) > 1:
         return READY
-    return READY if _condition(obj, "Complete").get("status") == "True" else State("the job is not complete")
+    if current != want or status.get("currentRevision") != status.get("updateRevision"):
+        return State(f"{current} of {want} replicas are of the current revision; the new one is not rolled out")
+    return READY
 
 
-def _pod(obj: Manifest) -> State:
-    phase = (obj.get("status") or {}).get("phase")
+def _daemon_set(obj: Manifest, _: Others) -> State:
+    status = _status(obj)
+    want = status.get("desiredNumberScheduled")
+    if "observedGeneration" not in status or not _is_seen(obj) or want is None:
+        return _UNSEEN
+    names = ("currentNumberScheduled", "updatedNumberScheduled", "numberAvailable", "numberReady")
+    if all(status.get(name, 0) >= want for name in names):
+        return READY
+    return State(f"{status.get('numberAvailable', 0)} of {want} pods available")
+
+
+def _job(obj: Manifest, _: Others) -> State:
+    status = _status(obj)
+    if (failed := condition_of(obj, "Failed")).get("status") == "True":
+        return State(f"the job failed: {failed.get('message') or failed.get('reason')}", failed=True)
+    if condition_of(obj, "Complete").get("status") == "True":
+        return READY
+    if obj["spec"].get("suspend"):
+        return State(f"it is suspended, so it does not complete; {SKIP}: 'true' goes on without it")
+    counts = (f"{status.get(name, 0)} {name}" for name in ("active", "succeeded", "failed"))
+    return State(f"the job is not complete: {', '.join(counts)}")
+
+
+def _pod(obj: Manifest, _: Others) -> State:
+    phase = _status(obj).get("phase")
     if phase == "Succeeded":
         return READY
     if phase == "Failed":
         return State("the pod failed", failed=True)
-    ready = _conditioned("Ready")(obj)
-    scheduled = _condition(obj, "PodScheduled")
-    if not ready.ready and scheduled.get("status") == "False":
+    scheduled = condition_of(obj, "PodScheduled")
+    if scheduled.get("status") == "False":
         return State(f"not scheduled: {scheduled.get('message')}")
-    return ready
+    return condition_is("Ready")(obj)
 
 
-def _claim(obj: Manifest) -> State:
-    phase = (obj.get("status") or {}).get("phase")
-    return READY if phase == "Bound" else State(f"phase is {phase or 'not set'}", failed=phase == "Lost")
+def _claim_class(obj: Manifest) -> tuple[Reference, ...]:
+    name = obj["spec"].get("storageClassName")
+    return (Reference(STORAGE_CLASS, "", name),) if name else ()
 
 
-def _service(obj: Manifest) -> State:
-    """The address of a load balancer; endpoints are awaited apart, since they are other objects."""
-    if obj["spec"].get("type") != "LoadBalancer":
-        return READY
-    ingress = ((obj.get("status") or {}).get("loadBalancer") or {}).get("ingress")
-    return READY if ingress else State("the load balancer has no address")
+def _claim(obj: Manifest, others: Others) -> State:
+    """A claim whose class waits for a first consumer is bound by a pod, which may well depend on the claim."""
+    state = _phase("Bound", lost="Lost")(obj, others)
+    if state.ready or state.failed or _status(obj).get("phase") != "Pending":
+        return state
+    classes = [found for reference in _claim_class(obj) for found in others(reference) or ()]
+    waits = any(found.get("volumeBindingMode") == "WaitForFirstConsumer" for found in classes)
+    return READY if waits else state
 
 
-def _node(obj: Manifest) -> State:
-    if KWOK_NODE not in (obj["metadata"].get("annotations") or {}):
+def _replication_controller(obj: Manifest, _: Others) -> State:
+    want, available = obj["spec"].get("replicas", 1), _status(obj).get("availableReplicas", 0)
+    return READY if available == want and _is_seen(obj) else State(f"{available} of {want} replicas available")
+
+
+def _quota(obj: Manifest, _: Others) -> State:
+    same = _status(obj).get("hard") == obj["spec"].get("hard")
+    return READY if same else State("its limits are not in force")
+
+
+def _secret(obj: Manifest, _: Others) -> State:
+    return READY if obj.get("type") != _TOKEN or obj.get("data") else State("the token is not filled in")
+
+
+def _slices_of(obj: Manifest) -> tuple[Reference, ...]:
+    """A Service's EndpointSlices; none where it selects no pods to wait for."""
+    spec, metadata = obj["spec"], obj["metadata"]
+    if not spec.get("selector") or spec.get("type") == "ExternalName" or spec.get("clusterIP") == "None":
+        return ()
+    return (Reference(ENDPOINT_SLICE, metadata.get("namespace", ""), metadata["name"]),)
+
+
+def _service(obj: Manifest, others: Others) -> State:
+    balanced = obj["spec"].get("type") == "LoadBalancer"
+    if balanced and not (_status(obj).get("loadBalancer") or {}).get("ingress"):
+        return State("the load balancer has no address")
+    for reference in _slices_of(obj):
+        state = _endpoints(reference, others)
+        if not state.ready:
+            return state
+    return READY
+
+
+def _endpoints(reference: Reference, others: Others) -> State:
+    """Ready where a pod is ready and none is pending; without any pod, ready when that stays so."""
+    slices = others(reference)
+    if not slices:
+        return State("no endpoints yet")
+    endpoints = [endpoint for each in slices for endpoint in each.get("endpoints") or ()]
+    # A pod that terminates is neither ready nor will it ever be.
+    conditions = [c for e in endpoints if not (c := e.get("conditions") or {}).get("terminating")]
+    pending = sum(not condition.get("ready", True) for condition in conditions)
+    if pending:
+        return State(f"{pending} of {len(conditions)} pods that it selects are not ready")
+    return READY if conditions else State("it selects no pod", settles=_SETTLING)
+
+
+def _backends(obj: Manifest) -> list[str]:
+    rules = obj["spec"].get("rules") or ()
+    paths = [path for rule in rules for path in (rule.get("http") or {}).get("paths") or ()]
+    return sorted({name for path in paths if (name := (path["backend"].get("service") or {}).get("name"))})
+
+
+def _ingress_needs(obj: Manifest) -> tuple[Reference, ...]:
+    namespace = obj["metadata"].get("namespace", "")
+    return tuple(Reference(kind, namespace, name) for name in _backends(obj) for kind in (ENDPOINT_SLICE, SERVICE))
+
+
+def _ingress(obj: Manifest, others: Others) -> State:
+    if not (_status(obj).get("loadBalancer") or {}).get("ingress"):
+        return State("it has no address: its class needs a controller that gives one")
+    namespace = obj["metadata"].get("namespace", "")
+    for name in _backends(obj):
+        services = others(Reference(SERVICE, namespace, name)) or ()
+        external = any(service["spec"].get("type") == "ExternalName" for service in services)
+        if not external and not others(Reference(ENDPOINT_SLICE, namespace, name)):
+            return State(f"its backend {name} has no endpoints", settles=_SETTLING)
+    return READY
+
+
+def _webhook_services(obj: Manifest) -> tuple[Reference, ...]:
+    services = (hook["clientConfig"].get("service") for hook in obj.get("webhooks") or ())
+    found = {(service["namespace"], service["name"]) for service in services if service}
+    return tuple(Reference(ENDPOINT_SLICE, namespace, name) for namespace, name in sorted(found))
+
+
+def _webhook(obj: Manifest, others: Others) -> State:
+    """From the moment that it is applied, what it judges is refused until its server answers."""
+    for reference in _webhook_services(obj):
+        slices = others(reference) or ()
+        endpoints = [endpoint for each in slices for endpoint in each.get("endpoints") or ()]
+        if not any((endpoint.get("conditions") or {}).get("ready", True) for endpoint in endpoints):
+            return State(f"no pod behind its Service {reference.namespace}/{reference.name} is ready")
+    return READY
+
+
+def _node(obj: Manifest, _: Others) -> State:
+    if KWOK_NODE not in annotations_of(obj):
         return READY
     # The node controller takes its taint away a moment after the condition turns: only then do pods come.
     if any(taint["key"] == _NOT_READY for taint in obj["spec"].get("taints") or ()):
         return State(f"taint {_NOT_READY} is still there")
-    return _conditioned("Ready")(obj)
+    return condition_is("Ready")(obj)
 
 
-WAITS: Mapping[tuple[str, str], Wait] = MappingProxyType(
+_WEBHOOKS = Row(_webhook, 600, "a ready pod behind its Service", _webhook_services)
+WAITS: Mapping[tuple[str, str], Row] = MappingProxyType(
     {
-        ("", "Namespace"): Wait(_namespace, 60, "phase Active"),
-        ("", "Node"): Wait(_node, 120, "a simulated node to be Ready"),
-        ("", "PersistentVolumeClaim"): Wait(_claim, 300, "phase Bound"),
-        ("", "Pod"): Wait(_pod, 600, "condition Ready"),
-        ("", "Service"): Wait(_service, 600, "a load balancer's address"),
-        ("apiextensions.k8s.io", "CustomResourceDefinition"): Wait(
+        ("", "Namespace"): Row(_phase("Active", lost="Terminating"), 60, "phase Active"),
+        ("", "Node"): Row(_node, 120, "a simulated node to be Ready"),
+        ("", "PersistentVolume"): Row(_phase("Available", "Bound"), 300, "phase Available or Bound"),
+        ("", "PersistentVolumeClaim"): Row(_claim, 300, "phase Bound", _claim_class),
+        ("", "Pod"): Row(_pod, 600, "condition Ready"),
+        ("", "ReplicationController"): Row(_replication_controller, 600, "its replicas to be available"),
+        ("", "ResourceQuota"): Row(_quota, 60, "its limits to be in force"),
+        ("", "Secret"): Row(_secret, 30, "its token"),
+        ("", "Service"): Row(_service, 600, "an address and ready endpoints", _slices_of),
+        ("admissionregistration.k8s.io", "MutatingWebhookConfiguration"): _WEBHOOKS,
+        ("admissionregistration.k8s.io", "ValidatingWebhookConfiguration"): _WEBHOOKS,
+        ("apiextensions.k8s.io", "CustomResourceDefinition"): Row(
             _conditioned("Established"), 60, "condition Established"
         ),
-        ("apiregistration.k8s.io", "APIService"): Wait(_conditioned("Available"), 300, "condition Available"),
-        ("apps", "DaemonSet"): Wait(_daemon_set, 600, "its pods to be available"),
-        ("apps", "Deployment"): Wait(_deployment, 600, "its replicas to be available"),
-        ("apps", "StatefulSet"): Wait(_stateful_set, 600, "its replicas to be ready"),
-        ("batch", "Job"): Wait(_job, 600, "it to complete"),
+        ("apiregistration.k8s.io", "APIService"): Row(_conditioned("Available"), 300, "condition Available"),
+        ("apps", "DaemonSet"): Row(_daemon_set, 600, "its pods to be available"),
+        ("apps", "Deployment"): Row(_deployment, 600, "its replicas to be available", _claims),
+        ("apps", "StatefulSet"): Row(_stateful_set, 600, "its replicas to be ready"),
+        ("batch", "Job"): Row(_job, 600, "it to complete"),
+        ("networking.k8s.io", "Ingress"): Row(_ingress, 600, "an address and its backends", _ingress_needs),
     }
 )
 """Group and kind -> what is awaited."""
 
-_ENDPOINT_SECONDS = 600.0
-
-
-def annotations_of(obj: Manifest) -> Mapping[str, str]:
-    """The annotations of an object, empty where it has none."""
-    return obj["metadata"].get("annotations") or {}
+_ASKED_SECONDS = 600.0
 
 
 def wait_for(obj: Manifest) -> Wait | None:
@@ -188,101 +296,14 @@ def wait_for(obj: Manifest) -> Wait | None:
 
     Raises ValueError with what is accepted for an annotation that cannot be read.
     """
-    notes = annotations_of(obj)
-    if notes.get(SKIP, "").lower() == "true":
+    if _is_skipped(obj):
         return None
-    seconds = _seconds(notes)
-    if WAIT_FOR in notes:
-        checks = [_expression(text) for text in _expressions(notes[WAIT_FOR])]
-        return Wait(_all(checks), seconds or 600, f"{WAIT_FOR} {notes[WAIT_FOR]}")
+    seconds = _seconds_of(obj)
+    asked = asked_for(obj)
+    if asked is not None:
+        what = f"{WAIT_FOR} {annotations_of(obj)[WAIT_FOR]}"
+        return Wait(lambda live, _: asked(live), seconds or _ASKED_SECONDS, what)
     row = WAITS.get((Kind(obj["apiVersion"], obj["kind"]).group, obj["kind"]))
-    return None if row is None else Wait(row.check, seconds or row.seconds, row.what)
-
-
-def endpoints_wait(obj: Manifest) -> Wait | None:
-    """What to await of the EndpointSlices of a Service that selects pods; None for any other object."""
-    if obj["kind"] != "Service" or obj["apiVersion"] != "v1" or wait_for(obj) is None:
+    if row is None:
         return None
-    spec = obj["spec"]
-    if not spec.get("selector") or spec.get("type") == "ExternalName" or spec.get("clusterIP") == "None":
-        return None
-    return Wait(_endpoints, _seconds(annotations_of(obj)) or _ENDPOINT_SECONDS, "a ready endpoint")
-
-
-def _endpoints(obj: Manifest) -> State:
-    ready = any((endpoint.get("conditions") or {}).get("ready", True) for endpoint in obj.get("endpoints") or ())
-    return READY if ready else State("no pod that it selects is ready")
-
-
-def _seconds(notes: Mapping[str, str]) -> float | None:
-    text = notes.get(TIMEOUT)
-    if text is None:
-        return None
-    if not re.fullmatch(r"[1-9]\d*", text):
-        raise ValueError(f"annotation {TIMEOUT} is {text!r}; a whole number of seconds is accepted")
-    return float(text)
-
-
-def _all(checks: list[Check]) -> Check:
-    def check(obj: Manifest) -> State:
-        for one in checks:
-            state = one(obj)
-            if not state.ready:
-                return state
-        return READY
-
-    return check
-
-
-def _expressions(text: str) -> list[str]:
-    if not text.lstrip().startswith("["):
-        return [text]
-    try:
-        found = json.loads(text)
-    except ValueError:
-        found = None
-    if isinstance(found, list) and found and all(isinstance(item, str) for item in found):
-        return found
-    raise ValueError(f"annotation {WAIT_FOR} is {text!r}; a JSON array of expressions is accepted")
-
-
-_CONDITION = re.compile(r"condition=([A-Za-z0-9./-]+)(?:=(\w+))?")
-_JSONPATH = re.compile(r"jsonpath=\{?\.?((?:[\w-]+|\[\d+\]|\.)+)\}?(?:==?(.*))?", re.DOTALL)
-
-
-def _expression(text: str) -> Check:
-    if match := _CONDITION.fullmatch(text):
-        return _condition_is(match[1], match[2] or "True")
-    if match := _JSONPATH.fullmatch(text):
-        return _path_is(match[1], match[2])
-    raise ValueError(
-        f"annotation {WAIT_FOR} is {text!r}; condition=Type, condition=Type=Status, jsonpath={{.a.b[0].c}} and "
-        "jsonpath={.a.b}=value are accepted"
-    )
-
-
-def _condition_is(type_: str, wanted: str) -> Check:
-    def check(obj: Manifest) -> State:
-        status = _condition(obj, type_).get("status", "missing")
-        return READY if status.lower() == wanted.lower() else State(f"condition {type_} is {status}")
-
-    return check
-
-
-def _path_is(path: str, wanted: str | None) -> Check:
-    steps = re.findall(r"[\w-]+", path.replace("[", ".").replace("]", ""))
-
-    def check(obj: Manifest) -> State:
-        value: Any = obj
-        for step in steps:
-            if isinstance(value, list) and step.isdigit():
-                value = value[int(step)] if int(step) < len(value) else None
-            else:
-                value = value.get(step) if isinstance(value, dict) else None
-        if value is None:
-            return State(f"{path} is not set")
-        text = value if isinstance(value, str) else json.dumps(value)
-        met = wanted is None or text == wanted.strip("'\"")
-        return READY if met else State(f"{path} is {text}, not {wanted}")
-
-    return check
+    return Wait(row.check, seconds or row.seconds, row.what, row.needs)

@@ -1,6 +1,7 @@
 """Awaits objects: one watch a kind feeds all who wait, and a wait holds no thread.
 
-A thread for each kind lists once and then follows the changes. One more thread looks at the deadlines.
+A thread for each kind follows its changes (`follower`). One more looks at deadlines and tells people. What comes
+after a wait runs in a small pool, so that a slow follow-up holds up neither watches nor deadlines.
 """
 
 from __future__ import annotations
@@ -8,267 +9,233 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
-from espalier.engine.waits import ENDPOINT_SLICE, READY, State, Wait
-from espalier.kube import ApiError, Client, Event, Kind, Reference, UnreachableError, Watch
+from espalier.engine.display import Display, Waiting
+from espalier.engine.events import latest_event
+from espalier.engine.follower import Follower, Key
+from espalier.engine.waiting import READY, State, Wait
+from espalier.kube import Client, Kind, Manifest, Reference
 
 _TICK = 0.25
-_PATIENCE = 5.0
-"""Seconds after which a wait is told to people."""
-_RETRY_PAUSE = 0.5
-_SERVICE_LABEL = "kubernetes.io/service-name"
+_SHOW_EVERY = 1.0
+_FOLLOW_UPS = 8
+STUCK_AFTER = 30.0
+"""Seconds after which a deletion that finalizers hold up is told."""
 
-_UNSEEN = State("not seen yet")
-
-Done = Callable[[State, dict[str, Any] | None], None]
+Done = Callable[[State, "dict[str, Any] | None"], None]
 """Called once with how the wait ended, and the object as it was seen last."""
+Stuck = Callable[[dict[str, Any]], None]
+"""Called once with an object whose deletion takes long."""
 
 
-@dataclass
+@dataclass(eq=False)
 class _Waiter:
     reference: Reference
-    """The object that people know, which for endpoints is the Service."""
     wait: Wait | None
     """None waits until the object is gone."""
     uid: str
-    version: int
+    version: str
     """States older than this do not count."""
     done: Done
+    seconds: float
+    state: State
+    keys: tuple[tuple[Kind, Key], ...]
+    """What concerns it: the object itself first, then what its condition needs."""
+    stuck: Stuck | None = None
     started: float = field(default_factory=time.monotonic)
-    seconds: float = 0.0
-    state: State = _UNSEEN
+    since: float = field(default_factory=time.monotonic)
+    """When its state changed last."""
     last: dict[str, Any] | None = None
-    told: bool = False
+    seen: bool = False
+    """Whether the watch has shown this very object."""
+    timing_out: bool = False
 
-    def judge(self, obj: dict[str, Any] | None) -> State:
-        if self.wait is None:
-            gone = obj is None or obj["metadata"]["uid"] != self.uid
-            return READY if gone else State(_deletion_state(obj))
-        if obj is None:
-            # Endpoints come and go; an object that was applied and is gone will not come back.
-            lost = self.last is not None and self.uid == _uid(self.last)
-            return State("it was deleted meanwhile", failed=True) if lost else self.state
-        if int(obj["metadata"]["resourceVersion"]) < self.version:
-            return self.state
-        self.last = obj
-        return self.wait.check(obj)
-
-
-def _uid(obj: dict[str, Any]) -> str:
-    return obj["metadata"]["uid"]
-
-
-def _deletion_state(obj: dict[str, Any] | None) -> str:
-    metadata = (obj or {}).get("metadata", {})
-    finalizers = metadata.get("finalizers")
-    if finalizers:
-        return f"finalizers {', '.join(finalizers)} hold it"
-    conditions = ((obj or {}).get("status") or {}).get("conditions") or ()
-    held = [c.get("message", "") for c in conditions if c.get("status") == "True" and c.get("message")]
-    return "; ".join(held) or "it is being deleted"
+    @property
+    def what(self) -> str:
+        return self.wait.what if self.wait is not None else "its deletion"
 
 
 class Watcher:
-    """Awaits objects of one cluster. `close` ends all watches."""
+    """Awaits objects of one cluster. `progress` gets a line now and then, or all who wait (see `LiveView`)."""
 
     def __init__(self, client: Client, progress: Callable[[str], None]) -> None:
         self._client = client
-        self._progress = progress
-        self._lock = threading.Lock()
-        self._followers: dict[Kind, _Follower] = {}
+        self._lock = threading.RLock()
+        self._followers: dict[Kind, Follower] = {}
+        self._waiters: dict[_Waiter, None] = {}
+        self._concerned: dict[tuple[Kind, Key], dict[_Waiter, None]] = {}
         self._closed = threading.Event()
+        self._cancelled = ""
         self._clock: threading.Thread | None = None
+        self._display = Display(client, progress, self._closed)
+        self._pool = ThreadPoolExecutor(_FOLLOW_UPS, thread_name_prefix="after-wait")
 
     def until_ready(self, obj: dict[str, Any], reference: Reference, wait: Wait, done: Done) -> None:
         """Calls `done` when `wait` is over for an object that was just applied."""
-        state = wait.check(obj)
+        state = wait.check(obj, self._others)
         if state.ready or state.failed:
             done(state, obj)
             return
-        waiter = _Waiter(
-            reference,
-            wait,
-            obj["metadata"]["uid"],
-            int(obj["metadata"]["resourceVersion"]),
-            done,
-            seconds=wait.seconds,
-            state=state,
-        )
-        self._follow(reference.kind, (reference.namespace, reference.name), waiter)
+        metadata = obj["metadata"]
+        keys = ((reference.kind, _key(reference)), *((need.kind, _key(need)) for need in wait.needs(obj)))
+        version = metadata["resourceVersion"]
+        self._add(_Waiter(reference, wait, metadata["uid"], version, done, wait.seconds, state, keys, last=obj))
 
-    def until_endpoints(self, service: Reference, wait: Wait, done: Done) -> None:
-        """Calls `done` when an EndpointSlice of the Service is ready."""
-        waiter = _Waiter(service, wait, "", 0, done, seconds=wait.seconds, state=State("no endpoints yet"))
-        self._follow(ENDPOINT_SLICE, (service.namespace, service.name), waiter)
+    def until_gone(
+        self, reference: Reference, uid: str, seconds: float, done: Done, stuck: Stuck | None = None
+    ) -> None:
+        """Calls `done` when the object with this UID is no more; `stuck` once where it is still there after a while."""
+        keys = ((reference.kind, _key(reference)),)
+        state = State("it is being deleted")
+        self._add(_Waiter(reference, None, uid, "", done, seconds, state, keys, stuck))
 
-    def until_gone(self, reference: Reference, uid: str, seconds: float, done: Done) -> None:
-        """Calls `done` when the object with this UID is no more."""
-        waiter = _Waiter(reference, None, uid, 0, done, seconds=seconds, state=State("it is being deleted"))
-        self._follow(reference.kind, (reference.namespace, reference.name), waiter)
+    def cancel(self, reason: str) -> None:
+        """Ends all waits at once, those to come too: each fails, saying `reason` and what it was waiting for."""
+        with self._lock:
+            self._cancelled = reason
+            waiters = list(self._waiters)
+        for waiter in waiters:
+            self._end(waiter, _cancelled(waiter, reason))
 
     def close(self) -> None:
         """Ends all watches; waits that are not over are never called."""
         self._closed.set()
-        for follower in list(self._followers.values()):
-            follower.close()
-
-    def _follow(self, kind: Kind, key: tuple[str, str], waiter: _Waiter) -> None:
         with self._lock:
-            follower = self._followers.get(kind)
-            if follower is None:
-                follower = self._followers[kind] = _Follower(self._client, kind, self._closed)
+            followers = list(self._followers.values())
+            self._waiters.clear()
+        for follower in followers:
+            follower.close()
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _add(self, waiter: _Waiter) -> None:
+        with self._lock:
+            if not self._cancelled:
+                self._waiters[waiter] = None
+                for key in waiter.keys:
+                    self._concerned.setdefault(key, {})[waiter] = None
+            for kind in {kind for kind, _ in waiter.keys} - self._followers.keys():
+                self._followers[kind] = Follower(self._client, kind, self._changed, self._refused)
             if self._clock is None:
                 self._clock = threading.Thread(target=self._tick, name="deadlines", daemon=True)
                 self._clock.start()
-        follower.add(key, waiter)
+        if self._cancelled:
+            waiter.done(_cancelled(waiter, self._cancelled), None)
+            return
+        self._judge(waiter)
+
+    def _end(self, waiter: _Waiter, state: State) -> None:
+        """Ends a wait, unless another thread did."""
+        with self._lock:
+            if waiter not in self._waiters:
+                return
+            del self._waiters[waiter]
+            for key in waiter.keys:
+                concerned = self._concerned[key]
+                concerned.pop(waiter, None)
+                if not concerned:
+                    del self._concerned[key]
+            if not self._closed.is_set():
+                self._pool.submit(waiter.done, state, waiter.last)
+
+    def _changed(self, kind: Kind, key: Key | None) -> None:
+        with self._lock:
+            if key is None:
+                concerned = [waiter for waiter in self._waiters if any(kind == each for each, _ in waiter.keys)]
+            else:
+                concerned = list(self._concerned.get((kind, key), ()))
+        for waiter in concerned:
+            self._judge(waiter)
+
+    def _refused(self, kind: Kind, text: str) -> None:
+        with self._lock:
+            concerned = [waiter for waiter in self._waiters if any(kind == each for each, _ in waiter.keys)]
+        for waiter in concerned:
+            self._end(waiter, State(text, failed=True))
+
+    def _others(self, reference: Reference) -> list[dict[str, Any]] | None:
+        follower = self._followers.get(reference.kind)
+        return None if follower is None else follower.seen(_key(reference))
+
+    def _judge(self, waiter: _Waiter) -> None:
+        with self._lock:
+            seen = self._others(waiter.reference)
+            if seen is None:
+                return
+            state = self._state_of(waiter, seen[0] if seen else None)
+            if state != waiter.state:
+                waiter.state, waiter.since = state, time.monotonic()
+        if state.ready or state.failed:
+            self._end(waiter, state)
+
+    def _state_of(self, waiter: _Waiter, obj: dict[str, Any] | None) -> State:
+        if waiter.wait is None:
+            if obj is None or obj["metadata"]["uid"] != waiter.uid:
+                return READY
+            waiter.last = obj
+            return State(deletion_state(obj))
+        if obj is None or obj["metadata"]["uid"] != waiter.uid:
+            # Until the watch has seen what was just applied, its absence says nothing.
+            return State("it was deleted meanwhile", failed=True) if waiter.seen else waiter.state
+        waiter.seen = True
+        if _is_older(obj["metadata"]["resourceVersion"], waiter.version):
+            return waiter.state
+        waiter.last = obj
+        return waiter.wait.check(obj, self._others)
 
     def _tick(self) -> None:
+        shown = 0.0
         while not self._closed.wait(_TICK):
             now = time.monotonic()
-            for follower in list(self._followers.values()):
-                for key, waiter in follower.waiting():
-                    passed = now - waiter.started
-                    if passed >= waiter.seconds and follower.drop(key, waiter):
-                        waiter.done(self._timeout(waiter), waiter.last)
-                    elif passed >= _PATIENCE and not waiter.told:
-                        waiter.told = True
-                        self._progress(f"{waiter.reference}: waiting for {_what(waiter)}: {waiter.state.text}")
+            with self._lock:
+                waiters = list(self._waiters)
+            for waiter in waiters:
+                self._look_at_clock(waiter, now)
+            if now - shown >= _SHOW_EVERY:
+                shown = now
+                self._display.show([Waiting(w.reference, now - w.started, w.state.text) for w in waiters])
 
-    def _timeout(self, waiter: _Waiter) -> State:
-        text = f"not ready after {waiter.seconds:g} s of waiting for {_what(waiter)}: {waiter.state.text}"
+    def _look_at_clock(self, waiter: _Waiter, now: float) -> None:
+        passed = now - waiter.started
+        if waiter.state.settles and now - waiter.since >= waiter.state.settles:
+            self._end(waiter, READY)
+        elif passed >= waiter.seconds and not waiter.timing_out:
+            waiter.timing_out = True
+            self._pool.submit(self._time_out, waiter)
+        elif waiter.stuck is not None and passed >= STUCK_AFTER and waiter.last is not None:
+            self._pool.submit(waiter.stuck, waiter.last)
+            waiter.stuck = None
+
+    def _time_out(self, waiter: _Waiter) -> None:
+        ended = "ready" if waiter.wait is not None else "gone"
+        text = f"not {ended} after {waiter.seconds:g} s of waiting for {waiter.what}: {waiter.state.text}"
         event = latest_event(self._client, waiter.reference)
-        return State(f"{text}; latest event: {event}" if event else text, failed=True)
+        self._end(waiter, State(f"{text}; latest event: {event}" if event else text, failed=True))
 
 
-def _what(waiter: _Waiter) -> str:
-    return waiter.wait.what if waiter.wait is not None else "its deletion"
+def _key(reference: Reference) -> Key:
+    return (reference.namespace, reference.name)
 
 
-class _Follower:
-    """The one watch of a kind."""
-
-    def __init__(self, client: Client, kind: Kind, closed: threading.Event) -> None:
-        self._client = client
-        self._kind = kind
-        self._closed = closed
-        self._lock = threading.Lock()
-        self._waiters: dict[tuple[str, str], list[_Waiter]] = {}
-        self._objects: dict[tuple[str, str], dict[str, dict[str, Any]]] = {}
-        self._listed = False
-        self._watch: Watch | None = None
-        threading.Thread(target=self._run, name=f"watch-{kind.kind}", daemon=True).start()
-
-    def add(self, key: tuple[str, str], waiter: _Waiter) -> None:
-        """Adds a waiter; what the watch saw before counts."""
-        with self._lock:
-            self._waiters.setdefault(key, []).append(waiter)
-            listed, seen = self._listed, list(self._objects.get(key, {}).values())
-        if listed and not seen and waiter.wait is None:
-            self._judge(key, None)
-        for obj in seen:
-            self._judge(key, obj)
-
-    def waiting(self) -> list[tuple[tuple[str, str], _Waiter]]:
-        """All who wait."""
-        with self._lock:
-            return [(key, waiter) for key, waiters in self._waiters.items() for waiter in waiters]
-
-    def drop(self, key: tuple[str, str], waiter: _Waiter) -> bool:
-        """Takes a waiter out; False when another thread did so already."""
-        with self._lock:
-            waiters = self._waiters.get(key, [])
-            if waiter not in waiters:
-                return False
-            waiters.remove(waiter)
-            if not waiters:
-                del self._waiters[key]
-            return True
-
-    def close(self) -> None:
-        """Ends the watch."""
-        if self._watch is not None:
-            self._watch.close()
-
-    def _run(self) -> None:
-        version = ""
-        while not self._closed.is_set():
-            try:
-                if not version:
-                    items, version = self._client.list_at(self._kind)
-                    self._see_all(items)
-                self._watch = self._client.watch(self._kind, version)
-                for event in self._watch:
-                    version = event.object["metadata"]["resourceVersion"]
-                    self._see(event)
-                    if self._closed.is_set():
-                        return
-            except ApiError as error:
-                version = ""
-                if error.status not in (404, 410, 429, 500, 503):
-                    self._fail(f"{self._kind} cannot be watched: {error}")
-                    return
-                self._closed.wait(_RETRY_PAUSE)
-            except UnreachableError:
-                version = ""
-                self._closed.wait(_RETRY_PAUSE)
-
-    def _key(self, obj: dict[str, Any]) -> tuple[str, str]:
-        metadata = obj["metadata"]
-        namespace = metadata.get("namespace") or ""
-        if self._kind == ENDPOINT_SLICE:
-            return (namespace, (metadata.get("labels") or {}).get(_SERVICE_LABEL, ""))
-        return (namespace, metadata["name"])
-
-    def _see_all(self, items: list[dict[str, Any]]) -> None:
-        with self._lock:
-            self._objects = {}
-            for item in items:
-                self._objects.setdefault(self._key(item), {})[item["metadata"]["name"]] = item
-            self._listed = True
-            keys = {key: list(self._objects.get(key, {}).values()) for key in self._waiters}
-        for key, seen in keys.items():
-            for obj in seen or [None]:
-                self._judge(key, obj)
-
-    def _see(self, event: Event) -> None:
-        if event.type == "BOOKMARK":
-            return
-        key, name = self._key(event.object), event.object["metadata"]["name"]
-        with self._lock:
-            if event.type == "DELETED":
-                self._objects.get(key, {}).pop(name, None)
-            else:
-                self._objects.setdefault(key, {})[name] = event.object
-        self._judge(key, None if event.type == "DELETED" else event.object)
-
-    def _judge(self, key: tuple[str, str], obj: dict[str, Any] | None) -> None:
-        with self._lock:
-            waiters = list(self._waiters.get(key, ()))
-        for waiter in waiters:
-            waiter.state = waiter.judge(obj)
-            if (waiter.state.ready or waiter.state.failed) and self.drop(key, waiter):
-                waiter.done(waiter.state, waiter.last)
-
-    def _fail(self, text: str) -> None:
-        for key, waiter in self.waiting():
-            if self.drop(key, waiter):
-                waiter.done(State(text, failed=True), waiter.last)
+def _cancelled(waiter: _Waiter, reason: str) -> State:
+    return State(f"{reason} while waiting for {waiter.what}: {waiter.state.text}", failed=True)
 
 
-def latest_event(client: Client, reference: Reference) -> str:
-    """The text of the newest event about an object; empty where there is none or none may be read."""
-    fields = {
-        "involvedObject.kind": reference.kind.kind,
-        "involvedObject.name": reference.name,
-    }
-    selector = ",".join(f"{key}={value}" for key, value in fields.items())
-    try:
-        events = client.list(Kind("v1", "Event"), reference.namespace or "default", fieldSelector=selector)
-    except (ApiError, UnreachableError):
-        return ""
-    if not events:
-        return ""
-    newest = max(events, key=lambda event: event.get("lastTimestamp") or event.get("eventTime") or "")
-    return f"{newest.get('reason', '')}: {newest.get('message', '')}"
+def _is_older(version: str, than: str) -> bool:
+    """Kubernetes 1.35 and later say that versions of one kind compare as whole numbers, as they always did.
+
+    An aggregated API may have other versions: of those nothing is known, and each state counts.
+    """
+    return version.isdecimal() and than.isdecimal() and int(version) < int(than)
+
+
+def deletion_state(obj: Manifest) -> str:
+    """What keeps an object that is being deleted."""
+    finalizers = obj["metadata"].get("finalizers")
+    if finalizers:
+        return f"finalizers {', '.join(finalizers)} hold it"
+    conditions = (obj.get("status") or {}).get("conditions") or ()
+    held = [c.get("message", "") for c in conditions if c.get("status") == "True" and c.get("message")]
+    return "; ".join(held) or "it is being deleted"

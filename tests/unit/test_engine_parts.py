@@ -21,7 +21,6 @@ from espalier.engine.program import Program
 from espalier.engine.removal import reverse_waves
 from espalier.engine.up import up
 from espalier.engine.values import UNKNOWN, Secret, decode, encode, to_json
-from espalier.engine.waits import endpoints_wait, wait_for
 from espalier.kube import Client, Kind, Kubeconfig, Reference
 
 
@@ -83,125 +82,6 @@ def test_changed_fields_are_paths_without_what_the_server_counts() -> None:
 def obj(api: str, kind: str, spec: Any = None, status: Any = None, **metadata: Any) -> dict[str, Any]:
     body = {"apiVersion": api, "kind": kind, "metadata": {"name": "x", **metadata}, "spec": spec or {}}
     return body if status is None else body | {"status": status}
-
-
-DONE = {"observedGeneration": 2, "replicas": 2, "updatedReplicas": 2, "availableReplicas": 2, "readyReplicas": 2}
-
-
-def condition(type_: str, status: str = "True", **more: str) -> dict[str, Any]:
-    return {"conditions": [{"type": type_, "status": status, **more}]}
-
-
-@pytest.mark.parametrize(
-    ("thing", "ready", "failed"),
-    [
-        (obj("v1", "Namespace", status={"phase": "Active"}), True, False),
-        (obj("v1", "Namespace", status={"phase": "Terminating"}), False, True),
-        (obj("apps/v1", "Deployment", {"replicas": 2}, DONE, generation=2), True, False),
-        (obj("apps/v1", "Deployment", {"replicas": 2}, DONE, generation=3), False, False),
-        (obj("apps/v1", "Deployment", {"replicas": 3}, DONE, generation=2), False, False),
-        (obj("apps/v1", "Deployment", {"replicas": 2}, DONE | {"replicas": 3}, generation=2), False, False),
-        (
-            obj("apps/v1", "Deployment", {}, condition("Progressing", "False", reason="ProgressDeadlineExceeded")),
-            False,
-            True,
-        ),
-        (obj("apps/v1", "StatefulSet", {"replicas": 2}, DONE, generation=2), True, False),
-        (obj("apps/v1", "StatefulSet", {"replicas": 3}, DONE, generation=2), False, False),
-        (obj("apps/v1", "DaemonSet", {}, {"desiredNumberScheduled": 1, "numberAvailable": 0}), False, False),
-        (
-            obj(
-                "apps/v1",
-                "DaemonSet",
-                {},
-                {"desiredNumberScheduled": 1, "numberAvailable": 1, "updatedNumberScheduled": 1},
-            ),
-            True,
-            False,
-        ),
-        (obj("batch/v1", "Job", status=condition("Complete")), True, False),
-        (obj("batch/v1", "Job", status={}), False, False),
-        (obj("batch/v1", "Job", status=condition("Failed", message="backoff")), False, True),
-        (obj("v1", "Pod", status={"phase": "Running", **condition("Ready")}), True, False),
-        (obj("v1", "Pod", status={"phase": "Pending"}), False, False),
-        (obj("v1", "Pod", status={"phase": "Failed"}), False, True),
-        (obj("v1", "PersistentVolumeClaim", status={"phase": "Pending"}), False, False),
-        (obj("v1", "PersistentVolumeClaim", status={"phase": "Bound"}), True, False),
-        (obj("v1", "Service", {"type": "LoadBalancer"}), False, False),
-        (
-            obj("v1", "Service", {"type": "LoadBalancer"}, {"loadBalancer": {"ingress": [{"ip": "1.2.3.4"}]}}),
-            True,
-            False,
-        ),
-        (obj("v1", "Service", {"type": "ClusterIP"}), True, False),
-        (obj("apiextensions.k8s.io/v1", "CustomResourceDefinition", status=condition("Established")), True, False),
-        (obj("apiextensions.k8s.io/v1", "CustomResourceDefinition"), False, False),
-        (obj("apiregistration.k8s.io/v1", "APIService", status=condition("Available", "False")), False, False),
-        (obj("v1", "Node", status=condition("Ready", "False")), True, False),
-        (
-            obj("v1", "Node", status=condition("Ready", "False"), annotations={"kwok.x-k8s.io/node": "fake"}),
-            False,
-            False,
-        ),
-    ],
-)
-def test_the_waits_table(thing: dict[str, Any], ready: bool, failed: bool) -> None:
-    wait = wait_for(thing)
-    assert wait is not None
-    state = wait.check(thing)
-    assert (state.ready, state.failed) == (ready, failed)
-
-
-def noted(**notes: str) -> dict[str, Any]:
-    annotations = {f"pulumi.com/{key}": value for key, value in notes.items()}
-    status = {"url": "http://x", "n": 3, "list": [{"a": "b"}], **condition("Ready", "False")}
-    return obj("example.com/v1", "Thing", status=status, annotations=annotations)
-
-
-@pytest.mark.parametrize(
-    ("text", "ready"),
-    [
-        ("condition=Ready", False),
-        ("condition=Ready=False", True),
-        ("jsonpath={.status.url}", True),
-        ("jsonpath={.status.gone}", False),
-        ("jsonpath={.status.n}=3", True),
-        ("jsonpath={.status.list[0].a}=b", True),
-        ("jsonpath={.status.list[1].a}=b", False),
-        ('["jsonpath={.status.url}", "condition=Ready"]', False),
-        ('["jsonpath={.status.url}", "jsonpath={.status.n}=3"]', True),
-    ],
-)
-def test_pulumis_annotations_say_what_to_wait_for(text: str, ready: bool) -> None:
-    wait = wait_for(noted(waitFor=text, timeoutSeconds="7"))
-    assert wait is not None
-    assert wait.check(noted()).ready is ready
-    assert wait.seconds == 7
-
-
-def test_what_is_not_awaited() -> None:
-    assert wait_for(obj("v1", "ConfigMap")) is None
-    assert wait_for(obj("example.com/v1", "Deployment")) is None
-    assert wait_for(obj("v1", "Pod", annotations={"pulumi.com/skipAwait": "true"})) is None
-
-
-@pytest.mark.parametrize("notes", [{"waitFor": "later"}, {"waitFor": "[]"}, {"timeoutSeconds": "0", "waitFor": "x"}])
-def test_annotations_that_cannot_be_read_say_what_is_accepted(notes: dict[str, str]) -> None:
-    with pytest.raises(ValueError, match="accepted"):
-        wait_for(noted(**notes))
-
-
-@pytest.mark.parametrize(
-    ("spec", "awaited"),
-    [
-        ({"selector": {"a": "b"}}, True),
-        ({}, False),
-        ({"selector": {"a": "b"}, "clusterIP": "None"}, False),
-        ({"selector": {"a": "b"}, "type": "ExternalName"}, False),
-    ],
-)
-def test_endpoints_are_awaited_where_a_service_selects_pods(spec: dict[str, Any], awaited: bool) -> None:
-    assert (endpoints_wait(obj("v1", "Service", spec)) is not None) is awaited
 
 
 def entry(name: str, kind: str = "ConfigMap", api: str = "v1", namespace: str = "", depends: str = "") -> Entry:

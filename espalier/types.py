@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from espalier.content import Content, ContentFacts
+
 CapacityKind = Literal["reserved", "spot", "flex", "on-demand"]
 Level = Literal["mandatory", "advisory"]
 Manifest = Mapping[str, Any]
@@ -104,12 +106,14 @@ class Facts:
 class Planned:
     """A Kubernetes object that a component will register as `<component>-<suffix>`.
 
-    `needs` names the suffixes, within the same component, that must be ready before.
+    `needs` names the suffixes, within the same component, that must be ready before. With `retain` it stays in the
+    cluster when it is removed from the program.
     """
 
     suffix: str
     manifest: Manifest
     needs: tuple[str, ...] = ()
+    retain: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +132,8 @@ class Proof:
     name: str
     ok: bool
     evidence: str
+    held: bool = False
+    """It fails since an add-on's content is not there: `up` leaves that add-on out instead of refusing all."""
 
 
 # Policies ---------------------------------------------------------------------------------------------------------
@@ -221,8 +227,9 @@ class Check:
 class AddonRecord:
     """An add-on as data.
 
-    `options` validates the mapping under its id in the stack file (a pydantic model class). `objects(inputs)` is pure
-    and returns its Kubernetes objects in the order of installation.
+    `options` validates the mapping under its id in the stack file (a pydantic model class). `content` says what is
+    rendered for it. `objects(inputs)` is pure and returns the objects that Espalier itself writes, in the order of
+    installation: before the content's workloads, where there is content.
     """
 
     id: str
@@ -232,7 +239,8 @@ class AddonRecord:
     licence: str
     source: str
     options: type[Any]
-    objects: Callable[[AddonInputs], Sequence[Planned]]
+    objects: Callable[[AddonInputs], Sequence[Planned]] = lambda _: ()
+    content: Content | None = None
     state: Literal["active", "deprecated", "retired"] = "active"
     needs: frozenset[str] = frozenset()
     provides: frozenset[str] = frozenset()
@@ -272,3 +280,9 @@ class AddonPlan:
     objects: tuple[Planned, ...]
     needs: tuple[str, ...]
     content: Literal["rendered", "recorded"] = "rendered"
+    held: str = ""
+    """Why it is left out of the program: its content is not there, or that of an add-on that it needs."""
+    facts: ContentFacts = field(default_factory=ContentFacts)
+    """Of an add-on that is held up: what the lock or the render says of it."""
+    withheld: tuple[str, ...] = ()
+    """Objects left out since the cluster runs no containers."""

@@ -13,6 +13,8 @@ from pathlib import Path
 
 from espalier.sim.paths import GO_MODULE
 
+_CHARTS = Path(__file__).parents[1] / "charts" / "gomod"
+
 
 @dataclass(frozen=True)
 class Binary:
@@ -45,6 +47,23 @@ BINARIES = (
     ),
     Binary(name="kwok", package="sigs.k8s.io/kwok/cmd/kwok"),
 )
+
+
+@dataclass(frozen=True)
+class GoModule:
+    """A Go module of the project with the binaries that are built from it, together and when they are needed.
+
+    ``what`` is for people: what is being built.
+    """
+
+    folder: Path
+    binaries: tuple[Binary, ...]
+    what: str
+
+
+SIMULATOR = GoModule(GO_MODULE, BINARIES, "the simulated cluster's binaries")
+CHARTS = GoModule(_CHARTS, (Binary(name="render", package="./render"),), "the renderer of charts (Helm, kustomize)")
+"""A module of its own: who renders no chart builds none of it, and Helm's Kubernetes is newer than the simulator's."""
 
 
 def pinned_version(module: str, go_module: Path = GO_MODULE) -> str:

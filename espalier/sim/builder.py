@@ -8,11 +8,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from espalier.sim.binaries import BINARIES, Binary, build_key, link_flags
+from espalier.sim.binaries import SIMULATOR, Binary, GoModule, build_key, link_flags, required_go
 from espalier.sim.errors import SimError
 from espalier.sim.locks import locked
 from espalier.sim.model import Progress
-from espalier.sim.paths import GO_MODULE, cache_root
+from espalier.sim.paths import cache_root
 from espalier.sim.toolchain import find_go, go_environment
 
 _TELL_EVERY_SECONDS = 5.0
@@ -21,50 +21,50 @@ _WAIT_FOR_OTHER_BUILD_SECONDS = 3600.0
 _FLAGS = ("-mod=readonly", "-trimpath", "-buildvcs=false")
 
 
-def build(progress: Progress) -> Path:
-    """Return the directory that holds every binary of the table, building them first if they are not there.
+def build(progress: Progress, module: GoModule = SIMULATOR) -> Path:
+    """Return the directory that holds every binary of ``module``, building them first if they are not there.
 
     A first build takes minutes and needs the network (Go's module proxy); ``progress`` is told what is done
     and about how long is left. Two builds at once are safe: the second waits and uses what the first made.
     Raises MissingToolError where no Go is to be had, SimError where the build fails.
     """
     root = cache_root()
-    directory = root / build_key()
+    directory = root / build_key(module.binaries, module.folder)
     if directory.is_dir():
         return directory
     with locked(root / ".build.lock", "building the binaries", progress, _WAIT_FOR_OTHER_BUILD_SECONDS):
         if not directory.is_dir():
-            _build_into(directory, progress)
+            _build_into(directory, module, progress)
     return directory
 
 
-def _build_into(directory: Path, progress: Progress) -> None:
-    go = find_go()
+def _build_into(directory: Path, module: GoModule, progress: Progress) -> None:
+    go = find_go(required_go(module.folder))
     for leftover in directory.parent.glob(".building-*"):
         shutil.rmtree(leftover)
     scratch = Path(tempfile.mkdtemp(prefix=".building-", dir=directory.parent))
     try:
         started = time.monotonic()
-        progress(f"building the simulated cluster's binaries with {go}, once for all clusters; this takes minutes")
-        _download(go, progress)
-        meter = _Meter(_packages_to_compile(go), progress)
-        for binary in BINARIES:
-            _compile(go, binary, scratch / binary.name, meter)
+        progress(f"building {module.what} with {go}, once for all stacks; this takes minutes")
+        _download(go, module, progress)
+        meter = _Meter(_packages_to_compile(go, module), progress)
+        for binary in module.binaries:
+            _compile(go, module, binary, scratch / binary.name, meter)
             for link in binary.links:
                 (scratch / link).symlink_to(binary.name)
         # A rename is all or nothing: a cache directory with its final name is always complete.
         scratch.rename(directory)
-        progress(f"built {', '.join(b.name for b in BINARIES)} in {_span(time.monotonic() - started)}")
+        progress(f"built {', '.join(b.name for b in module.binaries)} in {_span(time.monotonic() - started)}")
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _download(go: Path, progress: Progress) -> None:
+def _download(go: Path, module: GoModule, progress: Progress) -> None:
     """Fetch the source of every package needed; Go checks each against go.sum."""
-    command = [go, "list", "-mod=readonly", "-deps", *(binary.package for binary in BINARIES)]
+    command = [go, "list", "-mod=readonly", "-deps", *(binary.package for binary in module.binaries)]
     fetched = 0
     told = time.monotonic()
-    for line in _lines(command, "downloading the sources"):
+    for line in _lines(command, module, "downloading the sources"):
         if line.startswith("go: downloading"):
             fetched += 1
             if time.monotonic() - told >= _TELL_EVERY_SECONDS:
@@ -72,15 +72,15 @@ def _download(go: Path, progress: Progress) -> None:
                 progress(f"downloading Go modules: {fetched} so far")
 
 
-def _packages_to_compile(go: Path) -> dict[str, int]:
+def _packages_to_compile(go: Path, module: GoModule) -> dict[str, int]:
     """The packages that are not yet in Go's own cache, each with its source's size in bytes.
 
     Compile time goes with the size far better than with the number of packages.
     """
     template = '{{if .Stale}}{{.ImportPath}}\t{{.Dir}}\t{{join .GoFiles "\t"}}{{end}}'
-    command = [go, "list", *_FLAGS, "-deps", "-f", template, *(binary.package for binary in BINARIES)]
+    command = [go, "list", *_FLAGS, "-deps", "-f", template, *(binary.package for binary in module.binaries)]
     sizes: dict[str, int] = {}
-    for line in _lines(command, "listing the packages"):
+    for line in _lines(command, module, "listing the packages"):
         if line.count("\t") >= 2:
             package, folder, *files = line.split("\t")
             sizes[package] = sum(os.path.getsize(os.path.join(folder, file)) for file in files if file)
@@ -111,18 +111,18 @@ class _Meter:
             self._progress(f"compiling: {share}% ({self._packages} packages){guess}")
 
 
-def _compile(go: Path, binary: Binary, target: Path, meter: _Meter) -> None:
+def _compile(go: Path, module: GoModule, binary: Binary, target: Path, meter: _Meter) -> None:
     command = [go, "build", "-v", *_FLAGS, "-ldflags", link_flags(binary), "-o", target, binary.package]
-    for line in _lines(command, f"building {binary.name}"):
+    for line in _lines(command, module, f"building {binary.name}"):
         meter.compiled(line)
 
 
-def _lines(command: list[str | Path], what: str) -> Iterator[str]:
+def _lines(command: list[str | Path], module: GoModule, what: str) -> Iterator[str]:
     """Run a ``go`` command in the module, yield what it prints, and raise SimError where it fails."""
     tail: list[str] = []
     with subprocess.Popen(
         command,
-        cwd=GO_MODULE,
+        cwd=module.folder,
         env=go_environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

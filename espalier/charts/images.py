@@ -1,0 +1,146 @@
+"""Images in rendered objects: found and rewritten by the same walk, in containers and where records say."""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, MutableSequence, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import Any
+
+from espalier.content import ImagePath
+
+_GROUPS = ("initContainers", "containers", "ephemeralContainers")
+_STEP = re.compile(r'\.?([A-Za-z0-9_-]+)|\["([^"]*)"\]|\[(\*|\d+)\]')
+_IMAGE = re.compile(r"[\w][\w.\-/:]*(@sha256:[0-9a-f]{64})?")
+
+
+@dataclass(frozen=True, slots=True)
+class ImageRule:
+    """How images are rewritten. `registry` replaces nothing but stands before the full name; `digests` pins images.
+
+    registry.example.com/mirror makes docker.io/library/nginx:1.2 to registry.example.com/mirror/docker.io/library/
+    nginx:1.2: the layout that pull-through mirrors have. `digests` is by the image as it was rendered.
+    """
+
+    registry: str = ""
+    digests: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    def apply(self, image: str) -> str:
+        digest = self.digests.get(image, "")
+        pinned = f"{image}@{digest}" if digest and "@" not in image else image
+        if not self.registry or pinned.startswith(f"{self.registry}/"):
+            return pinned
+        return f"{self.registry}/{full_name(pinned)}"
+
+
+def full_name(image: str) -> str:
+    """An image's name with its registry, as container runtimes complete it (distribution/reference, normalize.go)."""
+    first, slash, _ = image.partition("/")
+    if slash and ("." in first or ":" in first or first == "localhost"):
+        return image
+    return f"docker.io/{image}" if slash else f"docker.io/library/{image}"
+
+
+def images_of(objects: Sequence[Mapping[str, Any]], paths: Sequence[ImagePath] = ()) -> list[str]:
+    """Every image that the objects name, sorted, each once."""
+    found: set[str] = set()
+
+    def note(image: str) -> str:
+        found.add(image)
+        return image
+
+    for obj in objects:
+        _walk(copy.deepcopy(dict(obj)), paths, note)
+    return sorted(found)
+
+
+def rewrite_images(obj: Mapping[str, Any], paths: Sequence[ImagePath], rule: ImageRule) -> dict[str, Any]:
+    """A copy of an object with every image rewritten."""
+    changed = copy.deepcopy(dict(obj))
+    _walk(changed, paths, rule.apply)
+    return changed
+
+
+def unused_paths(objects: Sequence[Mapping[str, Any]], paths: Sequence[ImagePath]) -> list[ImagePath]:
+    """Declared paths that lead to no image: misspelt, or left behind by a new version of the chart."""
+    return [path for path in paths if not any(_hidden(dict(obj), path, lambda image: image) for obj in objects)]
+
+
+Change = Callable[[str], str]
+
+
+def _walk(obj: dict[str, Any], paths: Sequence[ImagePath], change: Change) -> None:
+    for containers in _container_lists(obj):
+        for container in containers:
+            if isinstance(container, dict) and isinstance(container.get("image"), str) and container["image"]:
+                container["image"] = change(container["image"])
+    for path in paths:
+        _hidden(obj, path, change)
+
+
+def _container_lists(node: Any) -> Iterator[list[Any]]:
+    """Lists of containers anywhere: in pod templates, and in the pod templates inside custom resources."""
+    if isinstance(node, dict):
+        for key, value in node.items():
+            if key in _GROUPS and isinstance(value, list):
+                yield value
+            yield from _container_lists(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from _container_lists(value)
+
+
+def _hidden(obj: dict[str, Any], path: ImagePath, change: Change) -> int:
+    """Rewrites the images at one declared path; gives how many there are."""
+    if obj.get("kind") != path.kind or not fnmatchcase(str(obj.get("metadata", {}).get("name", "")), path.name):
+        return 0
+    count = 0
+    for holder, key in list(_places(obj, steps(path.path))):
+        text = holder[key]
+        if not isinstance(text, str):
+            continue
+        if not path.pattern:
+            if _IMAGE.fullmatch(text):
+                holder[key] = change(text)
+                count += 1
+            continue
+        found = len(re.findall(path.pattern, text))
+        holder[key] = re.sub(path.pattern, lambda match: _within(match, change), text)
+        count += found
+    return count
+
+
+def _within(match: re.Match[str], change: Change) -> str:
+    whole, start = match.group(0), match.start()
+    return whole[: match.start(1) - start] + change(match.group(1)) + whole[match.end(1) - start :]
+
+
+def steps(path: str) -> list[str | int]:
+    """The steps of a path; "*" stands for all. Raises ValueError for text that is no path."""
+    found: list[str | int] = []
+    position = 0
+    while position < len(path):
+        match = _STEP.match(path, position)
+        if match is None:
+            raise ValueError(f"no path from {path[position:]!r} on")
+        name, quoted, index = match.groups()
+        found.append(name or quoted if index is None else index if index == "*" else int(index))
+        position = match.end()
+    return found
+
+
+def _places(node: Any, path: Sequence[str | int]) -> Iterator[tuple[Any, Any]]:
+    """The holders and keys that a path leads to."""
+    step, rest = path[0], path[1:]
+    keys: list[Any] = []
+    if isinstance(node, MutableMapping):
+        keys = list(node) if step == "*" else [step] if step in node else []
+    elif isinstance(node, MutableSequence):
+        keys = list(range(len(node))) if step == "*" else [step] if isinstance(step, int) and step < len(node) else []
+    for key in keys:
+        if rest:
+            yield from _places(node[key], rest)
+        else:
+            yield node, key

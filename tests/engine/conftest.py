@@ -12,7 +12,7 @@ import shutil
 import stat
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -71,7 +71,7 @@ class Cli:
         done = subprocess.run(
             command, cwd=self.folder, env=env or self.env, capture_output=True, text=True, check=False, timeout=300
         )
-        assert (done.returncode != 0) == fails, f"{' '.join(command)}\n{done.stdout}\n{done.stderr}"
+        assert (done.returncode != 0) == fails, f"{' '.join(command)}\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
         return done
 
     def pulumi(self, *command: str, fails: bool = False) -> str:
@@ -166,18 +166,16 @@ def brought_up(_up: Cli, tmp_path: Path) -> Cli:
     return _up.copy(tmp_path / "pulumi")
 
 
-@pytest.fixture
-def program(pristine: Cli, home: Path, tmp_path: Path) -> Callable[[str], Cli]:
+@pytest.fixture(scope="session")
+def program(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Cli]:
     """Makes a project, with an empty stack `trial`, of a program's text."""
 
-    def make(text: str, files: Sequence[tuple[str, str]] = ()) -> Cli:
-        base = tmp_path / "trial"
+    def make(text: str) -> Cli:
+        base = tmp_path_factory.mktemp("trial")
         for name in ("project", "state", "objects"):
             (base / name).mkdir(parents=True)
         cli = Cli(base, home)
         (cli.folder / "__main__.py").write_text(text)
-        for name, content in files:
-            (cli.folder / name).write_text(content)
         runtime = {"name": "python", "options": {"toolchain": "pip", "virtualenv": ".venv"}}
         (cli.folder / "Pulumi.yaml").write_text(yaml.safe_dump({"name": "trial", "runtime": runtime}))
         (cli.folder / ".venv").symlink_to(Path(sys.prefix))

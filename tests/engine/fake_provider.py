@@ -163,8 +163,8 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         return provider_pb2.DiffResponse(changes=provider_pb2.DiffResponse.DIFF_NONE)
 
     def Configure(self, request: Any, context: Any) -> Any:
-        # Secrets are the engine's matter: it takes the marks off before, and puts them on again after.
-        return provider_pb2.ConfigureResponse(supportsPreview=True)
+        # Secrets keep their marks, on the way through and in the files.
+        return provider_pb2.ConfigureResponse(supportsPreview=True, acceptSecrets=True)
 
     def Check(self, request: Any, context: Any) -> Any:
         return provider_pb2.CheckResponse(inputs=struct(self.model.checked(request.urn, properties(request.news))))

@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-__all__ = ["ApplyFailed", "EngineError", "Problem", "ProgramError", "RefusedError"]
+from espalier.kube import KubeError
+
+__all__ = [
+    "ApplyFailed",
+    "EngineError",
+    "LeaseLostError",
+    "Problem",
+    "ProgramError",
+    "RefusedError",
+    "RunEndedError",
+    "StoppedError",
+]
 
 
 @dataclass(frozen=True, order=True)
@@ -54,3 +65,15 @@ class ApplyFailed(EngineError):  # noqa: N818 - what happened, as people read it
         if self.skipped:
             message += f", {len(self.skipped)} skipped"
         super().__init__(message, (*self.errors, *self.skipped))
+
+
+class StoppedError(EngineError):
+    """The run was asked to stop and did so in order. What was applied stays and is in the inventory."""
+
+
+class LeaseLostError(EngineError):
+    """Another run took the stack over in mid-run. Nothing was written from then on, the inventory neither."""
+
+
+class RunEndedError(KubeError):
+    """A write that was not sent, because the run is over: it was stopped, or its Lease is lost."""

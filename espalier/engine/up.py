@@ -11,6 +11,7 @@ from espalier.engine.cluster import Cluster, Clusters, Connect
 from espalier.engine.compare import Comparison, compare
 from espalier.engine.destroy import remove_entries
 from espalier.engine.errors import ApplyFailed, EngineError, RefusedError
+from espalier.engine.guard import Gate, Guard, Stop, writing
 from espalier.engine.inventory import Entry
 from espalier.engine.model import Recording
 from espalier.engine.monitor import Engine, Monitor
@@ -34,15 +35,16 @@ def up(
     progress: Progress = _silent,
     judge: Judge | None = None,
     force: bool = False,
+    stop: Stop | None = None,
 ) -> UpResult:
     """Makes the cluster what the program says.
 
     The whole program is recorded first; when it raises, asks for what cannot be done, or `judge` raises,
     nothing was changed. `connection` serves objects without a provider of their own. `force` takes fields
-    over from other managers. `progress` gets one line at a time, from several threads. With nothing to do,
-    nothing is written.
+    over from other managers. `progress` gets one line at a time, from several threads. `stop` ends the run in
+    order. With nothing to do, nothing is written.
 
-    Raises EngineError (ProgramError, RefusedError, ApplyFailed) and KubeError.
+    Raises EngineError (ProgramError, RefusedError, ApplyFailed, StoppedError, LeaseLostError) and KubeError.
     """
     started = time.monotonic()
     clusters = Clusters(connection, program.project, program.stack)
@@ -50,22 +52,28 @@ def up(
     recording = _judged(comparison, judge)
     gone = comparison.gone()
     _refuse_protected(gone)
-    if comparison.settled() and not gone:
-        _relabel(comparison)
+    cluster = clusters.default_cluster()
+    done = comparison.settled() and not gone
+    if cluster is None or (done and not comparison.relabelled()):
         changes = tuple(sorted(comparison.same_changes()))
         return UpResult(changes=changes, waves=(), outputs=recording.outputs, seconds=time.monotonic() - started)
-    cluster = clusters.default_cluster()
-    if cluster is None:
-        return UpResult(changes=(), waves=(), outputs=recording.outputs, seconds=time.monotonic() - started)
     watcher = Watcher(cluster.client, progress)
+    applier = Applier(clusters, watcher, progress, force)
+
+    def standing() -> str:
+        return f"{len(applier.changes)} of {len(comparison.targets)} objects are as the program says"
+
     try:
-        applier = Applier(clusters, watcher, progress, force)
-        outputs = _second_pass(program, comparison, cluster, applier)
-        deleted = _prune(cluster, applier, watcher, progress)
+        with writing(cluster, watcher, "up", progress, stop, standing) as guard:
+            if done:
+                return _relabel(comparison, cluster, recording, started)
+            outputs = _second_pass(program, comparison, cluster, applier, guard)
+            guard.check()
+            pruned = _prune(cluster, applier, watcher, progress)
     finally:
         watcher.close()
     return UpResult(
-        changes=tuple(sorted([*applier.changes, *deleted])),
+        changes=tuple(sorted([*applier.changes, *pruned])),
         waves=applier.waves(),
         outputs=outputs,
         seconds=time.monotonic() - started,
@@ -87,20 +95,22 @@ def _refuse_protected(gone: list[Entry]) -> None:
         raise RefusedError("nothing was changed: the program no longer has what is protected", problems)
 
 
-def _relabel(comparison: Comparison) -> None:
-    cluster = comparison.clusters.default_cluster()
-    fresh = comparison.relabelled()
-    if cluster is not None and fresh:
-        cluster.inventory.entries.update({entry.reference.key: entry for entry in fresh})
-        cluster.inventory.save()
+def _relabel(comparison: Comparison, cluster: Cluster, recording: Recording, started: float) -> UpResult:
+    """Keeps new marks (protection, order, URN) of objects that need nothing themselves."""
+    cluster.inventory.entries.update({entry.reference.key: entry for entry in comparison.relabelled()})
+    cluster.inventory.save()
+    changes = tuple(sorted(comparison.same_changes()))
+    return UpResult(changes=changes, waves=(), outputs=recording.outputs, seconds=time.monotonic() - started)
 
 
-def _second_pass(program: Program, comparison: Comparison, cluster: Cluster, applier: Applier) -> dict[str, Json]:
+def _second_pass(
+    program: Program, comparison: Comparison, cluster: Cluster, applier: Applier, guard: Guard
+) -> dict[str, Json]:
     """Runs the program against the cluster; whatever happens, the inventory says what was applied."""
     changed = [target for urn, target in comparison.targets.items() if urn not in comparison.same]
     cluster.inventory.expect(target.entry() for target in changed if target.reference)
     engine = Engine()
-    monitor = Monitor(program.project, program.stack, applier)
+    monitor = Monitor(program.project, program.stack, Gate(applier, guard))
     try:
         run(program, monitor, engine, dry_run=False)
     except EngineError:

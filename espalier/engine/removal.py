@@ -1,81 +1,210 @@
-"""Deletes objects of the inventory, in reverse order of their dependencies."""
+"""Deletes objects of the inventory, and what others made in them, in the order that `order` says."""
 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
-from graphlib import TopologicalSorter
+from dataclasses import dataclass
 from typing import Any
 
+from espalier.engine import finalizers
 from espalier.engine.changes import Change
 from espalier.engine.cluster import Cluster
+from espalier.engine.drain import Survey, left_of
 from espalier.engine.errors import Problem
-from espalier.engine.inventory import Entry, short_id
+from espalier.engine.inventory import Entry
+from espalier.engine.order import Drain, Node, Order, order_of
 from espalier.engine.ownership import owned_fields
-from espalier.engine.waits import READY, State
+from espalier.engine.schedule import Done, Schedule
+from espalier.engine.waitfor import annotations_of, is_skipped
+from espalier.engine.waitfor import seconds_of as seconds_asked
+from espalier.engine.waits import State
 from espalier.engine.watcher import Watcher
-from espalier.kube import ApiError, KubeError, UnknownKindError
+from espalier.kube import ApiError, KubeError, Manifest, Reference, UnknownKindError, reference_of
 
-# A webhook or an aggregated API whose server is gone blocks deletions, even of its own namespace.
-_BLOCKERS = frozenset({"APIService", "MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"})
-_SECONDS = 600.0
-_THREADS = 8
+PROPAGATION = "pulumi.com/deletionPropagationPolicy"
+SECONDS = 600.0
+"""How long a deletion is awaited where nothing else is said, as in Pulumi."""
+_ROUNDS = 20
+"""How many times a kind is looked at anew for what was made meanwhile."""
+_WEBHOOK_PATIENCE = 10.0
+_PAUSE = 0.5
+# Pulumi deletes all in the foreground; only these have dependents that it makes a difference for.
+_OWNERS = frozenset({"CronJob", "DaemonSet", "Deployment", "Job", "ReplicaSet", "ReplicationController", "StatefulSet"})
+_SKIPPABLE = frozenset({"DaemonSet", "Deployment", "Job", "Namespace", "Pod", "ReplicationController", "StatefulSet"})
+"""What Pulumi does not await when `pulumi.com/skipAwait` is set."""
+
+
+@dataclass(frozen=True)
+class Consent:
+    """What people allowed beyond deleting what the stack applied."""
+
+    delete_data: bool = False
+    """Volume claims that others made go with our namespaces."""
+    remove_finalizers: bool = False
+    """Finalizers that nobody takes off are taken off."""
 
 
 class Remover:
-    """Deletes entries wave by wave and awaits that they are gone."""
+    """Deletes entries and awaits that they are gone. Its results are read when `remove` has returned."""
 
-    def __init__(self, cluster: Cluster, watcher: Watcher, progress: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        watcher: Watcher,
+        progress: Callable[[str], None],
+        consent: Consent = Consent(),
+    ) -> None:
         self._cluster = cluster
         self._watcher = watcher
         self._progress = progress
+        self._consent = consent
         self._lock = threading.Lock()
+        self._advice: dict[Reference, str] = {}
         self.changes: list[Change] = []
         self.errors: list[Problem] = []
+        self.skipped: list[Problem] = []
 
-    def remove(self, entries: Iterable[Entry]) -> None:
-        """Deletes what can be deleted; stops after the first wave in which something fails."""
-        wanted = list(entries)
-        self._cluster.load({entry.reference.kind for entry in wanted})
-        for wave in reverse_waves(wanted):
-            self._remove_wave(wave)
-            if self.errors:
-                return
+    def remove(self, entries: Iterable[Entry], found: Survey) -> None:
+        """Deletes what can be deleted; what has to come after something that fails stays."""
+        order = order_of(entries, found.drains, found.custom)
+        left = Schedule(order.before).run(lambda node, done: self._begin(order, node, done))
+        failed = ", ".join(sorted(problem.reason.partition(":")[0] for problem in self.errors))
+        for node in left:
+            entry = order.entries.get(node)
+            if entry is not None:
+                self.skipped.append(Problem(entry.urn, f"{entry.reference} is left until {failed} is gone"))
 
-    def _remove_wave(self, wave: list[Entry]) -> None:
-        open_ends = _Countdown()
-        with ThreadPoolExecutor(_THREADS) as pool:
-            for _ in pool.map(lambda entry: self._remove_one(entry, open_ends), wave):
-                pass
-        open_ends.wait()
+    def _begin(self, order: Order, node: Node, done: Done) -> None:
+        if node in order.drains:
+            self._drain(order.drains[node], done, _ROUNDS)
+            return
+        entry = order.entries.get(node)
+        if entry is None:
+            done(True)
+            return
 
-    def _remove_one(self, entry: Entry, open_ends: _Countdown) -> None:
-        reference = entry.reference
-        live = self._cluster.live(reference)
+        def over(gone: bool) -> None:
+            for rider in order.riders.get(node, ()) if gone else ():
+                self._forget(rider)
+            done(gone)
+
+        live = self._cluster.live(entry.reference)
         if entry.retain or live is None or not self._is_ours(entry, live):
             self._forget(entry)
+            over(True)
+            return
+        self._delete(live, entry.delete_seconds, lambda problem: over(self._settle(entry, problem)))
+
+    def _settle(self, entry: Entry, problem: str) -> bool:
+        if problem:
+            self._fail(Problem(entry.urn, f"{entry.reference}: {problem}"))
+            return False
+        with self._lock:
+            self.changes.append(Change(entry.urn, "delete"))
+        self._forget(entry)
+        self._progress(f"delete {entry.reference}")
+        return True
+
+    def _drain(self, drain: Drain, done: Done, rounds: int) -> None:
+        """Deletes all, awaits them, and looks again, since a controller may have made more."""
+        try:
+            objects = list(left_of(drain, self._cluster))
+        except KubeError as error:
+            self._fail(Problem(str(drain.kind), f"{drain.kind}: cannot be looked at: {error}"))
+            done(False)
+            return
+        if not objects:
+            done(True)
+            return
+        if not rounds:
+            names = ", ".join(str(reference_of(obj)) for obj in objects)
+            self._fail(Problem(str(drain.kind), f"{names}: made anew as often as deleted: stop what makes them"))
+            done(False)
+            return
+        together = _Together(len(objects), lambda fine: self._drain(drain, done, rounds - 1) if fine else done(False))
+        for obj in objects:
+            self._delete(obj, 0.0, self._drained(reference_of(obj), together))
+
+    def _drained(self, reference: Reference, together: _Together) -> Callable[[str], None]:
+        def over(problem: str) -> None:
+            if problem:
+                self._fail(Problem(str(reference.kind), f"{reference}: {problem}"))
+            else:
+                self._progress(f"delete {reference}, which others made")
+            together.over(not problem)
+
+        return over
+
+    def _delete(self, live: dict[str, Any], seconds: float, over: Callable[[str], None]) -> None:
+        """Deletes this very object; calls `over` with what went wrong, or with nothing when it is gone."""
+        reference, uid = reference_of(live), live["metadata"]["uid"]
+        try:
+            if "deletionTimestamp" not in live["metadata"] and self._send(live, reference, uid):
+                over("")
+                return
+        except UnknownKindError:
+            over("")
+            return
+        except ApiError as error:
+            over("" if error.status == 404 or self._is_another(reference, uid) else str(error))
+            return
+        except KubeError as error:
+            over(str(error))
+            return
+        if is_skipped(live) and reference.kind.kind in _SKIPPABLE:
+            over("")
+            return
+        self._watcher.until_gone(
+            reference,
+            uid,
+            seconds or _seconds_of(live),
+            lambda state, _: over(self._why(reference, state)),
+            lambda obj: self._stuck(reference, obj),
+        )
+
+    def _send(self, live: Manifest, reference: Reference, uid: str) -> bool:
+        """Tells whether the object is gone at once. A webhook that was just deleted is asked for a moment more."""
+        until = time.monotonic() + _WEBHOOK_PATIENCE
+        while True:
+            try:
+                answer = self._cluster.client.delete(
+                    reference.kind, reference.name, reference.namespace, uid=uid, propagation=_propagation(live)
+                )
+            except ApiError as error:
+                if "failed calling webhook" not in error.message or time.monotonic() > until:
+                    raise
+                time.sleep(_PAUSE)
+            else:
+                # A Status instead of the object says that it is gone already.
+                return answer["kind"] == "Status"
+
+    def _is_another(self, reference: Reference, uid: str) -> bool:
+        try:
+            now = self._cluster.client.find_object(reference)
+        except KubeError:
+            return False
+        return now is None or now["metadata"]["uid"] != uid
+
+    def _why(self, reference: Reference, state: State) -> str:
+        if not state.failed:
+            return ""
+        advice = self._advice.get(reference)
+        return f"{state.text}; {advice}" if advice else state.text
+
+    def _stuck(self, reference: Reference, obj: dict[str, Any]) -> None:
+        """Says who holds a deletion up, and takes finalizers off where that was asked for."""
+        if not finalizers.foreign(obj):
             return
         try:
-            uid = live["metadata"]["uid"]
-            answer = self._cluster.client.delete(reference.kind, reference.name, reference.namespace, uid=uid)
-        except UnknownKindError:
-            self._forget(entry)
-        except ApiError as error:
-            if error.status == 404 or error.reason == "Conflict":
-                self._forget(entry)
-            else:
-                self._fail(entry, str(error))
+            self._advice[reference] = text = finalizers.advice(self._cluster.client, reference, obj)
+            if self._consent.remove_finalizers:
+                finalizers.strip(self._cluster.client, reference, obj)
+                text = f"took off {reference}: {', '.join(finalizers.foreign(obj))}"
         except KubeError as error:
-            self._fail(entry, str(error))
-        else:
-            open_ends.add()
-            on_gone = self._on_gone(entry, open_ends)
-            # A Status instead of the object says that it is gone already.
-            if answer["kind"] == "Status":
-                on_gone(READY, None)
-            else:
-                self._watcher.until_gone(reference, uid, _SECONDS, on_gone)
+            text = f"{reference}: its finalizers stay: {error}"
+        self._progress(text)
 
     def _is_ours(self, entry: Entry, live: dict[str, Any]) -> bool:
         """An object that was made anew by someone else, or that we never applied, is not ours to delete."""
@@ -87,50 +216,33 @@ class Remover:
             return False
         return True
 
-    def _on_gone(self, entry: Entry, open_ends: _Countdown) -> Callable[[State, dict[str, Any] | None], None]:
-        def on_gone(state: State, _: dict[str, Any] | None) -> None:
-            if state.failed:
-                self._fail(entry, state.text)
-            else:
-                with self._lock:
-                    self.changes.append(Change(entry.urn, "delete"))
-                self._forget(entry)
-                self._progress(f"delete {entry.reference}")
-            open_ends.done()
-
-        return on_gone
-
     def _forget(self, entry: Entry) -> None:
         with self._lock:
             self._cluster.inventory.entries.pop(entry.reference.key, None)
         self._cluster.forget(entry.reference)
 
-    def _fail(self, entry: Entry, text: str) -> None:
-        problem = Problem(entry.urn, f"{entry.reference}: {text}")
+    def _fail(self, problem: Problem) -> None:
         with self._lock:
             self.errors.append(problem)
         self._progress(f"failed {problem}")
 
 
-class _Countdown:
-    """Waits until as many are done as were added."""
+class _Together:
+    """Calls `end` when as many are over as were begun."""
 
-    def __init__(self) -> None:
-        self._condition = threading.Condition()
-        self._open = 0
+    def __init__(self, count: int, end: Callable[[bool], None]) -> None:
+        self._lock = threading.Lock()
+        self._open = count
+        self._fine = True
+        self._end = end
 
-    def add(self) -> None:
-        with self._condition:
-            self._open += 1
-
-    def done(self) -> None:
-        with self._condition:
+    def over(self, fine: bool) -> None:
+        with self._lock:
             self._open -= 1
-            self._condition.notify_all()
-
-    def wait(self) -> None:
-        with self._condition:
-            self._condition.wait_for(lambda: self._open == 0)
+            self._fine = self._fine and fine
+            ended = self._open == 0
+        if ended:
+            self._end(self._fine)
 
 
 def protected(entries: Iterable[Entry]) -> list[Problem]:
@@ -139,39 +251,16 @@ def protected(entries: Iterable[Entry]) -> list[Problem]:
     return [Problem(entry.urn, f"{entry.reference} is protected", do) for entry in entries if entry.protect]
 
 
-def reverse_waves(entries: Iterable[Entry]) -> list[list[Entry]]:
-    """Sorts into waves: what blocks deletions first, then dependents before what they depend on.
-
-    An object also goes before its namespace, and a custom resource before its definition, whatever the
-    program said.
-    """
-    rest: list[Entry] = []
-    first: list[Entry] = []
-    for entry in sorted(entries, key=lambda entry: entry.urn):
-        (first if entry.reference.kind.kind in _BLOCKERS else rest).append(entry)
-    by_id = {short_id(entry.urn): entry for entry in rest}
-    namespaces = {e.reference.name: short_id(e.urn) for e in rest if e.reference.kind.kind == "Namespace"}
-    definitions = {
-        e.reference.name.partition(".")[2]: short_id(e.urn)
-        for e in rest
-        if e.reference.kind.kind == "CustomResourceDefinition"
-    }
-
-    def needs(entry: Entry) -> list[str]:
-        found = [identity for identity in entry.depends if identity in by_id]
-        found += [ns for ns in [namespaces.get(entry.reference.namespace)] if ns]
-        return found + [crd for crd in [definitions.get(entry.reference.kind.group)] if crd]
-
-    heights = _heights({identity: needs(entry) for identity, entry in by_id.items()})
-    waves: list[list[Entry]] = [[] for _ in range(max(heights.values(), default=-1) + 1)]
-    for identity, entry in by_id.items():
-        waves[heights[identity]].append(entry)
-    return [wave for wave in [first, *reversed(waves)] if wave]
+def _propagation(live: Manifest) -> str:
+    said = annotations_of(live).get(PROPAGATION, "").lower()
+    if said in ("background", "foreground", "orphan"):
+        return said.capitalize()
+    return "Foreground" if live["kind"] in _OWNERS else "Background"
 
 
-def _heights(needs: dict[str, list[str]]) -> dict[str, int]:
-    """How many steps each stands above what needs nothing."""
-    heights: dict[str, int] = {}
-    for identity in TopologicalSorter(needs).static_order():
-        heights[identity] = 1 + max((heights[below] for below in needs[identity]), default=-1)
-    return heights
+def _seconds_of(live: Manifest) -> float:
+    try:
+        return seconds_asked(live) or SECONDS
+    except ValueError:
+        # Someone else changed the annotation since; that is no reason not to delete.
+        return SECONDS

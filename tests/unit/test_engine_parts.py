@@ -18,7 +18,6 @@ from espalier.engine.inventory import Entry, Inventory, short_id
 from espalier.engine.options import HONOURED, REFUSED
 from espalier.engine.ownership import changed_fields, owned_digest
 from espalier.engine.program import Program
-from espalier.engine.removal import reverse_waves
 from espalier.engine.up import up
 from espalier.engine.values import UNKNOWN, Secret, decode, encode, to_json
 from espalier.kube import Client, Kind, Kubeconfig, Reference
@@ -87,21 +86,6 @@ def obj(api: str, kind: str, spec: Any = None, status: Any = None, **metadata: A
 def entry(name: str, kind: str = "ConfigMap", api: str = "v1", namespace: str = "", depends: str = "") -> Entry:
     needs = tuple(short_id(other) for other in depends.split())
     return Entry(urn=name, reference=Reference(Kind(api, kind), namespace, name), depends=needs)
-
-
-def test_deletion_goes_backwards_and_takes_blockers_first() -> None:
-    crd = "apiextensions.k8s.io/v1"
-    entries = [
-        entry("ns", "Namespace"),
-        entry("in-ns", namespace="ns"),
-        entry("trees.example.com", "CustomResourceDefinition", crd),
-        entry("oak", "Tree", "example.com/v1", "ns"),
-        entry("base"),
-        entry("top", depends="base"),
-        entry("hook", "ValidatingWebhookConfiguration", "admissionregistration.k8s.io/v1", depends="base"),
-    ]
-    waves = [sorted(item.urn for item in wave) for wave in reverse_waves(entries)]
-    assert waves == [["hook"], ["in-ns", "oak", "top"], ["base", "ns", "trees.example.com"]]
 
 
 def test_ten_thousand_objects_fit_into_config_maps() -> None:

@@ -1,0 +1,92 @@
+"""Runs steps as soon as what they wait for is done: no step waits for others that do not concern it."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from espalier.engine.order import Node
+
+_THREADS = 16
+
+Done = Callable[[bool], None]
+"""Says that a step is over, and whether it was done; from any thread, once."""
+Begin = Callable[[Node, Done], None]
+"""Begins a step; it may be over long after this returns."""
+
+
+class Schedule:
+    """Steps with what must be done before each."""
+
+    def __init__(self, before: Mapping[Node, set[Node]]) -> None:
+        nodes = {*before, *(node for first in before.values() for node in first)}
+        self._open = {node: set(before.get(node, ())) for node in sorted(nodes)}
+        self._after: dict[Node, list[Node]] = {}
+        for node, first in self._open.items():
+            for each in first:
+                self._after.setdefault(each, []).append(node)
+        self._changed = threading.Condition()
+        self._running = 0
+        self._ready = deque(node for node, first in self._open.items() if not first)
+        self._failed: set[Node] = set()
+
+    def run(self, begin: Begin) -> list[Node]:
+        """Runs all that can be run; gives the steps that were not, since one before them failed."""
+        begun: list[Future[None]] = []
+        with ThreadPoolExecutor(_THREADS, thread_name_prefix="delete") as pool:
+            while (node := self._next()) is not None:
+                begun.append(pool.submit(self._begin, begin, node))
+        for each in begun:
+            each.result()
+        return sorted(self._open)
+
+    def _begin(self, begin: Begin, node: Node) -> None:
+        raised = True
+        try:
+            begin(node, lambda done: self._over(node, done))
+            raised = False
+        finally:
+            if raised:
+                self._over(node, False)
+
+    def _next(self) -> Node | None:
+        with self._changed:
+            while True:
+                if not self._ready and not self._running:
+                    self._break_a_circle()
+                if self._ready:
+                    node = self._ready.popleft()
+                    del self._open[node]
+                    self._running += 1
+                    return node
+                if not self._running:
+                    return None
+                self._changed.wait()
+
+    def _over(self, node: Node, done: bool) -> None:
+        with self._changed:
+            self._running -= 1
+            if not done:
+                self._failed.add(node)
+            for after in self._after.get(node, ()) if done else ():
+                first = self._open.get(after)
+                if first is not None:
+                    first.discard(node)
+                    if not first:
+                        self._ready.append(after)
+            self._changed.notify_all()
+
+    def _break_a_circle(self) -> None:
+        """Inventories of several runs may contradict each other: then one of the circle goes first."""
+        blocked = set(self._failed)
+        while True:
+            more = {node for node, first in self._open.items() if node not in blocked and first & blocked}
+            if not more:
+                break
+            blocked |= more
+        free = [node for node in self._open if node not in blocked]
+        if free:
+            self._open[free[0]].clear()
+            self._ready.append(free[0])

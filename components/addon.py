@@ -1,5 +1,6 @@
 """An add-on, as a component: one class for all, since an add-on is data."""
 
+from pathlib import Path
 from typing import Any, NotRequired, TypedDict
 
 import pulumi
@@ -7,10 +8,12 @@ import pulumi
 from espalier.addons import RECORDS
 from espalier.blueprint.order import plan_addons
 from espalier.blueprint.pools import compile_pools
+from espalier.charts.place import Place
+from espalier.charts.prepare import contents_of
 from espalier.components.inputs import hyphenated, key_mistakes, run_error, settings_of
 from espalier.components.objects import register
 from espalier.components.pool import PoolArgs
-from espalier.types import AddonPlan, Facts
+from espalier.types import AddonPlan, Facts, Mistake, Mistakes
 
 
 class AddonArgs(TypedDict):
@@ -43,9 +46,17 @@ class Addon(pulumi.ComponentResource):
         settings = settings_of(name, part, key_mistakes(name, args, AddonArgs))
         pools, mistakes = compile_pools(settings.pools, {}, simulated=False)
         facts = Facts("existing", args.get("kubernetes_version", "1.36"), args.get("runs_containers", True))
-        plans, more = plan_addons(settings.addons, RECORDS, facts, [pool.facts() for pool in pools])
-        if mistakes or more:
-            raise run_error(name, (*mistakes, *more))
+        place = Place.of(Path.cwd(), pulumi.get_stack())
+        try:
+            records = place.records(RECORDS)
+        except Mistakes as error:
+            raise run_error(name, error.mistakes) from None
+        contents, faults = contents_of(settings, records, place)
+        plans, more = plan_addons(settings.addons, records, facts, [pool.facts() for pool in pools], contents)
+        if found := (*mistakes, *faults, *more):
+            raise run_error(name, found)
+        if held := plans[0].held:
+            raise run_error(name, [Mistake(f"{name}.id", held.why, "content that is there", held.do)])
         self._register(name, plans[0], opts)
 
     @classmethod

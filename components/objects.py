@@ -37,6 +37,7 @@ def register(
             parent=component,
             provider=provider,
             depends_on=[made[need] for need in item.needs],
+            retain_on_delete=item.retain or None,
             version=PROVIDER_VERSION,
         )
         made[item.suffix] = pulumi.CustomResource(

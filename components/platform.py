@@ -1,11 +1,14 @@
 """The whole platform of one stack file, as a component."""
 
+from pathlib import Path
 from typing import Any, TypedDict
 
 import pulumi
 
 from espalier.addons import RECORDS
-from espalier.blueprint import Blueprint, build
+from espalier.blueprint import Blueprint
+from espalier.charts.place import Place
+from espalier.charts.prepare import blueprint_of
 from espalier.components.addon import Addon
 from espalier.components.cluster import ExistingCluster, SimulatedCluster
 from espalier.components.inputs import key_mistakes, run_error
@@ -41,6 +44,8 @@ class Platform(pulumi.ComponentResource):
             Pool.planned(f"{name}-pool-{pool.name}", pool, inside)
         addons: dict[str, Addon] = {}
         for addon in blueprint.addons:
+            if addon.held:
+                continue
             options = pulumi.ResourceOptions(
                 parent=self, providers=[provider], depends_on=[addons[need] for need in addon.needs]
             )
@@ -49,6 +54,7 @@ class Platform(pulumi.ComponentResource):
         self.namespaces = pulumi.Output.all(**{key: tenant.namespaces for key, tenant in tenants.items()})
         # Facts once more: a stack policy is given a component's outputs, never its inputs.
         self.register_outputs({"namespaces": self.namespaces, "facts": facts})
+        _tell_held(name, blueprint)
 
 
 def _blueprint(name: str, args: PlatformArgs) -> Blueprint:
@@ -57,9 +63,23 @@ def _blueprint(name: str, args: PlatformArgs) -> Blueprint:
     settings = args["settings"]
     try:
         checked = settings if isinstance(settings, Settings) else validate(settings, where="settings")
-        return build(checked, RECORDS)
+        place = Place.of(Path.cwd(), pulumi.get_stack())
+        return blueprint_of(checked, place.records(RECORDS), place)
     except Mistakes as error:
         raise run_error(name, error.mistakes) from None
+
+
+def _tell_held(name: str, blueprint: Blueprint) -> None:
+    """Add-ons that are left out end the program in an error, once all else is registered.
+
+    Both engines delete what a program no longer has after a run that ends well, and only then: what such an add-on had
+    made stays. A preview goes on, or `up` could not begin.
+    """
+    held = blueprint.held()
+    if held and pulumi.runtime.is_dry_run():
+        pulumi.log.warn("\n".join(["left out, and not deleted:", *(mistake.text() for mistake in held)]))
+    elif held:
+        raise run_error(name, held)
 
 
 def _cluster(platform: pulumi.ComponentResource, name: str, blueprint: Blueprint) -> ExistingCluster | SimulatedCluster:

@@ -176,6 +176,26 @@ def addons(as_json: AsJson = False) -> None:
 
 
 @app.command()
+def fetch(stack: Stack, as_json: AsJson = False) -> None:
+    """Bring the charts and manifests of a stack's add-ons into the cache, and pin them in its lock.
+
+    Example: espalier fetch local
+    """
+
+    def body(out: Output) -> int:
+        from espalier.commands.fetch import fetch as bring
+        from espalier.commands.fetch import told
+
+        document = bring(stack, out)
+        for line in told(document):
+            out.people.print(line, markup=False)
+        out.document(document)
+        return 0
+
+    _run("fetch", as_json, body)
+
+
+@app.command()
 def preview(stack: Stack, force: Force = False, as_json: AsJson = False) -> None:
     """What `up` would change, asked of the live cluster without changing it.
 
@@ -216,7 +236,18 @@ def up(
 
 
 @app.command()
-def destroy(stack: Stack, yes: Yes = False, engine: Engine = None, as_json: AsJson = False) -> None:
+def destroy(
+    stack: Stack,
+    yes: Yes = False,
+    engine: Engine = None,
+    delete_data: Annotated[
+        bool, typer.Option("--delete-data", help="volume claims that others made in the stack's namespaces may go too")
+    ] = False,
+    remove_finalizers: Annotated[
+        bool, typer.Option("--remove-finalizers", help="take off finalizers that no controller takes off")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
     """Remove all that `up` made, in reverse order, and nothing else.
 
     Example: espalier destroy local
@@ -225,7 +256,7 @@ def destroy(stack: Stack, yes: Yes = False, engine: Engine = None, as_json: AsJs
     def body(out: Output) -> int:
         from espalier.commands.apply import destroy as remove
 
-        return remove(stack, out, yes=yes, engine=engine)
+        return remove(stack, out, yes=yes, engine=engine, delete_data=delete_data, remove_finalizers=remove_finalizers)
 
     _run("destroy", as_json, body)
 

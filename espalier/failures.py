@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from espalier.charts.errors import HeldError, SourceError, SourcesError
 from espalier.engine.errors import EngineError
 from espalier.kube.errors import ApiError, KubeconfigError, UnreachableError
 from espalier.report.documents import ErrorEntry
@@ -45,6 +46,10 @@ def _missing(error: Any) -> list[ErrorEntry]:
     return [entry("needs", error.what, "", error.do)]
 
 
+def _source(error: Any) -> list[ErrorEntry]:
+    return [entry("source", error.what, "", error.do)]
+
+
 def _sim(error: Any) -> list[ErrorEntry]:
     return [entry("sim", error.message, "", error.do)]
 
@@ -58,6 +63,9 @@ Handler = tuple[type[BaseException], int, Callable[[Any], list[ErrorEntry]]]
 TABLE: Sequence[Handler] = (
     (Mistakes, INVALID, _mistakes),
     (Missing, MISSING, _missing),
+    (HeldError, FAILED, _mistakes),
+    (SourcesError, MISSING, _mistakes),
+    (SourceError, MISSING, _source),
     (MissingToolError, MISSING, _sim),
     (SimError, FAILED, _sim),
     (EngineError, FAILED, _engine),

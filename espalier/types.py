@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from espalier.content import Content, ContentFacts
+from espalier.content import Content, ContentFacts, Recorded
 
 CapacityKind = Literal["reserved", "spot", "flex", "on-demand"]
 Level = Literal["mandatory", "advisory"]
@@ -280,9 +280,9 @@ class AddonPlan:
     objects: tuple[Planned, ...]
     needs: tuple[str, ...]
     content: Literal["rendered", "recorded"] = "rendered"
-    held: str = ""
+    held: Recorded | None = None
     """Why it is left out of the program: its content is not there, or that of an add-on that it needs."""
     facts: ContentFacts = field(default_factory=ContentFacts)
-    """Of an add-on that is held up: what the lock or the render says of it."""
+    """What it consists of, seen or recorded."""
     withheld: tuple[str, ...] = ()
     """Objects left out since the cluster runs no containers."""

@@ -6,15 +6,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import ValidationError
+
 from espalier.blueprint.money import Cost, cost_of
 from espalier.blueprint.order import plan_addons
 from espalier.blueprint.pools import PoolPlan, compile_pools
 from espalier.blueprint.priorities import priority_classes
 from espalier.blueprint.proofs import device_maxima, prove
 from espalier.blueprint.tenants import TenantPlan, compile_tenant, namespace_of
+from espalier.content import Contents
 from espalier.settings.model import Existing, Settings, Tenant, Waiver
 from espalier.settings.tree import path_text
-from espalier.types import AddonPlan, AddonRecord, Facts, Mistake, Mistakes, Planned, Proof
+from espalier.types import AddonInputs, AddonPlan, AddonRecord, Facts, Mistake, Mistakes, Planned, Proof
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,14 @@ class Blueprint:
     proofs: tuple[Proof, ...]
     privileged_namespaces: tuple[str, ...]
     waivers: tuple[Waiver, ...]
+
+    def held(self) -> tuple[Mistake, ...]:
+        """Add-ons that are left out of the program, each with why and what to do."""
+        return tuple(
+            Mistake(f"espalier:addons.{addon.id}", addon.held.why, "content that is there", addon.held.do)
+            for addon in self.addons
+            if addon.held
+        )
 
     def policy_facts(self) -> dict[str, Any]:
         """What policies may know besides the resources; Platform registers it as its own input."""
@@ -72,15 +83,16 @@ class Blueprint:
         }
 
 
-def build(settings: Settings, records: Mapping[str, AddonRecord]) -> Blueprint:
+def build(settings: Settings, records: Mapping[str, AddonRecord], contents: Contents | None = None) -> Blueprint:
     """The blueprint of `settings` with the add-ons of `records`.
 
+    `contents` are the objects of the add-ons that have a source; one that is not among them is held up.
     Raises Mistakes with everything that the catalogue, the solver or the pools' maxima rule out.
     """
     facts = facts_of(settings)
     pools, pool_mistakes = compile_pools(settings.pools, settings.prices, simulated=facts.kind == "simulated")
     pool_facts = tuple(pool.facts() for pool in pools)
-    addons, addon_mistakes = plan_addons(settings.addons, records, facts, pool_facts)
+    addons, addon_mistakes = plan_addons(settings.addons, records, facts, pool_facts, contents or {})
     quota_mistakes = () if pool_mistakes else _quota_mistakes(settings.tenants, pools)
     namespace_mistakes = [*_namespace_mistakes(settings.tenants, addons), *_twins(settings.tenants)]
     price_mistakes = _price_mistakes(settings, pools)
@@ -101,6 +113,19 @@ def build(settings: Settings, records: Mapping[str, AddonRecord]) -> Blueprint:
         privileged_namespaces=tuple(privileged),
         waivers=settings.waivers,
     )
+
+
+def inputs_of(settings: Settings, record: AddonRecord) -> AddonInputs | None:
+    """What an add-on's values are computed from; None where the stack's pools or its options have mistakes."""
+    facts = facts_of(settings)
+    pools, mistakes = compile_pools(settings.pools, settings.prices, simulated=facts.kind == "simulated")
+    if mistakes:
+        return None
+    try:
+        options = record.options.model_validate(settings.addons.get(record.id, {}))
+    except ValidationError:
+        return None
+    return AddonInputs(facts, tuple(pool.facts() for pool in pools), options)
 
 
 def facts_of(settings: Settings) -> Facts:

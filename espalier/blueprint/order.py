@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from difflib import get_close_matches
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 from pydantic import ValidationError
 
+from espalier.charts.images import images_of
+from espalier.content import ContentFacts, Contents, Recorded, Rendered, reference
 from espalier.settings.tree import path_text
 from espalier.types import AddonInputs, AddonPlan, AddonRecord, Facts, Mistake, PoolFacts
 
@@ -18,8 +21,12 @@ def plan_addons(
     records: Mapping[str, AddonRecord],
     facts: Facts,
     pools: Sequence[PoolFacts],
+    contents: Contents | None = None,
 ) -> tuple[tuple[AddonPlan, ...], tuple[Mistake, ...]]:
-    """The add-ons of a stack file in waves, their objects computed; or everything that is wrong with the set."""
+    """The add-ons of a stack file in waves, their objects computed; or everything that is wrong with the set.
+
+    One whose content is not in `contents`, or needs such a one, is held up: it keeps its place and has no objects.
+    """
     mistakes = [m for id in sorted(wanted) for m in _mistakes_of(id, wanted, records)]
     if mistakes:
         return (), tuple(mistakes)
@@ -32,18 +39,56 @@ def plan_addons(
     waves: dict[str, int] = {}
     for id in order:
         waves[id] = 1 + max((waves[need] for need in graph[id]), default=-1)
-    plans = tuple(
-        _plan(records[id], wanted[id], waves[id], facts, tuple(pools))
-        for id in sorted(order, key=lambda i: (waves[i], i))
-    )
-    return plans, ()
+    plans: dict[str, AddonPlan] = {}
+    for id in sorted(order, key=lambda i: (waves[i], i)):
+        plan = _plan(records[id], wanted[id], waves[id], facts, tuple(pools), (contents or {}).get(id))
+        plans[id] = _after(plan, plans)
+    return tuple(plans.values()), _two_owners(plans.values())
 
 
 def _plan(
-    record: AddonRecord, options: Mapping[str, Any], wave: int, facts: Facts, pools: tuple[PoolFacts, ...]
+    record: AddonRecord,
+    options: Mapping[str, Any],
+    wave: int,
+    facts: Facts,
+    pools: tuple[PoolFacts, ...],
+    content: Rendered | Recorded | None,
 ) -> AddonPlan:
-    inputs = AddonInputs(facts, pools, record.options.model_validate(options))
-    return AddonPlan(record.id, record.version, wave, tuple(record.objects(inputs)), tuple(sorted(record.needs)))
+    plan = AddonPlan(record.id, record.version, wave, (), tuple(sorted(record.needs)))
+    if record.content is None:
+        objects = tuple(record.objects(AddonInputs(facts, pools, record.options.model_validate(options))))
+        manifests = [planned.manifest for planned in objects]
+        known = ContentFacts(tuple(map(reference, manifests)), images=tuple(images_of(manifests)))
+        return replace(plan, objects=objects, facts=known)
+    if isinstance(content, Rendered):
+        return replace(plan, objects=content.objects, facts=content.facts, withheld=content.withheld)
+    held = content or Recorded("its content was not asked for", "Render it first.")
+    return replace(plan, content="recorded", held=held, facts=held.facts)
+
+
+def _after(plan: AddonPlan, earlier: Mapping[str, AddonPlan]) -> AddonPlan:
+    """What needs an add-on that is held up is held up with it."""
+    behind = [need for need in plan.needs if earlier[need].held]
+    if plan.held or not behind:
+        return plan
+    why = f"it needs {' and '.join(behind)}, held up as well"
+    return replace(plan, objects=(), held=Recorded(why, f"Mend {behind[0]} first.", plan.facts))
+
+
+def _two_owners(plans: Iterable[AddonPlan]) -> tuple[Mistake, ...]:
+    """Objects that two add-ons bring: each would undo the other's."""
+    owners: dict[str, str] = {}
+    return tuple(
+        Mistake(
+            path_text((plan.id,), "espalier:addons"),
+            f"{name}, which add-on {owners[name]} has already",
+            "each object by one add-on",
+            "Turn it off in one of the two; for a namespace, say `create-namespace: false` in one record.",
+        )
+        for plan in plans
+        for name in plan.facts.objects
+        if owners.setdefault(name, plan.id) != plan.id
+    )
 
 
 def _mistakes_of(id: str, wanted: Mapping[str, Mapping[str, Any]], records: Mapping[str, AddonRecord]) -> list[Mistake]:

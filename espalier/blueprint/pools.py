@@ -44,28 +44,40 @@ class PoolPlan:
 
 
 def compile_pools(
-    pools: Sequence[Pool], prices: Mapping[str, PriceOverride], *, simulated: bool
+    pools: Sequence[Pool],
+    prices: Mapping[str, PriceOverride],
+    *,
+    simulated: bool,
+    known: Mapping[str, Accelerator] | None = None,
 ) -> tuple[tuple[PoolPlan, ...], tuple[Mistake, ...]]:
     """All pools compiled, and everything that the catalogue says cannot be.
 
-    A pool that cannot be compiled is left out of the first tuple.
+    `known` are the accelerators that a pool may name; default: Espalier's own. A pool that cannot be compiled is left
+    out of the first tuple.
     """
+    known = accelerators() if known is None else known
     plans: list[PoolPlan] = []
     mistakes: list[Mistake] = []
     for index, pool in enumerate(pools):
-        found = _mistakes_of(pool, f"espalier:pools[{index}]")
+        found = _mistakes_of(pool, f"espalier:pools[{index}]", known)
         mistakes += found
         if found:
             continue
-        plan = compile_pool(pool, prices, simulated=simulated)
+        plan = compile_pool(pool, prices, simulated=simulated, known=known)
         mistakes += _label_mistakes(pool, plan, f"espalier:pools[{index}].labels")
         plans.append(plan)
     return tuple(plans), tuple(mistakes)
 
 
-def compile_pool(pool: Pool, prices: Mapping[str, PriceOverride], *, simulated: bool) -> PoolPlan:
+def compile_pool(
+    pool: Pool,
+    prices: Mapping[str, PriceOverride],
+    *,
+    simulated: bool,
+    known: Mapping[str, Accelerator] | None = None,
+) -> PoolPlan:
     """One pool that has no mistakes."""
-    accelerator = accelerators()[pool.accelerator] if pool.accelerator else None
+    accelerator = (accelerators() if known is None else known)[pool.accelerator] if pool.accelerator else None
     sharing = pool.sharing.model_dump(by_alias=True, exclude_none=True) if pool.sharing else {}
     start = pool.nodes.min if pool.nodes.start is None else pool.nodes.start
     shapes = tuple(_shape(pool, kind, accelerator, prices, simulated) for kind in pool.capacity)
@@ -200,16 +212,16 @@ def _label_mistakes(pool: Pool, plan: PoolPlan, path: str) -> list[Mistake]:
     ]
 
 
-def _mistakes_of(pool: Pool, path: str) -> list[Mistake]:
+def _mistakes_of(pool: Pool, path: str, known: Mapping[str, Accelerator]) -> list[Mistake]:
     if pool.accelerator is None:
         return []
-    accelerator = accelerators().get(pool.accelerator)
+    accelerator = known.get(pool.accelerator)
     if accelerator is None:
         return [
             Mistake(
                 f"{path}.accelerator",
                 repr(pool.accelerator),
-                ", ".join(accelerators()),
+                ", ".join(known),
                 "Write one of the catalogue's names.",
             )
         ]
@@ -249,13 +261,13 @@ def _topology_mistakes(pool: Pool, accelerator: Accelerator, path: str) -> list[
         if not known:
             return []
         do = "Add the slice's topology."
-        return [Mistake(f"{path}.topology", "nothing", f"for {accelerator.name}: {', '.join(known)}", do)]
+        return [Mistake(f"{path}.topology", "nothing", f"for {accelerator.name}: {accelerator.topology_words}", do)]
     if not known:
         do = "Remove `topology`; only TPU slices have one."
         return [Mistake(f"{path}.topology", repr(pool.topology), f"nothing for {accelerator.name}", do)]
     if pool.topology not in known:
         do = "Choose a topology of this TPU."
-        return [Mistake(f"{path}.topology", repr(pool.topology), ", ".join(known), do)]
+        return [Mistake(f"{path}.topology", repr(pool.topology), accelerator.topology_words, do)]
     found: list[Mistake] = []
     if pool.count not in (None, accelerator.per_node):
         do = "Remove `count`; a TPU's chips a node follow from its machine."

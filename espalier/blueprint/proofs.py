@@ -18,6 +18,7 @@ def prove(
 ) -> tuple[Proof, ...]:
     """All proofs, in a stable order."""
     return (
+        *(_seen(addon) for addon in addons if addon.held),
         *(_reaches(addon, records[addon.id], pools) for addon in addons if records[addon.id].reaches),
         *(_one_owner(device, pools, addons, records) for device in _base_devices(pools)),
         *(_quota_fits(tenant, pools) for tenant in tenants if tenant.quota.devices),
@@ -82,8 +83,20 @@ def _daemonsets(objects: Iterable[Planned]) -> list[Mapping[str, Any]]:
     return [planned.manifest for planned in objects if planned.manifest["kind"] == "DaemonSet"]
 
 
+def _seen(addon: AddonPlan) -> Proof:
+    """No objects, no proof: what was recorded once may have changed since."""
+    return Proof(f"content/{addon.id}", False, _unseen(addon), held=True)
+
+
+def _unseen(addon: AddonPlan) -> str:
+    assert addon.held is not None  # noqa: S101 - asked of add-ons that are held up
+    return f"{addon.id} is not rendered: {addon.held.why}. {addon.held.do}"
+
+
 def _reaches(addon: AddonPlan, record: AddonRecord, pools: Sequence[PoolPlan]) -> Proof:
     """Every node that holds a device of the add-on gets at least one of its DaemonSets."""
+    if addon.held:
+        return Proof(f"daemonset/{addon.id}", False, _unseen(addon), held=True)
     missed: list[str] = []
     reached: list[str] = []
     for pool in pools:
@@ -115,6 +128,9 @@ def _one_owner(
     where = ", ".join(pool.name for pool in pools if pool.accelerator and pool.accelerator.resource == device)
     if len(owners) > 1:
         return Proof(f"owner/{device}", False, f"{' and '.join(owners)} both own the device plugin of {where}")
+    held = next((addon for addon in addons if addon.id in owners and addon.held), None)
+    if held is not None:
+        return Proof(f"owner/{device}", False, _unseen(held), held=True)
     who = owners[0] if owners else "the nodes themselves, no add-on"
     return Proof(f"owner/{device}", True, f"{who}: pools {where}")
 

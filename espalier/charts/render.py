@@ -18,7 +18,7 @@ from espalier.charts.apis import api_versions
 from espalier.charts.cache import Cache
 from espalier.charts.errors import SourceError
 from espalier.charts.tool import Item, Problem, Progress, ask, version
-from espalier.content import ChartSource, Content, KustomizeSource
+from espalier.content import ChartSource, Content, KustomizeSource, is_remote
 from espalier.types import Mistake
 
 
@@ -34,6 +34,7 @@ class Request:
     path: Path
     """The archive, file or folder."""
     digest: str
+    """Of what lies there; content from the cache is held against it before it is used."""
 
     def body(self) -> dict[str, Any]:
         """What the renderer is asked, apart from where the source lies."""
@@ -51,17 +52,24 @@ class Request:
 def render(request: Request, cache: Cache, progress: Progress) -> tuple[Sequence[Item], list[Mistake]]:
     """The objects as rendered, or why there are none. Raises SourceError, and what building the renderer raises."""
     if not isinstance(request.content.source, ChartSource | KustomizeSource):
+        _hold_against_pin(request, cache)
         return _manifests(request)
     key = _key(request)
     earlier = cache.render(key)
     if earlier is not None:
         return [Item(**row) for row in earlier], []
+    _hold_against_pin(request, cache)
     progress(f"rendering {request.id}")
     items, problems = _rendered(request, progress)
     if problems:
         return (), [_mistake(request, problem) for problem in problems]
     cache.put_render(key, [asdict(item) for item in items])
     return items, []
+
+
+def _hold_against_pin(request: Request, cache: Cache) -> None:
+    if is_remote(request.content.source):
+        cache.checked(request.digest)
 
 
 def _key(request: Request) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from espalier import failures
+from espalier.charts.errors import HeldError
 from espalier.commands.plan import NotAllowedError, Plan, allowed, plan, plan_of
 from espalier.commands.project import Project, open_project, program_of
 from espalier.commands.target import client_of, kubeconfig_of, simulated_name, start_if_simulated
@@ -72,6 +73,8 @@ def _up(project: Project, out: Output, yes: bool, force: bool) -> int:
     show_changes(out.people, document, shown=FEW)
     if planned is not None:
         _summary(planned, project, out)
+    if held := project.blueprint.held():
+        raise HeldError(held)
     out.document(document)
     return 0
 
@@ -82,23 +85,43 @@ def _reachable(project: Project) -> bool:
     return name is None or _runs(name)
 
 
-def destroy(stack: str, out: Output, *, yes: bool, engine: str | None) -> int:
-    """Removes what `up` made. A simulated cluster that is not there holds nothing."""
+def destroy(
+    stack: str,
+    out: Output,
+    *,
+    yes: bool,
+    engine: str | None,
+    delete_data: bool = False,
+    remove_finalizers: bool = False,
+) -> int:
+    """Removes what `up` made. A simulated cluster that is not there holds nothing, and its volumes hold no data."""
     project = open_project(stack)
     name = simulated_name(project)
     ours = engine is None and name is None and _has_inventory(project)
     if not ours and _engine_for(project, engine) == "pulumi":
+        if delete_data or remove_finalizers:
+            raise Missing("--delete-data and --remove-finalizers are the embedded engine's", "Leave them out.")
         return _pulumi(project, "destroy", yes, out)
     if name is not None and not _runs(name):
         out.people.print(f"The simulated cluster {name} does not run: nothing to remove.")
         out.document(_document("destroy", project, ()))
         return 0
-    if not yes:
-        _ask(f"Remove all that Espalier made for {project.stack.name}?", out)
     from espalier.engine.destroy import destroy as remove
+    from espalier.engine.destroy import made_by_others
 
+    if not yes:
+        for found in made_by_others(project.name, project.stack.name, client_of(project)):
+            out.people.print(f"{found}, which others made, goes as well.", markup=False)
+        _ask(f"Remove all that Espalier made for {project.stack.name}?", out)
     with out.progress(f"removing {project.stack.name}") as progress:
-        changes = remove(project.name, project.stack.name, client_of(project), progress=progress)
+        changes = remove(
+            project.name,
+            project.stack.name,
+            client_of(project),
+            progress=progress,
+            delete_data=delete_data or name is not None,
+            remove_finalizers=remove_finalizers,
+        )
     document = _document("destroy", project, changes)
     show_changes(out.people, document)
     out.document(document)

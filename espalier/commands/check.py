@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from espalier.addons import RECORDS
+from espalier.charts.place import Place
 from espalier.commands.project import read_stack
 from espalier.report.documents import AddonRow, AddonsDocument, CheckDocument, CheckedStack, ErrorEntry, header
 from espalier.settings import find_stack
@@ -47,7 +48,8 @@ def _entry(mistake: dict[str, object]) -> ErrorEntry:
 
 
 def addons_document() -> AddonsDocument:
-    """The registry, sorted by id."""
+    """The registry with the project's own add-ons, sorted by id. Raises Mistakes where one of these is wrong."""
+    records = Place.of(Path.cwd(), "").records(RECORDS)
     rows: list[AddonRow] = [
         {
             "id": record.id,
@@ -59,6 +61,6 @@ def addons_document() -> AddonsDocument:
             "source": record.source,
             "needs": sorted(record.needs),
         }
-        for _, record in sorted(RECORDS.items())
+        for _, record in sorted(records.items())
     ]
     return {**header("addons"), "addons": rows}

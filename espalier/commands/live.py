@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from espalier import failures
-from espalier.addons import RECORDS
 from espalier.commands.plan import allowed, plan_of
 from espalier.commands.project import Project, open_project, program_of
 from espalier.commands.target import client_of, simulated_name
@@ -60,7 +59,7 @@ def rehearse(stack: str, out: Output, *, keep: bool) -> int:
             project.stack,
             root=project.root,
             project=project.name,
-            records=RECORDS,
+            records=project.records,
             judge=judge,
             keep=keep,
             progress=progress,

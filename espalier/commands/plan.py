@@ -19,10 +19,14 @@ WORKLOADS = ("CronJob", "DaemonSet", "Deployment", "Job", "Pod", "ReplicaSet", "
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A plan: the document, and whether all mandatory policies and all proofs hold."""
+    """A plan: the document, and whether all mandatory policies and all proofs hold.
+
+    `usable` leaves out the proofs that fail only since an add-on is held up: all else may be brought up.
+    """
 
     document: PlanDocument
     ok: bool
+    usable: bool
 
 
 def plan(project: Project) -> Plan:
@@ -57,7 +61,14 @@ def plan_of(project: Project, recording: Recording) -> Plan:
             for tenant in blueprint.tenants
         ],
         "addons": [
-            {"id": addon.id, "version": addon.version, "wave": addon.wave, "content": addon.content}
+            {
+                "id": addon.id,
+                "version": addon.version,
+                "wave": addon.wave,
+                "content": addon.content,
+                "held": f"{addon.held.why}. {addon.held.do}" if addon.held else "",
+                "withheld": list(addon.withheld),
+            }
             for addon in blueprint.addons
         ],
         "cost": _cost_entry(blueprint),
@@ -65,10 +76,12 @@ def plan_of(project: Project, recording: Recording) -> Plan:
         "policies": [policy_entry(verdict) for verdict in verdicts],
         "images": [
             {"image": image.image, "addon": image.addon, "where": image.where}
-            for image in images_of(objects, _addon_of(blueprint))
+            for image in _all_images(objects, blueprint)
         ],
     }
-    return Plan(document, all(proof.ok for proof in blueprint.proofs) and passes(verdicts))
+    proven = all(proof.ok for proof in blueprint.proofs)
+    usable = all(proof.ok or proof.held for proof in blueprint.proofs)
+    return Plan(document, proven and passes(verdicts), usable and passes(verdicts))
 
 
 class NotAllowedError(Exception):
@@ -80,8 +93,8 @@ class NotAllowedError(Exception):
 
 
 def allowed(plan: Plan) -> Plan:
-    """The plan itself. Raises NotAllowedError unless all mandatory policies and proofs hold."""
-    if not plan.ok:
+    """The plan itself. Raises NotAllowedError unless all mandatory policies and proofs hold, those of content apart."""
+    if not plan.usable:
         raise NotAllowedError(plan)
     return plan
 
@@ -114,6 +127,20 @@ def kubernetes_objects(resources: Sequence[Mapping[str, Any]]) -> list[dict[str,
         for resource in resources
         if resource["custom"] and resource["type"].startswith("kubernetes:") and "kind" in resource["inputs"]
     ]
+
+
+def _all_images(objects: Sequence[Mapping[str, Any]], blueprint: Blueprint) -> list[Image]:
+    """Images in pod templates, where records declare more, and what the lock has of content that is not seen."""
+    found = images_of(objects, _addon_of(blueprint))
+    seen = {(image.image, image.addon) for image in found}
+    where = {True: "from the lock, not rendered", False: "elsewhere in its objects"}
+    more = [
+        Image(image, addon.id, where[addon.held is not None])
+        for addon in blueprint.addons
+        for image in addon.facts.images
+        if (image, addon.id) not in seen
+    ]
+    return sorted([*found, *more], key=lambda image: (image.image, image.where))
 
 
 def images_of(objects: Sequence[Mapping[str, Any]], addons: Mapping[tuple[str, str, str], str]) -> list[Image]:

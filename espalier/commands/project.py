@@ -10,9 +10,11 @@ from typing import Any
 import yaml
 
 from espalier.addons import RECORDS
-from espalier.blueprint import Blueprint, build
+from espalier.blueprint import Blueprint
+from espalier.charts.place import Place
+from espalier.charts.prepare import Progress, blueprint_of
 from espalier.settings import StackFile, find_stack, load_file
-from espalier.types import Mistake, Mistakes
+from espalier.types import AddonRecord, Mistake, Mistakes
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,25 +25,48 @@ class Project:
     root: Path
     stack: StackFile
     blueprint: Blueprint
+    records: Mapping[str, AddonRecord]
+    """All add-ons that the stack may name."""
 
 
 def open_project(stack: str) -> Project:
-    """The stack that `stack` names (a name, or a path to a stack file).
+    """The stack that `stack` names (a name, or a path to a stack file), with the content of its add-ons rendered.
 
-    Raises Mistakes with all that is wrong with the file, the catalogue's limits and the solver's.
+    Raises Mistakes with all that is wrong with the file, the catalogue's limits, the solver's and the content.
     """
-    file, blueprint = read_stack(find_stack(stack, Path.cwd()))
+    path = find_stack(stack, Path.cwd())
+    file, records, blueprint = read_stack(path)
     root = project_root(file.path)
-    return Project(project_name(root), root, file, blueprint)
+    return Project(project_name(root), root, file, blueprint, records)
 
 
-def read_stack(path: Path) -> tuple[StackFile, Blueprint]:
-    """A stack file and its blueprint. Raises Mistakes, each with its line where the file itself gave the value."""
+def read_stack(path: Path) -> tuple[StackFile, Mapping[str, AddonRecord], Blueprint]:
+    """A stack file, its add-ons and its blueprint.
+
+    Raises Mistakes, each with its line where the file itself gave the value.
+    """
     file = load_file(path)
+    place = Place.of(path.resolve().parent, file.name)
     try:
-        return file, build(file.settings, RECORDS)
+        records = place.records(RECORDS)
+        return file, records, blueprint_of(file.settings, records, place, _progress())
     except Mistakes as error:
         raise Mistakes(file.located(error.mistakes)) from None
+
+
+def _progress() -> Progress:
+    """The first render builds its renderer, which takes minutes: said on stderr, whatever the command."""
+    from espalier.report.console import Output
+
+    lines: Progress | None = None
+
+    def tell(line: str) -> None:
+        nonlocal lines
+        if lines is None:
+            lines = Output(as_json=True).lines()
+        lines(line)
+
+    return tell
 
 
 def project_root(path: Path) -> Path:

@@ -31,6 +31,10 @@ class Output:
         if self.as_json:
             sys.stdout.write(json.dumps(document, indent=2, allow_nan=False, sort_keys=False) + "\n")
 
+    def lines(self) -> Progress:
+        """Progress on stderr as lines alone, for work within which nothing else may draw."""
+        return Progress(self.errors, None)
+
     @contextmanager
     def progress(self, what: str) -> Generator[Progress]:
         """Shows what is being done and for how long, on stderr; a spinner on a terminal, else a line now and then."""

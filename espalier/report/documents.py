@@ -75,6 +75,10 @@ class AddonEntry(TypedDict):
     version: str
     wave: int
     content: Literal["rendered", "recorded"]
+    held: str
+    """Why the add-on is left out of `up`, and what to do; "" where it is not."""
+    withheld: list[str]
+    """Objects left out on a cluster that runs no containers: webhooks and APIs whose server is a Service."""
 
 
 class CostEntry(TypedDict):
@@ -136,6 +140,24 @@ class PlanDocument(Document):
     proofs: list[ProofEntry]
     policies: list[PolicyEntry]
     images: list[ImageEntry]
+
+
+class FetchedSource(TypedDict):
+    """A remote source; `fetched` is false where the cache had it. `digest` is sha256:<64 hex digits>."""
+
+    id: str
+    source: str
+    version: str
+    digest: str
+    fetched: bool
+
+
+class FetchDocument(Document):
+    """`espalier fetch`. `lock` is the path of the file that pins the sources."""
+
+    stack: str
+    lock: str
+    sources: list[FetchedSource]
 
 
 class ChangeEntry(TypedDict):
@@ -245,6 +267,7 @@ DOCUMENTS: dict[str, Any] = {
     "images": ImagesDocument,
     "status": StatusDocument,
     "addons": AddonsDocument,
+    "fetch": FetchDocument,
 }
 
 

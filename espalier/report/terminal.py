@@ -35,6 +35,11 @@ def show_plan(console: Console, document: PlanDocument) -> None:
     console.print(tenants_table(document["tenants"]))
     if document["addons"]:
         console.print(_addons_of_stack(document["addons"]))
+    for addon in document["addons"]:
+        if addon["held"]:
+            console.print(f"  {addon['id']} is held up, {addon['held']}", markup=False)
+        if addon["withheld"]:
+            console.print(f"  {addon['id']}: no pods here to serve {', '.join(addon['withheld'])}", markup=False)
     cost = document["cost"]
     console.print(f"Cost an hour: {money(cost['min'])} to {money(cost['max'])} {cost['currency']}")
     for missing in cost["unknown"]:

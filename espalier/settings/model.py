@@ -26,6 +26,7 @@ _VERSION = r"^1\.(3[1-9]|[4-9][0-9])$"
 _MACHINE = r"^[A-Za-z0-9][-A-Za-z0-9_.]{0,62}$"
 _MIG = r"^all-[a-z0-9.+]{1,30}$"
 _TOPOLOGY = r"^[1-9][0-9]{0,2}(x[1-9][0-9]{0,2}){1,2}$"
+_REGISTRY = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?(:[0-9]{1,5})?(/[a-z0-9]+([._-]+[a-z0-9]+)*)*$"
 _DATE = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
 
 FORMS: Final = {
@@ -39,6 +40,7 @@ FORMS: Final = {
     _MACHINE: "a machine type's name, such as p5.48xlarge",
     _MIG: "a MIG profile for all devices, such as all-1g.10gb",
     _TOPOLOGY: "a TPU topology, such as 4x4 or 2x2x4",
+    _REGISTRY: "a registry with its path, such as registry.example.com/mirror",
     _DATE: 'a day in quotes, such as "2026-07-20"',
 }
 """What text of each pattern looks like, in words."""
@@ -272,8 +274,18 @@ class Waiver(Strict):
 class Sources(Strict):
     """Where charts and images come from; the defaults are upstream's own."""
 
-    cache: None = Field(default=None, description="reserved: a cache of charts; only null so far")
-    mirror: None = Field(default=None, description="reserved: a mirror of images; only null so far")
+    cache: Annotated[str, Field(min_length=1, max_length=4096)] | None = Field(
+        default=None,
+        description="folder of fetched charts, relative to the stack files; default: the user's cache folder",
+    )
+    mirror: Annotated[str, Field(min_length=1, max_length=4096)] | None = Field(
+        default=None,
+        description="URL or folder that stands for all hosts of charts: <mirror>/<host>/<path>",
+    )
+    registry: Annotated[str, Field(pattern=_REGISTRY, max_length=255)] | None = Field(
+        default=None,
+        description="registry that every image is pulled through: <registry>/<the image's full name>",
+    )
 
 
 def _kind_of(value: Any) -> str | None:

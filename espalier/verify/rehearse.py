@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from espalier import sim
-from espalier.blueprint import Blueprint, build
+from espalier.blueprint import Blueprint
+from espalier.charts.place import Place
+from espalier.charts.prepare import blueprint_of
 from espalier.engine.changes import Change, UpResult, Wave
 from espalier.engine.destroy import destroy
 from espalier.engine.program import Program
@@ -77,7 +79,7 @@ class Rehearsal:
         others = {key: text for key, text in file.config.items() if not key.startswith(PREFIX)}
         config = others | {f"{PREFIX}{key}": _text(value) for key, value in sorted(values.items())}
         program = Program(root, project, file.name, config, file.secret_keys)
-        return cls(program, build(settings, records), cluster)
+        return cls(program, blueprint_of(settings, records, Place.of(root, file.name)), cluster)
 
 
 def rehearse(
@@ -142,7 +144,7 @@ def _play(rehearsal: Rehearsal, client: Client, judge: Judge | None, keep: bool,
         return _Played(first, found.checks, found.skipped, found.left)
     progress(f"destroying {program.stack}")
     began = time.monotonic()
-    deleted = destroy(program.project, program.stack, client, progress=progress)
+    deleted = destroy(program.project, program.stack, client, progress=progress, delete_data=True)
     left = _left(client, kinds, before)
     evidence = f"{len(deleted)} objects deleted; left: {', '.join(left) or 'nothing'}"
     check = Check(DESTROYED, not left, evidence, round(time.monotonic() - began, 3))

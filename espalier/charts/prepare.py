@@ -1,0 +1,75 @@
+"""From settings to the blueprint, with all content rendered: what the command and the program both call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from espalier.blueprint import Blueprint, build
+from espalier.blueprint.build import inputs_of
+from espalier.charts.place import Place
+from espalier.content import Contents, Recorded
+from espalier.settings import Settings
+from espalier.types import AddonInputs, AddonRecord, Mistake, Mistakes
+
+Progress = Callable[[str], None]
+
+
+def silent(_: str) -> None:
+    """Progress that nobody waits for."""
+
+
+def blueprint_of(
+    settings: Settings, records: Mapping[str, AddonRecord], place: Place, progress: Progress = silent
+) -> Blueprint:
+    """The blueprint with the content of its add-ons, from the cache alone: nothing is fetched.
+
+    An add-on whose content is not there is held up, not refused. Raises Mistakes with all that the sources and the
+    blueprint rule out, and MissingToolError and SimError where the renderer cannot be built.
+    """
+    contents, mistakes = contents_of(settings, records, place, progress)
+    try:
+        blueprint = build(settings, records, contents)
+    except Mistakes as error:
+        raise Mistakes([*mistakes, *error.mistakes]) from None
+    if mistakes:
+        raise Mistakes(mistakes)
+    return blueprint
+
+
+def contents_of(
+    settings: Settings, records: Mapping[str, AddonRecord], place: Place, progress: Progress = silent
+) -> tuple[Contents, list[Mistake]]:
+    """The content of each add-on of the stack that has any, and what is wrong with it."""
+    wanted = with_content(settings, records)
+    if not wanted:
+        return {}, []
+    from espalier.charts.stage import Stage  # a stack without charts imports none of it
+
+    return Stage.of(settings, place).contents(wanted, progress)
+
+
+def with_content(settings: Settings, records: Mapping[str, AddonRecord]) -> dict[str, tuple[AddonRecord, AddonInputs]]:
+    """The add-ons of a stack that are rendered, with what they are computed from; those with mistakes are left out."""
+    found: dict[str, tuple[AddonRecord, AddonInputs]] = {}
+    for id in sorted(settings.addons):
+        record = records.get(id)
+        if record is not None and record.content is not None:
+            inputs = inputs_of(settings, record)
+            if inputs is not None:
+                found[id] = (record, inputs)
+    return found
+
+
+def cache_folder(settings: Settings, place: Place) -> Path:
+    """Where fetched content lies: as the stack says, else in the user's cache."""
+    from espalier.charts.cache import default_folder
+
+    named = settings.sources.cache
+    return place.folder / Path(named).expanduser() if named else default_folder()
+
+
+def recorded(why: str, do: str, record: AddonRecord) -> Recorded:
+    """Content that is not there, with what its record knows of it."""
+    facts = record.content.facts if record.content else None
+    return Recorded(why, do, facts) if facts else Recorded(why, do)

@@ -43,7 +43,7 @@ class Client:
         self._discovery = Discovery(lambda path: self.request("GET", path))
 
     @classmethod
-    def connect(cls, source: Kubeconfig | str | Path, context: str | None = None, *, pool: int = 32) -> Client:
+    def connect(cls, source: Kubeconfig | str | Path, context: str | None = None, *, pool: int = 64) -> Client:
         """Makes a client from a kubeconfig, or from its path or text; nothing is sent yet.
 
         `pool` is how many connections are kept open.

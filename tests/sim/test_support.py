@@ -17,7 +17,7 @@ SHARING = {"MIG": {"mig": "all-1g.10gb"}, "time slices": {"time-slices": 4}, "MP
 
 
 def pool(name: str, accelerator: str, **more: Any) -> dict[str, Any]:
-    topology = {"topology": "2x2"} if accelerators()[accelerator].topologies else {}
+    topology = {"topology": next(iter(topologies))} if (topologies := accelerators()[accelerator].topologies) else {}
     return {"name": name, "accelerator": accelerator, "nodes": {"max": 1, "start": 1}, **topology, **more}
 
 

@@ -42,7 +42,7 @@ def pools(draw: st.DrawFn, name: str = "p") -> Pool:
     else:
         keys["accelerator"] = row.name
         if row.topologies:
-            keys["topology"], hosts = draw(st.sampled_from(list(row.topologies.items())))
+            keys["topology"], hosts = draw(st.sampled_from([few for few in row.topologies.items() if few[1] <= 64]))
         else:
             keys["count"] = draw(st.none() | st.integers(1, 64))
         ways = [st.none(), st.integers(2, 48).map(lambda n: {"mps": n})]
@@ -69,7 +69,7 @@ def test_a_node_advertises_its_devices_times_what_sharing_makes_of_each(drawn: P
     assert not others
     if drawn.sharing is not None and drawn.sharing.mig:
         profile = drawn.sharing.mig.removeprefix("all-")
-        assert (device, number) == (f"nvidia.com/mig-{profile}", count * row.mig[profile])
+        assert (device, number) == (f"nvidia.com/mig-{profile.replace('+', '.')}", count * row.mig[profile])
     elif drawn.sharing is not None:
         assert (device, number) == (row.resource, count * ((drawn.sharing.time_slices or drawn.sharing.mps) or 0))
     else:

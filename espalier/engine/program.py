@@ -6,10 +6,11 @@ import asyncio
 import contextlib
 import contextvars
 import gc
+import inspect
 import runpy
 import sys
 import traceback
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Awaitable, Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -57,15 +58,24 @@ def run(program: Program, monitor: Monitor, engine: Engine, *, dry_run: bool) ->
 
 @contextlib.contextmanager
 def _without_garbage_collection() -> Generator[None]:
-    """Every registration stays referenced to the run's end, so that a full collection finds nothing and takes longer
-    each time: with 9,000 resources more than half of the run (bench/plan.py)."""
-    enabled = gc.isenabled()
+    """Leaves the collector out of a run, and what the run leaves behind to the next run, if there is one.
+
+    Every registration stays referenced to the run's end, so that a full collection finds nothing and takes longer
+    each time: with 9,000 resources more than half of the run (bench/plan.py). Collecting afterwards would take a
+    fifth of the run once more, which a command that ends here need not spend; a second run does, for the memory.
+    """
+    if not gc.isenabled():
+        yield
+        return
+    if gc.get_freeze_count():
+        gc.unfreeze()
+        gc.collect()
     gc.disable()
     try:
         yield
     finally:
-        if enabled:
-            gc.enable()
+        gc.freeze()
+        gc.enable()
 
 
 def _run_in_context(
@@ -129,13 +139,29 @@ def _run_loop(entry: Callable[[], Any], executor: RegistrationExecutor, folder: 
     asyncio.set_event_loop(loop)
     try:
         with _surroundings(folder):
-            task = loop.create_task(run_in_stack(entry))
+            task = loop.create_task(run_in_stack(_started(entry)))
             with contextlib.suppress(SystemExit):
                 loop.run_until_complete(asyncio.wait([task]))
             return task.exception() if task.done() else None
     finally:
         _drain(loop)
         asyncio.set_event_loop(None)
+
+
+def _started(entry: Callable[[], Any]) -> Callable[[], Awaitable[None]]:
+    """Has every registration on its way when the entry is over.
+
+    The SDK first awaits the calls that are on their way, one by one, then whatever Output is still open, all at once
+    and anew for each that comes: quadratic if no call had begun by then (bench/RESULTS.md).
+    """
+
+    async def start() -> None:
+        result = entry()
+        if inspect.isawaitable(result):
+            await result
+        await asyncio.sleep(0)
+
+    return start
 
 
 def _drain(loop: asyncio.AbstractEventLoop) -> None:

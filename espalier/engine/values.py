@@ -7,11 +7,11 @@ a secret's value is in no repr, str or JSON.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, final
 
-from google.protobuf.struct_pb2 import Struct, Value
+from google.protobuf.struct_pb2 import NULL_VALUE, Struct, Value
 
 _SIGNATURE: Final = "4dabf18193072939515e22adb298388d"
 _HIDDEN_SIGNATURE: Final = "1b47061264138c4ac30d75fd1eb44270"
@@ -88,20 +88,39 @@ def _decode_struct(struct: Struct) -> Json:
 def encode(values: Mapping[str, Json]) -> Struct:
     """Turns values with markers into the struct that the SDK reads."""
     struct = Struct()
-    struct.update({key: _encodable(value) for key, value in values.items()})
+    _fill(struct, values)
     return struct
 
 
-def _encodable(value: Json) -> Json:
-    if isinstance(value, dict):
-        return {key: _encodable(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_encodable(item) for item in value]
-    if value is UNKNOWN:
-        return _UNKNOWN_TEXT
-    if isinstance(value, Secret):
-        return {_SIGNATURE: _HIDDEN_SIGNATURE, "value": _encodable(value.value)}
-    return value
+def _fill(struct: Struct, values: Mapping[str, Json]) -> None:
+    fields = struct.fields
+    for key, value in values.items():
+        _put(fields[key], value)
+
+
+def _put(target: Value, value: Json) -> None:
+    """Writes in place: `Struct.update` makes and copies a message for each value, at twice the time."""
+    if isinstance(value, str):
+        target.string_value = value
+    elif isinstance(value, dict):
+        target.struct_value.SetInParent()
+        _fill(target.struct_value, value)
+    elif isinstance(value, bool):
+        target.bool_value = value
+    elif isinstance(value, (int, float)):
+        target.number_value = value
+    elif isinstance(value, (list, tuple)):
+        target.list_value.SetInParent()
+        for item in value:
+            _put(target.list_value.values.add(), item)
+    elif value is None:
+        target.null_value = NULL_VALUE
+    elif value is UNKNOWN:
+        target.string_value = _UNKNOWN_TEXT
+    elif isinstance(value, Secret):
+        _fill(target.struct_value, {_SIGNATURE: _HIDDEN_SIGNATURE, "value": value.value})
+    else:
+        raise TypeError(f"{type(value).__name__} is no JSON")
 
 
 def to_json(value: Json) -> Json:
@@ -119,30 +138,35 @@ def to_json(value: Json) -> Json:
 
 def has_unknown(value: Json) -> bool:
     """Tells whether an unknown is anywhere inside, also inside a secret."""
-    return _any(value, lambda item: item is UNKNOWN)
+    if isinstance(value, dict):
+        value = value.values()
+    elif isinstance(value, Secret):
+        return has_unknown(value.value)
+    elif not isinstance(value, (list, tuple)):
+        return value is UNKNOWN
+    # Loops, and no call for a text, which most values are: these run over every object several times.
+    for item in value:  # noqa: SIM110
+        if not isinstance(item, str) and has_unknown(item):
+            return True
+    return False
 
 
 def has_secret(value: Json) -> bool:
     """Tells whether a secret is anywhere inside."""
-    return _any(value, lambda item: isinstance(item, Secret))
-
-
-def _any(value: Json, wanted: Callable[[Json], bool]) -> bool:
-    if wanted(value):
-        return True
     if isinstance(value, dict):
-        return any(_any(item, wanted) for item in value.values())
-    if isinstance(value, (list, tuple)):
-        return any(_any(item, wanted) for item in value)
-    return isinstance(value, Secret) and _any(value.value, wanted)
+        value = value.values()
+    elif not isinstance(value, (list, tuple)):
+        return isinstance(value, Secret)
+    for item in value:  # noqa: SIM110
+        if not isinstance(item, str) and has_secret(item):
+            return True
+    return False
 
 
 def reveal(value: Json) -> Json:
     """Gives the value with its secrets in plain text, for the API server and for nothing else."""
-    if isinstance(value, Secret):
-        return reveal(value.value)
     if isinstance(value, dict):
-        return {key: reveal(item) for key, item in value.items()}
+        return {key: item if isinstance(item, str) else reveal(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [reveal(item) for item in value]
-    return value
+        return [item if isinstance(item, str) else reveal(item) for item in value]
+    return reveal(value.value) if isinstance(value, Secret) else value

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,6 +14,9 @@ from rich.markup import escape
 
 LINE_EVERY, LATER_EVERY, LATER = 2.0, 15.0, 30.0
 """Seconds between progress lines where there is no terminal to draw on: fewer once it has taken `LATER`."""
+
+WAITING_EVERY = 10.0
+"""Seconds between two lines, where there is no terminal, about what is waited for."""
 
 NO_TERMINAL_WIDTH = 160
 
@@ -52,17 +55,45 @@ def _console(*, stderr: bool) -> Console:
 
 
 class Progress:
-    """Takes one line a time; call it from any thread."""
+    """Takes one line a time, and shows what is waited for; call it from any thread."""
 
     def __init__(self, console: Console, status: Any) -> None:
         self._console = console
         self._status = status
-        self._started = self._last = time.monotonic()
+        self._line = ""
+        self._waiting: Sequence[object] = ()
+        self._count = 0
+        self._started = self._last = self._told = time.monotonic()
 
     def __call__(self, line: str) -> None:
         now = time.monotonic()
+        self._line = line
         if self._status is not None:
-            self._status.update(f"{escape(line)} [dim]{now - self._started:.0f}s[/dim]")
+            self._draw()
         elif now - self._last >= (LINE_EVERY if now - self._started < LATER else LATER_EVERY):
             self._last = now
             self._console.print(f"{now - self._started:5.0f}s  {line}", markup=False)
+
+    def waiting(self, count: int, longest: Sequence[object]) -> None:
+        """Shows how many objects are waited for and, each in its own words, those that have been longest."""
+        self._count, self._waiting = count, longest
+        now = time.monotonic()
+        if self._status is not None:
+            self._draw()
+        elif longest and now - self._told >= WAITING_EVERY:
+            self._told = self._last = now
+            self._console.print(f"{now - self._started:5.0f}s  {count} waiting: {longest[0]}", markup=False)
+
+    def _draw(self) -> None:
+        """The last line, and below it one line each for those who wait, cut to the width."""
+        lines = [f"{escape(self._line)} [dim]{time.monotonic() - self._started:.0f}s[/dim]"]
+        if self._waiting:
+            lines.append(f"[dim]{self._count} waiting:[/dim]")
+            width = max(20, self._console.width - 6)
+            lines += [f"  {escape(_cut(str(each), width))}" for each in self._waiting]
+        self._status.update("\n".join(lines))
+
+
+def _cut(text: str, width: int) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= width else f"{line[: width - 1]}…"

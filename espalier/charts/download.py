@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlencode, urljoin, urlsplit
 
 import urllib3
-from urllib3 import Retry
+from urllib3 import HTTPHeaderDict, Retry
 from urllib3.exceptions import HTTPError
 
 from espalier.charts.credentials import Login, login_for
@@ -30,9 +30,18 @@ _REACH = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What a server said, read to its end."""
+
+    status: int
+    headers: HTTPHeaderDict
+    data: bytes
+
+
 @dataclass(slots=True)
 class Downloader:
-    """Asks servers; keeps connections open for as long as it lives."""
+    """Asks servers. No connection stays open: sources are few, and each lies elsewhere."""
 
     _pools: dict[str, urllib3.PoolManager] = field(default_factory=dict[str, urllib3.PoolManager])
 
@@ -94,17 +103,17 @@ class Downloader:
             raise SourceError(f"{realm}: no token in the answer", "Log in again.")
         return f"Bearer {token}"
 
-    def _post_identity(self, realm: str, query: dict[str, str], login: Login) -> urllib3.BaseHTTPResponse:
+    def _post_identity(self, realm: str, query: dict[str, str], login: Login) -> _Answer:
         form = {**query, "grant_type": "refresh_token", "client_id": "espalier", "refresh_token": login.password}
         return self._send("POST", realm, {"Content-Type": "application/x-www-form-urlencoded"}, urlencode(form))
 
-    def _ask(self, url: str, accept: str, authorization: str) -> urllib3.BaseHTTPResponse:
+    def _ask(self, url: str, accept: str, authorization: str) -> _Answer:
         headers = {"Accept": accept, "User-Agent": "espalier"}
         return self._send("GET", url, headers | ({"Authorization": authorization} if authorization else {}))
 
-    def _send(self, method: str, url: str, headers: dict[str, str], body: str = "") -> urllib3.BaseHTTPResponse:
+    def _send(self, method: str, url: str, headers: dict[str, str], body: str = "") -> _Answer:
         try:
-            return self._pool(url).request(
+            response = self._pool(url).request(
                 method,
                 url,
                 headers=headers,
@@ -114,6 +123,10 @@ class Downloader:
                 redirect=False,
                 preload_content=False,
             )
+            try:
+                return _Answer(response.status, response.headers, response.read(MAX_BYTES + 1))
+            finally:
+                response.close()
         except (HTTPError, OSError) as error:
             raise SourceError(f"{url} cannot be reached: {_said(error)}", _REACH) from None
 
@@ -136,18 +149,12 @@ def _safely(url: str, login: Login) -> Login:
     return login
 
 
-def _body(url: str, response: urllib3.BaseHTTPResponse) -> bytes:
-    try:
-        data = response.read(MAX_BYTES + 1)
-    except (HTTPError, OSError) as error:
-        raise SourceError(f"{url} broke off: {_said(error)}", "Fetch again.") from None
-    finally:
-        response.release_conn()
-    if response.status >= 400:
-        raise SourceError(f"{url}: the server answered {response.status}", _advice(response.status, url))
-    if len(data) > MAX_BYTES:
+def _body(url: str, answer: _Answer) -> bytes:
+    if answer.status >= 400:
+        raise SourceError(f"{url}: the server answered {answer.status}", _advice(answer.status, url))
+    if len(answer.data) > MAX_BYTES:
         raise SourceError(f"{url}: more than {MAX_BYTES // 2**20} MiB", "Name the chart's archive itself.")
-    return data
+    return answer.data
 
 
 def _advice(status: int, url: str) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from espalier.engine.adoption import Adoption
 from espalier.engine.changes import Change, Wave
 from espalier.engine.cluster import Clusters
 from espalier.engine.errors import Problem, RefusedError
@@ -33,6 +34,7 @@ class Applier:
     watcher: Watcher
     progress: Callable[[str], None]
     force: bool
+    adoption: Adoption
     errors: list[Problem] = field(default_factory=list[Problem])
     skipped: list[Problem] = field(default_factory=list[Problem])
     changes: list[Change] = field(default_factory=list[Change])
@@ -78,6 +80,7 @@ class Applier:
         before = target.live()
         target = target.settle(before)
         try:
+            self.adoption.admit(target)
             sent = send(target, before, force=self.force, watcher=self.watcher)
         except RefusedError as error:
             return self._fail(resource, *error.problems)

@@ -18,6 +18,8 @@ class Change:
     urn: str
     op: Op
     fields: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    """For people: who changed what is mended, what is deleted first. Not in the JSON."""
 
     def to_json(self) -> dict[str, Any]:
         """Gives plain JSON."""

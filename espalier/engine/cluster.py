@@ -5,13 +5,15 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from espalier.engine.errors import Problem, RefusedError
 from espalier.engine.inventory import Entry, Inventory, Key
 from espalier.engine.model import Resource
-from espalier.engine.ownership import owned_digest
+from espalier.engine.names import Names
+from espalier.engine.replaced import Replaced
 from espalier.engine.values import Json, has_unknown, reveal
 from espalier.kube import Client, Kind, Kubeconfig, Reference, UnknownKindError
 
@@ -51,6 +53,13 @@ class Cluster:
         self._lock = threading.Lock()
         self._listed: set[Kind] = set()
         self._live: dict[Key, dict[str, Any]] = {}
+        self._recorded: dict[str, list[Entry]] = {}
+        for entry in self.inventory.entries.values():
+            self._recorded.setdefault(entry.urn, []).append(entry)
+        self.names = Names()
+        """What the run calls objects without a name of their own."""
+        self.replaced = Replaced()
+        """What the run replaces."""
         self.load({entry.reference.kind for entry in self.inventory.entries.values()})
 
     def load(self, kinds: Iterable[Kind]) -> None:
@@ -83,15 +92,10 @@ class Cluster:
         """The object as it lives, or None; its kind must have been loaded."""
         return self._live.get(reference.key)
 
-    def unchanged(self, reference: Reference, desired: str) -> Entry | None:
-        """The inventory's entry where neither the program nor anyone else changed our part of an object."""
-        entry = self.inventory.entries.get(reference.key)
-        if entry is None or not entry.desired or entry.desired != desired:
-            return None
-        live = self.live(reference)
-        if live is None or live["metadata"]["uid"] != entry.uid or owned_digest(live) != entry.live:
-            return None
-        return entry
+    def entries_of(self, urns: Iterable[str], kind: Kind) -> list[Entry]:
+        """What the inventory had of a kind under these URNs when the run began, in the order of the URNs."""
+        known = (entry for urn in urns for entry in self._recorded.get(urn, ()))
+        return [entry for entry in known if entry.reference.key[:2] == (kind.group, kind.kind)]
 
 
 def _key(live: dict[str, Any]) -> Key:
@@ -128,10 +132,16 @@ class Clusters:
                 client = self._clients[resource.provider] = self._connect(resource)
             if self.cluster is None:
                 self.cluster = Cluster(client, self._project, self._stack)
-            if client.kubeconfig.server != self.cluster.client.kubeconfig.server:
-                reason = f"is for {client.kubeconfig.server}, others are for {self.cluster.client.kubeconfig.server}"
-                raise _refusal(resource, reason, "keep one cluster a stack, or use `pulumi up`")
+            self._refuse_another(resource, client.kubeconfig, self.cluster.client.kubeconfig)
             return self.cluster
+
+    def _refuse_another(self, resource: Resource, mine: Kubeconfig, others: Kubeconfig) -> None:
+        if mine.server != others.server:
+            reason = f"is for {mine.server}, others are for {others.server}"
+            raise _refusal(resource, reason, "keep one cluster a stack, or use `pulumi up`")
+        if replace(mine, context="", namespace="") != replace(others, context="", namespace=""):
+            reason = f"reaches {mine.server} as the user of context {mine.context}, others as that of {others.context}"
+            raise _refusal(resource, reason, "use one user a stack, or use `pulumi up`")
 
     def default_cluster(self) -> Cluster | None:
         """The cluster in use, else the default one where there is any."""
@@ -156,11 +166,7 @@ class Clusters:
         if unknown:
             raise _refusal(resource, f"its provider sets {', '.join(unknown)}", "leave that out, or use `pulumi up`")
         if not inputs.get("kubeconfig"):
-            if self._default is None:
-                raise _refusal(
-                    resource, "its provider has no kubeconfig", "set it, since the ambient one is never read"
-                )
-            return connect(self._default)
+            raise _refusal(resource, "its provider has no kubeconfig", "set it, since the ambient one is never read")
         if has_unknown(inputs["kubeconfig"]):
             raise _refusal(resource, "its provider's kubeconfig is not known before an apply", "use `pulumi up`")
         self._namespaces[resource.provider] = str(reveal(inputs.get("namespace")) or "")

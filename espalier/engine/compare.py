@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from espalier.engine.changes import Change
 from espalier.engine.cluster import Clusters
 from espalier.engine.errors import EngineError, Problem, RefusedError
-from espalier.engine.inventory import Entry, done
+from espalier.engine.inventory import Entry
 from espalier.engine.manifest import plan_id, plan_outputs
 from espalier.engine.model import PROVIDER_PREFIX, Recording, Resource
 from espalier.engine.monitor import FAILED, Answer, Engine, Monitor
@@ -56,15 +56,13 @@ class Comparison:
         target = target_of(resource, self.clusters)
         with self._lock:
             self.targets[resource.urn] = target
-        entry = None
-        if target.reference is not None and target.desired:
-            entry = target.cluster.unchanged(target.reference, target.desired)
+        entry = target.unchanged()
         if entry is None:
-            return Answer(plan_id(target.manifest, target.kind), plan_outputs(target.manifest, target.kind))
+            outputs = plan_outputs(target.manifest, target.kind, resource)
+            return Answer(plan_id(target.manifest, target.kind), outputs)
         with self._lock:
             self.same[resource.urn] = entry
-        live = target.cluster.live(entry.reference)
-        return Answer(object_id(entry.reference), live_outputs(target, live or {}))
+        return Answer(object_id(entry.reference), live_outputs(target, target.live() or {}))
 
     def check(self) -> None:
         """Raises RefusedError for all that cannot be done."""
@@ -84,6 +82,10 @@ class Comparison:
                 problems.append(Problem(urn, f"is the same object as {other}: {reference}", "rename one of them"))
         return problems
 
+    def changed(self) -> list[Target]:
+        """The objects of the program that are not as they were left, by URN."""
+        return [self.targets[urn] for urn in sorted(self.targets.keys() - self.same.keys())]
+
     def settled(self) -> bool:
         """Tells whether the first pass saw all: nothing to apply, nothing unknown."""
         recording = self.recording
@@ -93,10 +95,7 @@ class Comparison:
 
     def relabelled(self) -> list[Entry]:
         """Entries of objects that need nothing but whose marks changed: protection, order, URN."""
-        fresh = {
-            urn: done(self.targets[urn].entry(), uid=entry.uid, desired=entry.desired, live=entry.live)
-            for urn, entry in self.same.items()
-        }
+        fresh = {urn: self.targets[urn].same_entry(entry) for urn, entry in self.same.items()}
         return [entry for urn, entry in fresh.items() if entry != self.same[urn]]
 
     def gone(self) -> list[Entry]:
@@ -107,6 +106,19 @@ class Comparison:
         kept = {target.reference.key for target in self.targets.values() if target.reference}
         entries = cluster.inventory.entries
         return sorted((entries[key] for key in entries.keys() - kept), key=lambda entry: entry.urn)
+
+    def moved(self) -> dict[str, Entry]:
+        """The objects among those gone that the program now calls differently, by the URN that has them."""
+        gone = {entry.reference.key for entry in self.gone()}
+        moved: dict[str, Entry] = {}
+        for urn, target in self.targets.items():
+            if target.reference is None or target.live() is not None:
+                continue
+            old = target.cluster.entries_of((urn, *target.resource.former), target.kind)
+            found = next((entry for entry in old if entry.reference.key in gone), None)
+            if found is not None:
+                moved[urn] = found
+        return moved
 
     def same_changes(self) -> list[Change]:
         """What needs nothing, as changes."""
@@ -126,4 +138,7 @@ def compare(program: Program, clusters: Clusters) -> Comparison:
         raise
     comparison.recording = monitor.recording(engine.logs())
     comparison.check()
+    cluster = clusters.default_cluster()
+    if cluster is not None:
+        cluster.replaced.moved = comparison.moved()
     return comparison

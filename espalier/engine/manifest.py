@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from espalier.engine.model import Resource
@@ -14,6 +14,8 @@ from espalier.kube.kinds import Kind
 PREFIX = "kubernetes:"
 _REMOTE_MODULES = ("yaml", "helm.sh", "kustomize")
 _NAME_LIMIT = 63
+AUTO_NAMED = "pulumi.com/autonamed"
+"""The annotation that Pulumi's provider, too, puts on an object that it named."""
 # Kinds of Kubernetes' own groups that have no namespace (kubernetes 1.36, `kubectl api-resources`).
 CLUSTER_SCOPED = frozenset(
     {
@@ -104,30 +106,41 @@ def namespaced(kind: Kind) -> bool | None:
     return kind.kind not in CLUSTER_SCOPED
 
 
-def auto_name(resource: Resource) -> str:
+def is_auto_named(resource: Resource) -> bool:
+    """Tells whether the program gives an object no name."""
+    metadata = resource.inputs.get("metadata")
+    return metadata is None or (
+        isinstance(metadata, dict) and not metadata.get("name") and not metadata.get("generateName")
+    )
+
+
+def auto_name(resource: Resource, generation: int = 0) -> str:
     """The name of an object whose program gives none: the logical name and a hash of the URN.
 
-    Pulumi draws random letters and keeps them in its state; here the same URN gives the same name.
+    Pulumi draws random letters and keeps them in its state; here the same URN gives the same name, and each
+    replacement, being another generation, another one.
     """
-    digest = hashlib.sha256(resource.urn.encode()).hexdigest()[:8]
+    seed = f"{resource.urn}#{generation}" if generation else resource.urn
+    digest = hashlib.sha256(seed.encode()).hexdigest()[:8]
     base = re.sub(r"[^a-z0-9.-]+", "-", resource.name.lower()).strip("-.")
     return f"{base[: _NAME_LIMIT - len(digest) - 1]}-{digest}"
 
 
-def manifest_of(resource: Resource, kind: Kind) -> dict[str, Json]:
-    """The object as it is to be applied, with markers still in it: its kind and name are filled in."""
+def manifest_of(resource: Resource, kind: Kind, name: str = "") -> dict[str, Json]:
+    """The object as it is to be applied, with markers still in it: its kind and name are filled in.
+
+    `name` is for an object whose program gives none; it is that of a plan where it is empty.
+    """
     manifest = {key: value for key, value in resource.inputs.items() if key != "status"}
     manifest["apiVersion"] = kind.api_version
     manifest["kind"] = kind.kind
-    metadata = manifest.get("metadata")
-    if metadata is None:
-        metadata = {}
-    if isinstance(metadata, dict) and not metadata.get("name") and not metadata.get("generateName"):
+    if is_auto_named(resource):
+        metadata: dict[str, Json] = manifest.get("metadata") or {}
         annotations = metadata.get("annotations")
-        marked = {"pulumi.com/autonamed": "true"}
+        marked = {AUTO_NAMED: "true"}
         manifest["metadata"] = {
             **metadata,
-            "name": auto_name(resource),
+            "name": name or auto_name(resource),
             "annotations": {**annotations, **marked} if isinstance(annotations, dict) else marked,
         }
     return manifest
@@ -152,7 +165,7 @@ def plan_id(manifest: Mapping[str, Json], kind: Kind) -> str:
     return f"{namespace}/{name}" if isinstance(namespace, str) else ""
 
 
-def plan_outputs(manifest: Mapping[str, Json], kind: Kind) -> dict[str, Json]:
+def plan_outputs(manifest: Mapping[str, Json], kind: Kind, resource: Resource) -> dict[str, Json]:
     """The outputs as far as a plan knows them: the inputs, and unknown what the API server fills in."""
     outputs = dict(manifest)
     metadata: Any = outputs.get("metadata")
@@ -167,12 +180,13 @@ def plan_outputs(manifest: Mapping[str, Json], kind: Kind) -> dict[str, Json]:
         outputs["spec"] = dict.fromkeys(computed, UNKNOWN) | spec
     if kind.kind == "Secret":
         mark_secret(outputs)
+    mark_secret(outputs, resource.options.get("additionalSecretOutputs", ()))
     return outputs
 
 
-def mark_secret(outputs: dict[str, Json]) -> None:
-    """Marks the data of a Secret, which neither the API server nor the SDK does."""
-    for key in ("data", "stringData"):
+def mark_secret(outputs: dict[str, Json], names: Iterable[str] = ("data", "stringData")) -> None:
+    """Marks outputs secret; the data of a Secret, which neither the API server nor the SDK does, unless others."""
+    for key in names:
         value = outputs.get(key)
         if value is not None and not isinstance(value, Secret):
             outputs[key] = Secret(value)

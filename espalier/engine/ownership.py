@@ -7,17 +7,24 @@ Format: `metadata.managedFields[].fieldsV1` (kubernetes, structured-merge-diff `
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from espalier.engine.paths import Path, Step, differences, following, text_of, without
 from espalier.engine.values import Json
 from espalier.kube import FIELD_MANAGER, Manifest
 
 _SERVERS_METADATA = frozenset(
     {"creationTimestamp", "generation", "managedFields", "resourceVersion", "selfLink", "uid"}
 )
+_MARK = 4
+"""Letters of a field's mark: two fields of one object share one by chance once in 16 million."""
+
+Fields = Mapping[str, Any]
+"""A tree of `fieldsV1`."""
 
 
 def digest(value: Json) -> str:
@@ -26,7 +33,7 @@ def digest(value: Json) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
-def owned_fields(live: Manifest) -> Mapping[str, Any] | None:
+def owned_fields(live: Manifest) -> Fields | None:
     """The fields that our manager applied, or None where it never did."""
     for entry in live["metadata"].get("managedFields") or ():
         applied = entry.get("operation") == "Apply" and not entry.get("subresource")
@@ -35,19 +42,45 @@ def owned_fields(live: Manifest) -> Mapping[str, Any] | None:
     return None
 
 
-def owned_digest(live: Manifest) -> str:
-    """A hash of our part of a live object; empty where nothing of it is ours."""
+def owned_digest(live: Manifest, manifest: Json = None, ignored: tuple[Path, ...] = ()) -> str:
+    """A hash of our part of a live object; empty where nothing of it is ours.
+
+    `ignored` leaves parts out; what an index in it means, `manifest` tells.
+    """
     fields = owned_fields(live)
-    return "" if fields is None else digest(_project(live, fields))
+    if fields is None:
+        return ""
+    return digest(_project(live, fields) if not ignored else _project_but(live, fields, manifest, ignored))
 
 
-def _project(value: Json, fields: Mapping[str, Any]) -> Json:
+def _project(value: Json, fields: Fields) -> Json:
     if not fields:
         return value
-    return {key: key == "." or _project(_child(value, key), below) for key, below in fields.items()}
+    return {key: key == "." or _project(child(value, key), below) for key, below in fields.items()}
 
 
-def _child(value: Json, key: str) -> Json:
+def _project_but(value: Json, fields: Fields, manifest: Json, ignored: tuple[Path, ...]) -> Json:
+    if not ignored:
+        return _project(value, fields)
+    if not fields:
+        return without(value, ignored)
+    kept: dict[str, Json] = {}
+    for key, below in fields.items():
+        if key == ".":
+            kept[key] = True
+            continue
+        step, part = in_manifest(manifest, key)
+        rest = following(ignored, step)
+        if () in rest:
+            continue
+        found = _project_but(child(value, key), below, part, rest)
+        # What holds nothing but ignored fields vanishes with them when someone else takes them over.
+        if found != {} or not rest:
+            kept[key] = found
+    return kept
+
+
+def child(value: Json, key: str) -> Json:
     """Follows one step: `f:` a field, `k:` a list's item by its keys, `v:` a set's value, `i:` an index."""
     step, _, name = key.partition(":")
     if step == "f":
@@ -67,9 +100,92 @@ def _has(item: Json, wanted: Mapping[str, Any]) -> bool:
     return isinstance(item, dict) and all(item.get(key) == value for key, value in wanted.items())
 
 
-def changed_fields(before: Manifest, after: Manifest) -> tuple[str, ...]:
+def in_manifest(manifest: Json, key: str) -> tuple[Step | None, Json]:
+    """The step that a path takes through the program's manifest for a key of `fieldsV1`, and what is there."""
+    kind, _, name = key.partition(":")
+    if kind == "f":
+        return name, manifest.get(name) if isinstance(manifest, dict) else None
+    items = manifest if isinstance(manifest, (list, tuple)) else ()
+    if kind == "i":
+        return int(name), items[int(name)] if int(name) < len(items) else None
+    for index, item in enumerate(items):
+        if is_item(item, key):
+            return index, item
+    return None, None
+
+
+def is_item(item: Json, key: str) -> bool:
+    """Tells whether a list's item of the program is the one that a key of `fieldsV1` names.
+
+    A part of the key that the program leaves out (a port's protocol) is what the API server filled in.
+    """
+    kind, _, name = key.partition(":")
+    wanted: Any = json.loads(name) if kind in ("k", "v") else None
+    if kind == "v":
+        return item == wanted
+    if kind != "k" or not isinstance(item, dict):
+        return False
+    return any(part in item for part in wanted) and all(
+        item.get(part, value) == value for part, value in wanted.items()
+    )
+
+
+def all_fields(live: Manifest) -> Fields:
+    """The fields that any manager set, but for the status."""
+    merged: dict[str, Any] = {}
+    for entry in live["metadata"].get("managedFields") or ():
+        if entry.get("subresource") != "status":
+            _merge(merged, entry.get("fieldsV1") or {})
+    return merged
+
+
+def _merge(into: dict[str, Any], fields: Fields) -> None:
+    for key, below in fields.items():
+        _merge(into.setdefault(key, {}), below)
+
+
+def field_marks(live: Manifest) -> str:
+    """A few letters for each of our fields, one after the other: enough to tell later whether one was ours."""
+    marks = {_mark(path) for path in _field_paths(owned_fields(live) or {}, "")}
+    return "".join(sorted(marks))
+
+
+def was_ours(field: str, marks: str) -> bool:
+    """Tells whether a field, as the API server names it in a conflict, was ours when `marks` were made."""
+    wanted = _mark(field)
+    return any(marks[at : at + _MARK] == wanted for at in range(0, len(marks), _MARK))
+
+
+def _mark(field: str) -> str:
+    return base64.b64encode(hashlib.sha256(field.encode()).digest()[:3]).decode()
+
+
+def _field_paths(fields: Fields, path: str) -> Iterator[str]:
+    for key, below in fields.items():
+        step, _, name = key.partition(":")
+        if key == ".":
+            yield path
+            continue
+        if step == "f":
+            text = f".{name}"
+        elif step == "k":
+            text = f"[{','.join(f'{part}={json.dumps(value)}' for part, value in sorted(json.loads(name).items()))}]"
+        else:
+            text = f"[={name}]" if step == "v" else f"[{name}]"
+        if below:
+            yield from _field_paths(below, path + text)
+        else:
+            yield path + text
+
+
+def changed_paths(before: Manifest, after: Manifest) -> set[Path]:
     """The paths that differ between two states of an object, without what the API server counts itself."""
-    return tuple(sorted(set(_differences(_comparable(before), _comparable(after), ""))))
+    return set(differences(_comparable(before), _comparable(after)))
+
+
+def changed_fields(before: Manifest, after: Manifest) -> tuple[str, ...]:
+    """The same for people."""
+    return tuple(sorted({text_of(path) for path in changed_paths(before, after)}))
 
 
 def _comparable(value: Manifest) -> dict[str, Any]:
@@ -77,18 +193,3 @@ def _comparable(value: Manifest) -> dict[str, Any]:
     metadata = value.get("metadata") or {}
     rest["metadata"] = {key: part for key, part in metadata.items() if key not in _SERVERS_METADATA}
     return rest
-
-
-def _differences(before: Json, after: Json, path: str) -> Iterator[str]:
-    if isinstance(before, dict) and isinstance(after, dict):
-        for key in before.keys() | after.keys():
-            step = f"{path}.{key}" if path else key
-            if key not in before or key not in after:
-                yield step
-            else:
-                yield from _differences(before[key], after[key], step)
-    elif isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
-        for index, (left, right) in enumerate(zip(before, after, strict=True)):
-            yield from _differences(left, right, f"{path}[{index}]")
-    elif before != after:
-        yield path

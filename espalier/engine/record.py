@@ -40,7 +40,7 @@ class Planned:
         if kind is None:
             return Answer("", resource.inputs)
         manifest = manifest_of(resource, kind)
-        return Answer(plan_id(manifest, kind), plan_outputs(manifest, kind))
+        return Answer(plan_id(manifest, kind), plan_outputs(manifest, kind, resource))
 
 
 def provider_id(resource: Resource) -> str:

@@ -1,74 +1,157 @@
-"""Sends one object to the API server: server-side apply, and replacement where a field cannot change."""
+"""Sends one object to the API server: server-side apply, over what drifted, and by replacement where it must be."""
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
-from espalier.engine.errors import Problem, RefusedError
+from espalier.engine.changes import Op
+from espalier.engine.drift import CONFLICT, FORCE, drifted
+from espalier.engine.ownership import changed_fields
+from espalier.engine.replacement import (
+    allow_move,
+    allow_replacement,
+    by_change,
+    by_option,
+    creates_first,
+    delete_old,
+    forcing_fields,
+    is_immutable,
+    moved_fields,
+    note_of,
+)
 from espalier.engine.target import Target
-from espalier.engine.waits import State
 from espalier.engine.watcher import Watcher
-from espalier.kube import ApiError, Reference, UnknownKindError
+from espalier.kube import ApiError, UnknownKindError
 
-FORCE = "pulumi.com/patchForce"
 _NOT_YET = 10.0
 """Seconds for a definition or a namespace of this very run to be served everywhere."""
 _PAUSE = 0.2
-_DELETION = 300.0
-_IMMUTABLE = (
-    "immutable",
-    "may not change",
-    "may not be changed",
-    "cannot change",
-    "updates to statefulset spec for fields other than",
-    "pod updates may not change fields other than",
-)
-_KEPT = frozenset({"CustomResourceDefinition", "Namespace", "PersistentVolume", "PersistentVolumeClaim"})
-"""Deleting one of these deletes data or other objects: never done without being told."""
 
 
-def send(
-    target: Target,
-    reference: Reference,
-    before: dict[str, Any] | None,
-    *,
-    force: bool,
-    watcher: Watcher,
-) -> tuple[dict[str, Any], bool]:
-    """Applies an object; gives its live state, and whether it had to be replaced.
+@dataclass(frozen=True)
+class Sent:
+    """What was applied."""
+
+    target: Target
+    """As it was applied: a replacement may have another name."""
+    live: dict[str, Any]
+    op: Op
+    fields: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    """For people: who changed what we mend, what is deleted first."""
+
+
+def send(target: Target, before: dict[str, Any] | None, *, force: bool, watcher: Watcher) -> Sent:
+    """Applies an object over its live state, which `target` is settled over.
 
     Raises RefusedError for a field of someone else and for a replacement that is not allowed, and ApiError.
     """
-    force = force or is_forced(target)
+    if before is None:
+        return _create(target, force, watcher)
+    fields = by_option(target) or _by_change(target, before, force)
+    if fields:
+        return _replace(target, before, fields, "its options ask for it", force, watcher)
     try:
-        return _patiently(lambda: target.cluster.client.apply(target.plain, force=force)), False
+        live, notes = apply(target, target.plain, before, force=force)
     except ApiError as error:
-        if error.reason == "Conflict":
-            raise conflict(target, reference, error) from None
-        if before is None or not is_immutable(error):
+        if not is_immutable(error):
             raise
-        allow_replacement(target, reference, error)
-    _delete(target, reference, before, watcher)
-    return target.cluster.client.apply(target.plain, force=force), True
+        fields = forcing_fields(target.plain, before, error)
+        return _replace(target, before, fields, error.message, force, watcher)
+    fields = changed_fields(before, live) or ("metadata.managedFields",)
+    return Sent(target, live, "update", fields, notes)
 
 
-def is_forced(target: Target) -> bool:
+def apply(
+    target: Target, manifest: dict[str, Any], before: dict[str, Any] | None, *, force: bool, dry_run: bool = False
+) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Applies a manifest, taking back what was ours; gives the live object, and who had changed it.
+
+    Raises RefusedError for a field of someone else, and ApiError.
+    """
+    client = target.cluster.client
+    force = force or is_forced(manifest)
+    try:
+        return _patiently(lambda: client.apply(manifest, force=force, dry_run=dry_run), dry_run), ()
+    except ApiError as error:
+        if error.reason != CONFLICT or not error.causes:
+            raise
+        notes = drifted(target, before, error)
+    return client.apply(manifest, force=True, dry_run=dry_run), notes
+
+
+def is_forced(manifest: dict[str, Any]) -> bool:
     """Tells whether the object's own annotation takes fields over from other managers."""
-    annotations = target.plain["metadata"].get("annotations")
+    annotations = manifest["metadata"].get("annotations")
     return isinstance(annotations, dict) and annotations.get(FORCE) == "true"
 
 
-def _patiently(apply: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+def _create(target: Target, force: bool, watcher: Watcher) -> Sent:
+    replaced = target.cluster.replaced
+    lost = target.cluster.live(target.known)
+    moved = replaced.moved.get(target.resource.urn)
+    op: Op = "create"
+    fields: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    if moved is not None:
+        allow_move(target, moved)
+        op, fields, notes = "replace", moved_fields(moved, target.known), (note_of(target, moved.reference),)
+        replaced.add(target.resource)
+        old = target.cluster.live(moved.reference)
+        if old is not None and not moved.retain and not creates_first(target, moved.reference):
+            replaced.emptied(moved.reference, old)
+            delete_old(target, moved.reference, old, watcher)
+    elif lost is not None:
+        op, fields = "replace", ("metadata.namespace",)
+        replaced.add(target.resource)
+        target.cluster.forget(target.known)
+        target = target.remade(lost)
+    live, _ = apply(target, target.plain, None, force=force)
+    return Sent(target, live, op, fields, notes)
+
+
+def _by_change(target: Target, before: dict[str, Any], force: bool) -> tuple[str, ...]:
+    """The fields that `replace_on_changes` names and that a dry run would change."""
+    if "replaceOnChanges" not in target.resource.options:
+        return ()
+    try:
+        after, _ = apply(target, target.plain, before, force=force, dry_run=True)
+    except ApiError as error:
+        if is_immutable(error):
+            return forcing_fields(target.plain, before, error)
+        raise
+    return by_change(target, before, after)
+
+
+def _replace(
+    target: Target, before: dict[str, Any], fields: tuple[str, ...], why: str, force: bool, watcher: Watcher
+) -> Sent:
+    allow_replacement(target, why)
+    old = target.known
+    target.cluster.replaced.add(target.resource)
+    if creates_first(target, None):
+        fresh = target.renamed().remade(before)
+        # Known before it is there, or a run that dies now would lose it.
+        target.cluster.inventory.expect([fresh.entry()])
+    else:
+        fresh = target.remade(before)
+        target.cluster.replaced.emptied(old, before)
+        delete_old(target, old, before, watcher)
+    live, _ = apply(fresh, fresh.plain, None, force=force)
+    return Sent(fresh, live, "replace", fields, (note_of(target, old),))
+
+
+def _patiently(apply: Callable[[], dict[str, Any]], dry_run: bool) -> dict[str, Any]:
     """Tries again for a moment where a kind or a namespace that was just made is not served yet."""
     until = time.monotonic() + _NOT_YET
     while True:
         try:
             return apply()
         except ApiError as error:
-            if time.monotonic() >= until or not _may_come(error):
+            if dry_run or time.monotonic() >= until or not _may_come(error):
                 raise
         time.sleep(_PAUSE)
 
@@ -77,47 +160,3 @@ def _may_come(error: ApiError) -> bool:
     if isinstance(error, UnknownKindError):
         return True
     return error.status == 404 and error.details.get("kind") == "namespaces"
-
-
-def is_immutable(error: ApiError) -> bool:
-    """Tells whether the API server refused since a field cannot change in place."""
-    return error.status == 422 and any(words in error.message for words in _IMMUTABLE)
-
-
-def conflict(target: Target, reference: Reference, error: ApiError) -> RefusedError:
-    """Names who owns the fields, which they are, and what to do."""
-    fields = ", ".join(cause.get("field", "").lstrip(".") for cause in error.causes)
-    owners = sorted({cause.get("message", "").removeprefix("conflict with ") for cause in error.causes})
-    who = ", ".join(owners) or "another manager"
-    reason = f"{reference}: {fields or 'some fields'} belong to {who}" if error.causes else error.message
-    do = f"leave the fields out, or take them over: `espalier up --force`, or the annotation {FORCE}: 'true'"
-    return RefusedError(error.message, [Problem(target.resource.urn, reason, do)])
-
-
-def allow_replacement(target: Target, reference: Reference, error: ApiError) -> None:
-    """Raises RefusedError where an object must not be deleted to be made anew."""
-    options = target.resource.options
-    if options.get("protect"):
-        reason, do = "is protected", "take `protect` off, or undo the change"
-    elif reference.kind.kind in _KEPT and not options.get("deleteBeforeReplace"):
-        reason, do = "would lose what it holds", "give it another name, or set `delete_before_replace`"
-    else:
-        return
-    text = f"{reference} would have to be replaced but {reason}: {error.message}"
-    raise RefusedError(text, [Problem(target.resource.urn, text, do)])
-
-
-def _delete(target: Target, reference: Reference, before: dict[str, Any], watcher: Watcher) -> None:
-    uid = before["metadata"]["uid"]
-    target.cluster.client.delete(reference.kind, reference.name, reference.namespace, uid=uid)
-    gone = threading.Event()
-    ended: list[State] = []
-
-    def on_gone(state: State, _: dict[str, Any] | None) -> None:
-        ended.append(state)
-        gone.set()
-
-    watcher.until_gone(reference, uid, _DELETION, on_gone)
-    gone.wait()
-    if ended[0].failed:
-        raise RefusedError(ended[0].text, [Problem(target.resource.urn, f"{reference}: {ended[0].text}")])

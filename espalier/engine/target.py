@@ -2,23 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from espalier.engine.cluster import Cluster, Clusters
-from espalier.engine.durations import seconds_of
 from espalier.engine.errors import Problem, RefusedError
-from espalier.engine.inventory import Entry, short_id
-from espalier.engine.manifest import is_patch, is_remote, kind_of, manifest_of, mark_secret, namespaced
+from espalier.engine.ignoring import NOTHING, keep_live
+from espalier.engine.inventory import Entry, done, short_id
+from espalier.engine.manifest import (
+    AUTO_NAMED,
+    auto_name,
+    is_auto_named,
+    is_patch,
+    is_remote,
+    kind_of,
+    manifest_of,
+    mark_secret,
+    namespaced,
+)
 from espalier.engine.model import Resource
-from espalier.engine.options import refused_options
-from espalier.engine.ownership import digest
-from espalier.engine.values import Json, Secret, has_secret, has_unknown, reveal
+from espalier.engine.names import Name
+from espalier.engine.options import malformed_options, paths_of, refused_options, seconds_for
+from espalier.engine.ownership import all_fields, digest, field_marks, owned_digest, owned_fields
+from espalier.engine.paths import Path, without
+from espalier.engine.values import Json, has_secret, has_unknown, reveal
 from espalier.engine.waits import wait_for
 from espalier.kube import Kind, Reference, UnknownKindError
 
-_SHORTEST_HIDDEN = 4
+UNTOLD = "unknown"
+"""Stands for the hash of a value that is unknown before the apply: no hash equals it."""
 _NO_PLUGIN = "this engine applies Kubernetes objects only: use `pulumi up`"
 
 
@@ -30,28 +43,104 @@ class Target:
     cluster: Cluster
     kind: Kind
     manifest: Mapping[str, Json] = field(repr=False)
-    """With markers."""
+    """As the program says it, with markers."""
     reference: Reference | None
     """None while its name or namespace is unknown."""
     desired: str
-    """Hash of the manifest; empty while something in it is unknown."""
+    """Hash of the manifest but for what is ignored; empty while something in it is unknown."""
+    generation: int = 0
+    """How many times an object without a name of its own was replaced."""
+    ignored: tuple[Path, ...] = ()
+    trigger: str = ""
+    """Hash of the option `replacement_trigger`; empty for none."""
+    settled: Mapping[str, Json] | None = field(default=None, repr=False)
+    """The manifest with the live values of what is ignored; None where it is not to be told from `manifest`."""
+
+    @property
+    def sent(self) -> dict[str, Json]:
+        """The object as it is sent, with markers."""
+        return dict(self.manifest if self.settled is None else self.settled)
 
     @property
     def plain(self) -> dict[str, Any]:
         """The object as it is sent, secrets in plain text."""
-        return reveal(dict(self.manifest))
+        return reveal(self.sent)
+
+    @property
+    def known(self) -> Reference:
+        """The reference of an object whose name is known. Raises ValueError for any other."""
+        if self.reference is None:
+            raise ValueError(f"{self.resource.urn} has no name yet")
+        return self.reference
+
+    def live(self) -> dict[str, Any] | None:
+        """The live object; None where there is none, or where it went with its namespace or definition."""
+        if self.reference is None or self.cluster.replaced.took(self.reference):
+            return None
+        return self.cluster.live(self.reference)
+
+    def settle(self, live: dict[str, Any] | None) -> Target:
+        """The same with what is to be sent for ignored fields, over this live object."""
+        if live is None or not self.ignored:
+            return self
+        kept = keep_live(dict(self.manifest), live, owned_fields(live) or NOTHING, self.ignored)
+        return replace(self, settled=kept)
+
+    def remade(self, live: dict[str, Any]) -> Target:
+        """The same for a replacement of a live object: whoever set an ignored field, its value is kept."""
+        if not self.ignored:
+            return self
+        return replace(self, settled=keep_live(dict(self.manifest), live, all_fields(live) or NOTHING, self.ignored))
+
+    def renamed(self) -> Target:
+        """The same under the next name that the engine gives."""
+        name = self.cluster.names.renew(self.resource, _taken(self.resource, self.kind, self.cluster, self.manifest))
+        return _target(self.resource, self.cluster, self.kind, _named(self.manifest, name.text), name.generation)
+
+    def unchanged(self) -> Entry | None:
+        """The inventory's entry where neither the program nor anyone else changed our part of the object."""
+        live = self.live()
+        entry = self.cluster.inventory.entries.get(self.reference.key) if self.reference else None
+        if live is None or entry is None or not self.desired or entry.desired != self.desired:
+            return None
+        if entry.trigger != self.trigger or self.cluster.replaced.any_of(self.resource.options.get("replaceWith", ())):
+            return None
+        ours = live["metadata"]["uid"] == entry.uid and self.digest(live) == entry.live
+        return entry if ours else None
+
+    def digest(self, live: Mapping[str, Any]) -> str:
+        """The hash of our part of the live object, but for what is ignored."""
+        return owned_digest(live, self.manifest, self.ignored)
 
     def entry(self) -> Entry:
         """The inventory's entry of an object that is about to be applied."""
-        if self.reference is None:
-            raise ValueError(f"{self.resource.urn} has no name yet")
+        options = self.resource.options
         return Entry(
             urn=self.resource.urn,
-            reference=self.reference,
+            reference=self.known,
             depends=tuple(short_id(urn) for urn in self.resource.dependencies),
-            protect=bool(self.resource.options.get("protect")),
-            retain=bool(self.resource.options.get("retainOnDelete")),
+            protect=bool(options.get("protect")),
+            retain=bool(options.get("retainOnDelete")),
+            generation=self.generation,
+            deleted_with=short_id(options["deletedWith"]) if options.get("deletedWith") else "",
+            delete_seconds=seconds_for(self.resource, "delete") or 0.0,
+            trigger=self.trigger,
         )
+
+    def applied_entry(self, live: Mapping[str, Any], *, ready: bool) -> Entry:
+        """The entry of an object that was applied; one that is not yet ready has no hashes, so it is tried again."""
+        entry = done(
+            self.entry(),
+            uid=live["metadata"]["uid"],
+            desired=self.desired if ready else "",
+            live=self.digest(live) if ready else "",
+        )
+        return replace(entry, fields=field_marks(live))
+
+    def same_entry(self, before: Entry) -> Entry:
+        """The entry of an object that needs nothing, with the marks that it has now."""
+        entry = done(self.entry(), uid=before.uid, desired=before.desired, live=before.live)
+        return replace(entry, fields=before.fields)
 
 
 def refusals(resource: Resource) -> list[Problem]:
@@ -67,29 +156,20 @@ def refusals(resource: Resource) -> list[Problem]:
     elif is_patch(resource):
         do = "own the whole object, or use `pulumi up`"
         problems.append(Problem(resource.urn, f"{resource.type} patches an object of someone else", do))
+    problems += [Problem(resource.urn, reason, do) for reason, do in malformed_options(resource)]
     return problems or _unreadable_waits(resource)
 
 
 def _unreadable_waits(resource: Resource) -> list[Problem]:
-    """What is said of waiting but cannot be read: found before anything is applied."""
-    problems: list[Problem] = []
-    timeouts: Mapping[str, str] = resource.options.get("customTimeouts") or {}
-    for key, text in sorted(timeouts.items()):
-        if key == "delete":
-            do = "leave it out: a deletion is awaited for as long as the engine's own limit"
-            problems.append(Problem(resource.urn, "sets the option customTimeouts.delete", do))
-            continue
-        try:
-            seconds_of(text)
-        except ValueError as error:
-            problems.append(Problem(resource.urn, f"customTimeouts.{key}: {error}", "correct the duration"))
+    """What annotations say of waiting but cannot be read: found before anything is applied."""
     kind = kind_of(resource)
-    if kind is not None and not has_unknown(resource.inputs.get("metadata")):
-        try:
-            wait_for(manifest_of(resource, kind))
-        except ValueError as error:
-            problems.append(Problem(resource.urn, str(error), "correct the annotation"))
-    return problems
+    if kind is None or has_unknown(resource.inputs.get("metadata")):
+        return []
+    try:
+        wait_for(manifest_of(resource, kind))
+    except ValueError as error:
+        return [Problem(resource.urn, str(error), "correct the annotation")]
+    return []
 
 
 def target_of(resource: Resource, clusters: Clusters) -> Target:
@@ -100,15 +180,65 @@ def target_of(resource: Resource, clusters: Clusters) -> Target:
         raise RefusedError("the program asks for what this engine does not do", problems)
     cluster = clusters.of(resource)
     manifest = _with_namespace(manifest_of(resource, kind), kind, cluster, clusters.namespace(resource))
-    desired = "" if has_unknown(manifest) else digest(reveal(manifest))
+    if not is_auto_named(resource):
+        return _target(resource, cluster, kind, manifest, 0)
+    taken = _taken(resource, kind, cluster, manifest)
+    name = cluster.names.of(resource, lambda: _name_before(resource, kind, cluster), taken)
+    return _target(resource, cluster, kind, _named(manifest, name.text), name.generation)
+
+
+def _target(resource: Resource, cluster: Cluster, kind: Kind, manifest: Mapping[str, Json], generation: int) -> Target:
+    ignored = paths_of(resource, "ignoreChanges")
+    counted = without(dict(manifest), ignored)
     return Target(
         resource=resource,
         cluster=cluster,
         kind=kind,
         manifest=manifest,
         reference=_reference(manifest, kind),
-        desired=desired,
+        desired="" if has_unknown(counted) else digest(reveal(counted)),
+        generation=generation,
+        ignored=ignored,
+        trigger=_trigger(resource),
     )
+
+
+def _trigger(resource: Resource) -> str:
+    value = resource.options.get("replacementTrigger")
+    if value is None:
+        return ""
+    return UNTOLD if has_unknown(value) else digest(reveal(value))
+
+
+def _named(manifest: Mapping[str, Json], name: str) -> dict[str, Json]:
+    return {**manifest, "metadata": {**manifest["metadata"], "name": name}}
+
+
+def _name_before(resource: Resource, kind: Kind, cluster: Cluster) -> Name | None:
+    """What the object was called in the last run, under this URN or a former one."""
+    for urn in (resource.urn, *resource.former):
+        entries = [e for e in cluster.entries_of([urn], kind) if _was_auto_named(resource, e, cluster)]
+        if entries:
+            newest = max(entries, key=lambda entry: entry.generation)
+            return Name(newest.reference.name, newest.generation)
+    return None
+
+
+def _was_auto_named(resource: Resource, entry: Entry, cluster: Cluster) -> bool:
+    live = cluster.live(entry.reference)
+    if live is None:
+        return entry.reference.name == auto_name(resource, entry.generation)
+    return (live["metadata"].get("annotations") or {}).get(AUTO_NAMED) == "true"
+
+
+def _taken(resource: Resource, kind: Kind, cluster: Cluster, manifest: Mapping[str, Json]) -> Callable[[str], bool]:
+    namespace = reveal(manifest["metadata"].get("namespace") or "")
+
+    def taken(name: str) -> bool:
+        entry = cluster.inventory.entries.get((kind.group, kind.kind, namespace, name))
+        return entry is not None and entry.urn != resource.urn
+
+    return taken
 
 
 def _with_namespace(manifest: dict[str, Json], kind: Kind, cluster: Cluster, default: str) -> dict[str, Json]:
@@ -150,39 +280,10 @@ def live_outputs(target: Target, live: Mapping[str, Any]) -> dict[str, Json]:
             outputs["stringData"] = reveal(target.manifest["stringData"])
         mark_secret(outputs)
     secret = {key for key, value in target.manifest.items() if has_secret(value)}
-    secret |= set(target.resource.options.get("additionalSecretOutputs", ()))
-    for key in secret & outputs.keys():
-        if not isinstance(outputs[key], Secret):
-            outputs[key] = Secret(outputs[key])
+    mark_secret(outputs, {*secret, *target.resource.options.get("additionalSecretOutputs", ())})
     return outputs
 
 
 def object_id(reference: Reference) -> str:
     """The id that Pulumi gives a Kubernetes object."""
     return f"{reference.namespace}/{reference.name}" if reference.namespace else reference.name
-
-
-def hidden(target: Target, text: str) -> str:
-    """Takes the target's secret values out of a text, such as an error that quotes them."""
-    for value in sorted(set(_secret_texts(target)), key=len, reverse=True):
-        text = text.replace(value, "(secret)")
-    return text
-
-
-def _secret_texts(target: Target) -> Iterator[str]:
-    whole = target.kind == Kind("v1", "Secret")
-    for key, value in target.manifest.items():
-        yield from _texts(value, inside=whole and key in ("data", "stringData"))
-
-
-def _texts(value: Json, *, inside: bool) -> Iterator[str]:
-    if isinstance(value, Secret):
-        yield from _texts(value.value, inside=True)
-    elif isinstance(value, dict):
-        for item in value.values():
-            yield from _texts(item, inside=inside)
-    elif isinstance(value, (list, tuple)):
-        for item in value:
-            yield from _texts(item, inside=inside)
-    elif inside and len(text := str(value)) >= _SHORTEST_HIDDEN:
-        yield text

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from espalier.engine.adoption import Adoption
 from espalier.engine.apply import Applier
 from espalier.engine.changes import Change, UpResult
 from espalier.engine.cluster import Cluster, Clusters, Connect
@@ -35,14 +36,16 @@ def up(
     progress: Progress = _silent,
     judge: Judge | None = None,
     force: bool = False,
+    adopt: bool = False,
     stop: Stop | None = None,
 ) -> UpResult:
     """Makes the cluster what the program says.
 
     The whole program is recorded first; when it raises, asks for what cannot be done, or `judge` raises,
     nothing was changed. `connection` serves objects without a provider of their own. `force` takes fields
-    over from other managers. `progress` gets one line at a time, from several threads. `stop` ends the run in
-    order. With nothing to do, nothing is written.
+    over from other managers; `adopt` takes over whole objects that others made, which are refused otherwise.
+    `progress` gets one line at a time, from several threads. `stop` ends the run in order. With nothing to do,
+    nothing is written.
 
     Raises EngineError (ProgramError, RefusedError, ApplyFailed, StoppedError, LeaseLostError) and KubeError.
     """
@@ -57,8 +60,10 @@ def up(
     if cluster is None or (done and not comparison.relabelled()):
         changes = tuple(sorted(comparison.same_changes()))
         return UpResult(changes=changes, waves=(), outputs=recording.outputs, seconds=time.monotonic() - started)
+    adoption = Adoption(adopt, progress)
+    adoption.survey(cluster, comparison.changed())
     watcher = Watcher(cluster.client, progress)
-    applier = Applier(clusters, watcher, progress, force)
+    applier = Applier(clusters, watcher, progress, force, adoption)
 
     def standing() -> str:
         return f"{len(applier.changes)} of {len(comparison.targets)} objects are as the program says"
@@ -73,7 +78,9 @@ def up(
     finally:
         watcher.close()
     return UpResult(
-        changes=tuple(sorted([*applier.changes, *pruned])),
+        changes=tuple(
+            sorted([*adoption.noted(applier.changes), *(c for c in pruned if c.urn not in cluster.replaced.old_urns)])
+        ),
         waves=applier.waves(),
         outputs=outputs,
         seconds=time.monotonic() - started,
@@ -107,8 +114,7 @@ def _second_pass(
     program: Program, comparison: Comparison, cluster: Cluster, applier: Applier, guard: Guard
 ) -> dict[str, Json]:
     """Runs the program against the cluster; whatever happens, the inventory says what was applied."""
-    changed = [target for urn, target in comparison.targets.items() if urn not in comparison.same]
-    cluster.inventory.expect(target.entry() for target in changed if target.reference)
+    cluster.inventory.expect(target.entry() for target in comparison.changed() if target.reference)
     engine = Engine()
     monitor = Monitor(program.project, program.stack, Gate(applier, guard))
     try:

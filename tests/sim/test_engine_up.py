@@ -290,8 +290,8 @@ def test_a_judge_or_a_raising_program_leaves_the_cluster_untouched(
         stack.up(MIXED, judge=judge)
     with pytest.raises(ProgramError):
         stack.up(MIXED + "raise pulumi.RunError('no')")
-    with pytest.raises(RefusedError, match="ignoreChanges"):
-        stack.up(MIXED + "obj('core/v1', 'ConfigMap', 'x', ignore_changes=['data'])")
+    with pytest.raises(RefusedError, match="import"):
+        stack.up(MIXED + "obj('core/v1', 'ConfigMap', 'x', import_='default/x')")
     assert writes() == []
 
 
@@ -341,18 +341,15 @@ def edit(stack: Stack, name: str, data: dict[str, str]) -> None:
     )
 
 
-def test_drift_of_our_field_is_a_conflict_that_names_who_and_can_be_forced(stack: Stack) -> None:
+def test_drift_of_our_field_is_shown_with_who_did_it_and_mended(stack: Stack) -> None:
     body = "obj('core/v1', 'ConfigMap', 'c', {'data': {'a': '1', 'b': '2'}}, inside)"
     stack.up(body)
     edit(stack, "c", {"a": "9", "theirs": "kept"})
-    with pytest.raises(ApplyFailed) as caught:
-        stack.up(body)
-    (problem,) = caught.value.errors
-    assert "data.a" in problem.reason
-    assert "kubectl-edit" in problem.reason
-    assert "pulumi.com/patchForce" in problem.do
-    result = stack.up(body, force=True)
-    assert ops(result)["c"] == "update"
+    assert stack.preview(body)["c"] == ("update", ("data.a",))
+    result = stack.up(body)
+    (change,) = (change for change in result.changes if change.op != "same")
+    assert (change.op, change.fields) == ("update", ("data.a",))
+    assert 'data.a changed by "kubectl-edit"' in change.notes[0]
     assert (stack.get(CONFIG_MAP, "c") or {})["data"] == {"a": "1", "b": "2", "theirs": "kept"}
     assert set(ops(stack.up(body)).values()) == {"same"}
 

@@ -75,9 +75,9 @@ class Client:
         """Gives who hears, one line at a time and from any thread, that the API server keeps us waiting."""
         self._transport.outage.tell(say)
 
-    def hurry(self) -> None:
-        """From now on nothing is tried again, and whoever waits for another try gets the error: for a run that ends."""
-        self._transport.hurry()
+    def hurry(self, on: bool = True) -> None:
+        """While on, nothing is tried again and whoever waits for another try gets the error: for a run that ends."""
+        self._transport.hurry(on)
 
     def close(self) -> None:
         """Closes idle connections; a later call opens new ones."""

@@ -154,9 +154,12 @@ class Transport:
                 found.add("Impersonate-Group", group)
         return found
 
-    def hurry(self) -> None:
-        """From now on nothing is tried again: whoever waits for the next try gets the error at once."""
-        self._hurried.set()
+    def hurry(self, on: bool) -> None:
+        """While on, nothing is tried again: whoever waits for the next try gets the error at once."""
+        if on:
+            self._hurried.set()
+        else:
+            self._hurried.clear()
 
     def close(self) -> None:
         """Closes the idle connections."""

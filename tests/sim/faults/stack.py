@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from espalier.kube import ApiError, Client, Kind, Reference
 PROJECT = "faults"
 LABEL = "faults.espalier.dev/stack"
 LOGICAL = "faults.espalier.dev/object"
+SIZE = 20
 GATE = "gate"
 NAMESPACE = Kind("v1", "Namespace")
 CONFIG_MAP = Kind("v1", "ConfigMap")
@@ -42,13 +42,14 @@ class Item:
     """Whether it lives in the stack's namespace."""
 
 
-def items(stack: str, variant: str) -> list[Item]:
+def items(stack: str, variant: str, size: int = SIZE) -> list[Item]:
     """The program of a variant: a third is the same in all, a third changes, a third is the variant's own.
 
-    The variant `gated` waits for something that only the test does (`open_gate`), with one object after it.
+    It has some 6 objects times `size`. The variant `gated` waits for something that only the test does
+    (`open_gate`), with one object after it.
     """
     found = [Item(stack, NAMESPACE, {}, inside=False), _definition(stack)]
-    for index in range(20):
+    for index in range(size):
         found += _third(f"same-{index:02}", "fixed", index, stack)
         found += _third(f"edit-{index:02}", variant, index, stack)
         found += _third(f"{variant}-{index:02}", "own", index, stack)
@@ -110,12 +111,12 @@ def _third(name: str, value: str, index: int, stack: str) -> list[Item]:
     return [first, replace(second, after=(*second.after, first.logical))]
 
 
-def program(stack: str, variant: str, extra: Iterable[Item] = ()) -> Program:
-    """The Pulumi program of a variant; `extra` objects come after all others."""
+def program(stack: str, variant: str, size: int = SIZE) -> Program:
+    """The Pulumi program of a variant."""
 
     def register() -> None:
         made: dict[str, pulumi.CustomResource] = {}
-        for item in [*items(stack, variant), *extra]:
+        for item in items(stack, variant, size):
             made[item.logical] = _register(item, stack, made)
 
     return Program(register, PROJECT, stack)

@@ -1,0 +1,268 @@
+"""An API server in trouble in mid-run: `up` rides it out and says so, or ends with one report; the next comes right."""
+
+from __future__ import annotations
+
+import json
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from espalier import sim
+from espalier.engine.changes import UpResult
+from espalier.engine.destroy import destroy
+from espalier.engine.errors import EngineError
+from espalier.engine.up import up
+from espalier.kube import Client, KubeError, Reference, UnreachableError, retries
+from tests.sim.faults.proxy import NONE, Asked, BytePipe, Harm, HttpProxy, refusal
+from tests.sim.faults.stack import CONFIG_MAP, PROJECT, items, live, open_gate, program, wrongs
+
+SEED = 4
+STACK = "api-faults"
+BACK = "the API server answers again"
+DOWN_SECONDS = 20.0
+
+
+@dataclass
+class Trouble:
+    """One stack behind the proxy; each `up` is of another variant than the one before."""
+
+    proxy: HttpProxy
+    client: Client
+    variant: str = ""
+    size: int = 20
+    lines: list[str] = field(default_factory=list[str])
+
+    def up(self, kubeconfig: Path | None = None, variant: str = "") -> UpResult:
+        """An `up` through the proxy, or through what a kubeconfig names."""
+        self.variant = variant or ("b" if self.variant == "a" else "a")
+        self.lines = []
+        connection = kubeconfig or self.proxy.kubeconfig
+        return up(program(STACK, self.variant, self.size), connection=connection, progress=self.lines.append)
+
+    def settle(self) -> None:
+        """`up` again without trouble; then the cluster must be what the program says."""
+        self.proxy.reset()
+        up(program(STACK, self.variant, self.size), connection=self.client)
+        self.check()
+
+    def check(self) -> None:
+        problems = wrongs(self.client, STACK, items(STACK, self.variant, self.size))
+        assert not problems, "\n".join(problems)
+
+    def said(self, words: str) -> list[str]:
+        return [line for line in self.lines if words in line]
+
+
+@pytest.fixture(scope="module")
+def stack(kubeconfig: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trouble]:
+    folder = tmp_path_factory.mktemp("trouble")
+    client = Client.connect(kubeconfig)
+    with HttpProxy(kubeconfig, folder) as proxy:
+        made = Trouble(proxy, client)
+        made.up()
+        made.check()
+        yield made
+    destroy(PROJECT, STACK, client)
+    assert live(client, STACK) == []
+
+
+@pytest.fixture
+def trouble(stack: Trouble) -> Iterator[Trouble]:
+    yield stack
+    stack.proxy.reset()
+    stack.size = 20
+
+
+def seldom(draw: random.Random, share: float, harms: list[Harm]) -> Callable[[Asked], Harm]:
+    """Does harm to a share of all requests."""
+    return lambda _: draw.choice(harms) if draw.random() < share else NONE
+
+
+def after(seconds: float, act: Callable[[], Any]) -> threading.Thread:
+    """Does something in a while, aside."""
+
+    def run() -> None:
+        time.sleep(seconds)
+        act()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    return thread
+
+
+@pytest.mark.parametrize("seed", [SEED, SEED + 1])
+def test_connections_that_are_reset_are_no_matter(trouble: Trouble, seed: int) -> None:
+    draw = random.Random(seed)  # noqa: S311 - the same at each run
+    cuts = [Harm(cut="before"), Harm(cut="after"), Harm(cut="middle")]
+    trouble.proxy.reset(seldom(draw, 0.15, cuts))
+    trouble.up()
+    trouble.check()
+
+
+def test_tls_connections_that_are_cut_anywhere_are_no_matter(
+    trouble: Trouble, kubeconfig: Path, tmp_path: Path
+) -> None:
+    draw = random.Random(SEED)  # noqa: S311
+    # Some in the handshake, some in an answer; most live long enough to do something.
+    with BytePipe(kubeconfig, tmp_path, lambda _: draw.choice([700, 20_000, 60_000, 200_000])) as pipe:
+        trouble.up(pipe.kubeconfig)
+        assert pipe.cuts > 10
+    trouble.check()
+
+
+def test_a_server_that_asks_to_slow_down_is_heard(trouble: Trouble) -> None:
+    draw = random.Random(SEED)  # noqa: S311
+    refused: list[tuple[str, str, float]] = []
+
+    def harm(asked: Asked) -> Harm:
+        now = time.monotonic()
+        early = [each for each in refused if each[:2] == (asked.method, asked.path) and now - each[2] < 0.99]
+        assert not early, f"{asked} came again too early"
+        if draw.random() >= 0.1:
+            return NONE
+        refused.append((asked.method, asked.path, now))
+        return refusal(429, "TooManyRequests", Retry_After="1")
+
+    trouble.proxy.reset(harm)
+    trouble.up()
+    assert len(refused) > 10
+    trouble.check()
+
+
+def test_a_server_that_cannot_serve_for_a_while_is_awaited(trouble: Trouble) -> None:
+    began = time.monotonic()
+    bad = [refusal(503, "ServiceUnavailable"), refusal(500, "ServerTimeout"), refusal(504, "Timeout")]
+    draw = random.Random(SEED)  # noqa: S311
+
+    def harm(asked: Asked) -> Harm:
+        return draw.choice(bad) if asked.number > 40 and time.monotonic() - began < 8 else NONE
+
+    trouble.proxy.reset(harm)
+    trouble.up()
+    trouble.check()
+    assert len(trouble.said("trying again")) == 1
+    assert len(trouble.said(BACK)) == 1
+
+
+def test_a_slow_server_is_slow_and_no_more(trouble: Trouble) -> None:
+    trouble.size = 1
+    trouble.settle()
+    trouble.proxy.reset(lambda asked: NONE if asked.watches else Harm(delay=2.0))
+    began = time.monotonic()
+    trouble.up()
+    assert time.monotonic() - began < 60
+    trouble.check()
+
+
+def test_a_server_that_stands_still_for_a_while_is_awaited(trouble: Trouble, sim_cluster: sim.SimStatus) -> None:
+    trouble.proxy.reset()
+
+    def pause() -> None:
+        sim.fault(sim_cluster.name, "kube-apiserver", "pause")
+        after(7, lambda: sim.fault(sim_cluster.name, "kube-apiserver", "resume"))
+
+    trouble.proxy.reset(lambda asked: Harm(act=pause) if asked.number == 60 else NONE)
+    trouble.up()
+    trouble.check()
+    assert len(trouble.said("has not answered a request for")) == 1
+    assert len(trouble.said(BACK)) == 1
+
+
+@pytest.mark.parametrize(("component", "seconds"), [("kube-apiserver", DOWN_SECONDS), ("etcd", 6.0)])
+def test_a_server_that_was_killed_is_awaited(
+    trouble: Trouble, sim_cluster: sim.SimStatus, component: str, seconds: float
+) -> None:
+    threads: list[threading.Thread] = []
+
+    def kill() -> None:
+        sim.fault(sim_cluster.name, component, "kill")
+        threads.append(after(seconds, lambda: sim.up(sim_cluster.name)))
+
+    trouble.proxy.reset(lambda asked: Harm(act=kill) if asked.number == 60 else NONE)
+    try:
+        trouble.up()
+    finally:
+        for thread in threads:
+            thread.join()
+    trouble.check()
+    assert trouble.said("trying again") or trouble.said(": waiting")
+    assert len(trouble.said(BACK)) == 1
+
+
+@pytest.mark.parametrize("number", [1, 20, 60, 110])
+def test_a_server_that_does_not_come_back_ends_the_run_with_one_report(
+    trouble: Trouble, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    monkeypatch.setattr(retries, "PATIENCE", 1.5)
+    trouble.proxy.reset(lambda asked: Harm(cut="before") if asked.number >= number else NONE)
+    began = time.monotonic()
+    with pytest.raises((EngineError, KubeError)) as caught:
+        trouble.up()
+    assert time.monotonic() - began < 25
+    assert "does not answer" in str(caught.value)
+    monkeypatch.undo()
+    trouble.settle()
+
+
+def test_credentials_that_expire_end_the_run_at_once(trouble: Trouble) -> None:
+    trouble.proxy.reset(lambda asked: refusal(401, "Unauthorized") if asked.number > 60 else NONE)
+    began = time.monotonic()
+    with pytest.raises((EngineError, KubeError), match="Unauthorized"):
+        trouble.up()
+    assert time.monotonic() - began < 10
+    trouble.settle()
+
+
+def test_a_certificate_that_does_not_fit_is_told_at_once(trouble: Trouble, kubeconfig: Path, tmp_path: Path) -> None:
+    config = yaml.safe_load(kubeconfig.read_text())
+    other = config["users"][0]["user"]["client-certificate-data"]
+    config["clusters"][0]["cluster"]["certificate-authority-data"] = other
+    path = tmp_path / "config"
+    path.write_text(yaml.safe_dump(config))
+    began = time.monotonic()
+    with pytest.raises((EngineError, UnreachableError), match="certificate verify failed"):
+        trouble.up(path)
+    assert time.monotonic() - began < 2
+    trouble.settle()
+
+
+EXPIRED = {"type": "ERROR", "object": {"kind": "Status", "code": 410, "reason": "Expired", "message": "too old"}}
+
+
+def test_a_wait_outlives_its_watch(trouble: Trouble) -> None:
+    """The watch is reset, cut in the middle of a change, told that its version is too old, and refused for a while."""
+    watches: list[Asked] = []
+    answer = (200, {"Content-Type": "application/json"}, json.dumps(EXPIRED).encode() + b"\n")
+
+    def harm(asked: Asked) -> Harm:
+        if not asked.watches or "/configmaps" not in asked.path:
+            return NONE
+        watches.append(asked)
+        if len(watches) in (2, 4):
+            return Harm(answer=answer)
+        return refusal(503, "ServiceUnavailable") if len(watches) == 5 else NONE
+
+    def disturb() -> None:
+        for count in (1, 3, 6):
+            deadline = time.monotonic() + 20
+            while len(watches) < count and time.monotonic() < deadline:
+                time.sleep(0.05)
+            trouble.proxy.cut_all()
+        while len(watches) < 7:
+            time.sleep(0.05)
+        open_gate(trouble.client, STACK)
+
+    trouble.proxy.reset(harm)
+    thread = threading.Thread(target=disturb, daemon=True)
+    thread.start()
+    trouble.up(variant="gated")
+    thread.join()
+    trouble.check()
+    assert trouble.client.find_object(Reference(CONFIG_MAP, STACK, "behind"))

@@ -125,7 +125,8 @@ def _manifests(request: Request) -> tuple[Sequence[Item], list[Mistake]]:
     name = request.content.source.address.rpartition("/")[2]
     try:
         documents = list(yaml.load_all(request.path.read_bytes(), _Loader))
-    except yaml.YAMLError as error:
+        documents = json.loads(json.dumps(documents, allow_nan=False))  # keys become text, as for kubectl
+    except (yaml.YAMLError, ValueError, TypeError) as error:
         problem = Problem("template", name, " ".join(str(error).split()))
         return (), [_mistake(request, problem)]
     return [Item(name, False, document) for document in documents if document is not None], []

@@ -98,7 +98,7 @@ class Machine:
     architecture: Literal["amd64", "arm64"]
     local_disk_gb: float | None
     network_gbps: float | None
-    network_cards: int
+    network_cards: int | None
     efa: int | None
     infiniband: bool
     topologies: Mapping[str, int]

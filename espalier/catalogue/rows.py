@@ -73,7 +73,7 @@ class MachineRow(Row):
     architecture: Annotated[str, Field(pattern="^(amd64|arm64)$")]
     local_disk_gb: AtLeastNone | None = None
     network_gbps: Amount | None = None
-    network_cards: Whole = 1
+    network_cards: Whole | None = None
     efa: Annotated[int, Field(ge=0, le=64)] | None = 0
     infiniband: bool = False
     topologies: tuple[Topology, ...] = ()

@@ -1,15 +1,17 @@
 """Which exit code a failure has, and how it is told: one table for all commands.
 
-0 fine; 1 a proof, policy, verification or apply failed; 2 no blueprint can be built; 3 something needed is missing.
+0 fine; 1 a proof, policy, verification or apply failed; 2 no blueprint can be built; 3 something needed is missing;
+130 and 143 ended by SIGINT or SIGTERM.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from signal import Signals
 from typing import Any
 
 from espalier.charts.errors import HeldError, SourceError, SourcesError
-from espalier.engine.errors import EngineError
+from espalier.engine.errors import EngineError, StoppedError
 from espalier.kube.errors import ApiError, KubeconfigError, UnreachableError
 from espalier.report.documents import ErrorEntry
 from espalier.sim.errors import MissingToolError, SimError
@@ -82,4 +84,11 @@ def handled() -> tuple[type[BaseException], ...]:
 
 def told(error: BaseException) -> tuple[int, list[ErrorEntry]]:
     """Exit code and errors of a handled exception: the first row that fits."""
+    if isinstance(error, StoppedError):
+        return stopped(error.why), _engine(error)
     return next((code, tell(error)) for kind, code, tell in TABLE if isinstance(error, kind))
+
+
+def stopped(why: str) -> int:
+    """The exit code of a command that a signal of this name ended, as shells have it."""
+    return 128 + Signals[why] if why in Signals.__members__ else INTERRUPTED

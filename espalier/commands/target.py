@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from espalier.commands.project import Project
+from espalier.engine.identity import Identity
 from espalier.failures import Missing
 from espalier.kube import Client, Kubeconfig
 from espalier.settings.model import Existing
@@ -39,10 +40,45 @@ def kubeconfig_of(project: Project) -> tuple[Path, str]:
 
 
 def client_of(project: Project) -> Client:
-    """A client of the stack's cluster. Raises Missing where there is no kubeconfig."""
+    """A client of the stack's cluster.
+
+    Raises Missing where there is no kubeconfig, RefusedError where another cluster than the stack's answers.
+    """
     path, context = kubeconfig_of(project)
     if not path.is_file():
         name = simulated_name(project)
         do = f"Start it: espalier sim up --name {name}" if name else "Correct espalier:cluster.kubeconfig."
         raise Missing(f"no kubeconfig at {path}", do)
-    return Client.connect(Kubeconfig.load(path, context))
+    client = Client.connect(Kubeconfig.load(path, context))
+    identity = _identity(project, client)
+    if identity is not None:
+        identity.check(client)
+    return client
+
+
+def remember_cluster(project: Project, client: Client) -> None:
+    """Keeps on this machine which cluster the stack is on. Raises Missing where that cannot be written."""
+    identity = _identity(project, client)
+    if identity is None:
+        return
+    try:
+        identity.remember(client)
+    except OSError as error:
+        what = f"which cluster this is cannot be kept in {identity.file}: {error.strerror}"
+        raise Missing(what, "Make room there, or pin the cluster: espalier:cluster.uid.") from None
+
+
+def _identity(project: Project, client: Client) -> Identity | None:
+    """None for a simulated cluster, which is made anew under the same name all the time."""
+    cluster = project.blueprint.settings.cluster
+    if not isinstance(cluster, Existing):
+        return None
+    from espalier.sim.paths import state_root
+
+    return Identity(
+        stack=f"{project.name}/{project.stack.name}",
+        server=client.kubeconfig.server,
+        context=cluster.context,
+        pinned=cluster.uid or "",
+        folder=state_root().parent / "clusters",
+    )

@@ -8,9 +8,10 @@ from espalier.engine.changes import Change
 from espalier.engine.cluster import Cluster, Connect, connect
 from espalier.engine.drain import Survey, survey
 from espalier.engine.errors import ApplyFailed, RefusedError
-from espalier.engine.guard import Stop, writing
+from espalier.engine.guard import writing
 from espalier.engine.inventory import Entry
 from espalier.engine.removal import Consent, Remover, protected
+from espalier.engine.stop import Stop
 from espalier.engine.watcher import Watcher
 from espalier.kube import Reference
 

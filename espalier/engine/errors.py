@@ -70,6 +70,11 @@ class ApplyFailed(EngineError):  # noqa: N818 - what happened, as people read it
 class StoppedError(EngineError):
     """The run was asked to stop and did so in order. What was applied stays and is in the inventory."""
 
+    def __init__(self, why: str, standing: str, problems: Sequence[Problem]) -> None:
+        self.why = why
+        """What asked for it, such as SIGINT."""
+        super().__init__(f"stopped by {why}: {standing}", problems)
+
 
 class LeaseLostError(EngineError):
     """Another run took the stack over in mid-run. Nothing was written from then on, the inventory neither."""

@@ -18,6 +18,7 @@ from espalier.engine.holder import Holder
 from espalier.engine.lease import Lease
 from espalier.engine.model import Resource
 from espalier.engine.monitor import FAILED, Answer, Backend
+from espalier.engine.stop import Stop
 from espalier.engine.watcher import Watcher
 from espalier.kube import Client, KubeError
 
@@ -27,37 +28,11 @@ _TICK = 0.1
 _STOPPED = "not done, since the run was stopped"
 
 
-class Stop:
-    """Asks a run to stop in order: what is being sent is finished, nothing new is begun, waits end.
-
-    `request` may be called from a signal handler. Before a run writes and after, there is nothing to stop in order:
-    `heard` is False then, and who asks may just end it.
-    """
-
-    def __init__(self) -> None:
-        self.why = ""
-        self.heard = False
-        self._event = threading.Event()
-
-    def request(self, why: str) -> None:
-        """Asks; `why` is for people, such as the signal's name."""
-        self.why = why
-        self._event.set()
-
-    @property
-    def requested(self) -> bool:
-        """Tells whether it was asked."""
-        return self._event.is_set()
-
-    def wait(self, seconds: float) -> bool:
-        """Waits for the request; False when the time is over."""
-        return self._event.wait(seconds)
-
-
 @dataclass
 class Guard:
     """Tells whether the run may still write."""
 
+    client: Client
     lease: Lease
     stop: Stop
     watcher: Watcher
@@ -77,6 +52,7 @@ class Guard:
         """Ends the waits as soon as the run is to end."""
         while not over.is_set():
             if self.stop.wait(_TICK) or self.lease.lost:
+                self.client.hurry()
                 self.watcher.cancel(_STOPPED)
                 return
 
@@ -109,9 +85,10 @@ def writing(
     """
     client, inventory = cluster.client, cluster.inventory
     where = f"{inventory.project}/{inventory.stack}"
+    client.tell(progress)
     lease = Lease(client, inventory.stack_id, where, Holder.here(what))
     lease.take(progress)
-    guard = Guard(lease, stop or Stop(), watcher)
+    guard = Guard(client, lease, stop or Stop(), watcher)
     over = threading.Event()
     thread = threading.Thread(target=guard.watch, args=(over,), name="stop", daemon=True)
     try:
@@ -133,6 +110,8 @@ def writing(
         cluster.client = inventory.client = client
         lease.release(progress)
         _tidy(client, cluster, guard)
+        client.hurry(False)
+        client.tell(None)
 
 
 def _tidy(client: Client, cluster: Cluster, guard: Guard) -> None:
@@ -153,4 +132,4 @@ def _end(guard: Guard, what: str, stack: str, standing: str, error: EngineError 
         return LeaseLostError(f"the run was ended: {standing}", [lost, *kept])
     waits = [problem for problem in failures if f"{_STOPPED} while" in problem.reason]
     do = Problem(stack, "what was done is in the inventory", f"run `{what}` again to go on")
-    return StoppedError(f"stopped by {guard.stop.why}: {standing}", [*kept, *waits, do])
+    return StoppedError(guard.stop.why, standing, [*kept, *waits, do])

@@ -12,12 +12,13 @@ from espalier.engine.cluster import Cluster, Clusters, Connect
 from espalier.engine.compare import Comparison, compare
 from espalier.engine.destroy import remove_entries
 from espalier.engine.errors import ApplyFailed, EngineError, RefusedError
-from espalier.engine.guard import Gate, Guard, Stop, writing
+from espalier.engine.guard import Gate, Guard, writing
 from espalier.engine.inventory import Entry
 from espalier.engine.model import Recording
 from espalier.engine.monitor import Engine, Monitor
 from espalier.engine.program import Program, run
 from espalier.engine.removal import protected
+from espalier.engine.stop import Stop
 from espalier.engine.values import Json
 from espalier.engine.watcher import Watcher
 

@@ -23,6 +23,7 @@ _DEVICE = r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/[A-Za-z0-9]([-A-Za-z0-9_.]{0,6
 _BYTES = r"^[0-9]+(\.[0-9]+)?(Ki|Mi|Gi|Ti|Pi|k|M|G|T|P)$"
 _GROUP = r"^\S(.*\S)?$"
 _VERSION = r"^1\.(3[1-9]|[4-9][0-9])$"
+_UID = r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
 _MACHINE = r"^[A-Za-z0-9][-A-Za-z0-9_.]{0,62}$"
 _MIG = r"^all-[a-z0-9.+-]{1,30}$"
 _TOPOLOGY = r"^[1-9][0-9]{0,2}(x[1-9][0-9]{0,2}){1,2}$"
@@ -123,6 +124,10 @@ class Existing(Strict):
     )
     context: Annotated[str, Field(min_length=1, max_length=256)] = Field(
         description="the kubeconfig's context; named, so that a change of the current context changes nothing here"
+    )
+    uid: Annotated[str, Field(pattern=_UID)] | None = Field(
+        default=None,
+        description="UID of the cluster's namespace kube-system: any other cluster behind the same name is refused",
     )
 
 

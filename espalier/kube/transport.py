@@ -111,6 +111,9 @@ class Transport:
             if not self._goes_on(done, repeatable, time.monotonic() + rest - began):
                 if isinstance(done.error, ApiError):
                     done.error.after_lost_answer = lost_answer
+                else:
+                    # Who goes on nevertheless need not wait as long once more.
+                    self._answered = False
                 raise done.error
             lost_answer = lost_answer or not done.undone
             self.outage.failed(began, str(done.error))

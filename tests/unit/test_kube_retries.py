@@ -184,6 +184,22 @@ def test_an_end_comes_when_it_does_not_pass(script: Script, client: Client) -> N
         assert 0.2 < time.monotonic() - began < 1.0
 
 
+def test_a_server_that_was_given_up_is_not_awaited_as_long_again(
+    script: Script, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retries, "FIRST_PATIENCE", 0.1)
+    for longest in (1.0, 0.2):
+        script.answers = [CUT]
+        began = time.monotonic()
+        with pytest.raises(UnreachableError):
+            client.get(CONFIG_MAP, "c", "n")
+        assert time.monotonic() - began < longest
+    script.answers = [OK]
+    client.get(CONFIG_MAP, "c", "n")
+    script.answers = [CUT] * 5 + [OK]
+    client.get(CONFIG_MAP, "c", "n")
+
+
 def test_the_api_servers_own_pause_is_kept(script: Script, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retries, "PATIENCE", 1.5)
     script.answers = [said(429, {}, Retry_After="1"), OK]

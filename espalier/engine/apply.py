@@ -21,8 +21,9 @@ from espalier.engine.secrecy import hidden
 from espalier.engine.send import Sent, apply, send
 from espalier.engine.target import Target, live_outputs, object_id, target_of
 from espalier.engine.values import has_unknown
-from espalier.engine.waits import State, Wait, wait_for
+from espalier.engine.waits import READY, State, Wait, wait_for
 from espalier.engine.watcher import Watcher
+from espalier.engine.webhooks import PATIENCE, silent_webhook
 from espalier.kube import KubeError
 
 
@@ -85,9 +86,38 @@ class Applier:
         except RefusedError as error:
             return self._fail(resource, *error.problems)
         except KubeError as error:
+            if name := silent_webhook(error):
+                return self._once_answered(target, before, name, hidden(target, str(error)))
             return self._fail(resource, Problem(resource.urn, hidden(target, str(error))))
         self._note_applied(sent)
         return self._await(sent)
+
+    def _once_answered(self, target: Target, before: dict[str, Any] | None, webhook: str, text: str) -> Later:
+        """Applies an object as soon as the webhook that judges it answers, without a thread that waits for it."""
+        answer, sent = Later(), list[Sent]()
+
+        def ask() -> State:
+            try:
+                sent.append(send(target, before, force=self.force, watcher=self.watcher))
+            except RefusedError as refused:
+                return State("; ".join(problem.reason for problem in refused.problems), failed=True)
+            except KubeError as error:
+                return State(hidden(target, str(error)), failed=not silent_webhook(error))
+            return READY
+
+        def over(state: State, _: dict[str, Any] | None) -> None:
+            if state.failed:
+                answer.set_result(self._fail(target.resource, Problem(target.resource.urn, state.text)))
+                return
+            self._note_applied(sent[-1])
+            result = self._await(sent[-1])
+            if isinstance(result, Later):
+                result.add_done_callback(lambda done: answer.set_result(done.result()))
+            else:
+                answer.set_result(result)
+
+        self.watcher.until_answered(target.known, f"webhook {webhook} to answer", text, PATIENCE, ask, over)
+        return answer
 
     def _await(self, sent: Sent) -> Answer | Later:
         resource = sent.target.resource

@@ -22,11 +22,15 @@ from espalier.kube import Client, Kind, Manifest, Reference
 _TICK = 0.25
 _SHOW_EVERY = 1.0
 _FOLLOW_UPS = 8
+_ASK_EVERY = 1.0
+_ASKS_AT_ONCE = 4
 STUCK_AFTER = 30.0
 """Seconds after which a deletion that finalizers hold up is told."""
 
 Done = Callable[[State, "dict[str, Any] | None"], None]
 """Called once with how the wait ended, and the object as it was seen last."""
+Ask = Callable[[], State]
+"""Tries once more; ready when that went well."""
 Stuck = Callable[[dict[str, Any]], None]
 """Called once with an object whose deletion takes long."""
 
@@ -45,6 +49,9 @@ class _Waiter:
     keys: tuple[tuple[Kind, Key], ...]
     """What concerns it: the object itself first, then what its condition needs."""
     stuck: Stuck | None = None
+    ask: Ask | None = None
+    """Where not None, this is asked instead of looking at an object."""
+    purpose: str = "its deletion"
     started: float = field(default_factory=time.monotonic)
     since: float = field(default_factory=time.monotonic)
     """When its state changed last."""
@@ -52,10 +59,11 @@ class _Waiter:
     seen: bool = False
     """Whether the watch has shown this very object."""
     timing_out: bool = False
+    asking_after: float = 0.0
 
     @property
     def what(self) -> str:
-        return self.wait.what if self.wait is not None else "its deletion"
+        return self.wait.what if self.wait is not None else self.purpose
 
 
 class Watcher:
@@ -72,6 +80,7 @@ class Watcher:
         self._clock: threading.Thread | None = None
         self._display = Display(client, progress, self._closed)
         self._pool = ThreadPoolExecutor(_FOLLOW_UPS, thread_name_prefix="after-wait")
+        self._asks = ThreadPoolExecutor(_ASKS_AT_ONCE, thread_name_prefix="ask-again")
 
     def until_ready(self, obj: dict[str, Any], reference: Reference, wait: Wait, done: Done) -> None:
         """Calls `done` when `wait` is over for an object that was just applied."""
@@ -92,6 +101,14 @@ class Watcher:
         state = State("it is being deleted")
         self._add(_Waiter(reference, None, uid, "", done, seconds, state, keys, stuck))
 
+    def until_answered(
+        self, reference: Reference, purpose: str, text: str, seconds: float, ask: Ask, done: Done
+    ) -> None:
+        """Asks about once a second until the answer is ready or failed, then calls `done`."""
+        waiter = _Waiter(reference, None, "", "", done, seconds, State(text), (), ask=ask, purpose=purpose)
+        waiter.asking_after = time.monotonic() + _ASK_EVERY
+        self._add(waiter)
+
     def cancel(self, reason: str) -> None:
         """Ends all waits at once, those to come too: each fails, saying `reason` and what it was waiting for."""
         with self._lock:
@@ -108,7 +125,8 @@ class Watcher:
             self._waiters.clear()
         for follower in followers:
             follower.close()
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        for pool in (self._pool, self._asks):
+            pool.shutdown(wait=False, cancel_futures=True)
 
     def _add(self, waiter: _Waiter) -> None:
         with self._lock:
@@ -124,7 +142,8 @@ class Watcher:
         if self._cancelled:
             waiter.done(_cancelled(waiter, self._cancelled), None)
             return
-        self._judge(waiter)
+        if waiter.ask is None:
+            self._judge(waiter)
 
     def _end(self, waiter: _Waiter, state: State) -> None:
         """Ends a wait, unless another thread did."""
@@ -204,12 +223,25 @@ class Watcher:
         elif passed >= waiter.seconds and not waiter.timing_out:
             waiter.timing_out = True
             self._pool.submit(self._time_out, waiter)
+        elif waiter.ask is not None and now >= waiter.asking_after:
+            waiter.asking_after = float("inf")
+            self._asks.submit(self._ask, waiter, waiter.ask)
         elif waiter.stuck is not None and passed >= STUCK_AFTER and waiter.last is not None:
             self._pool.submit(waiter.stuck, waiter.last)
             waiter.stuck = None
 
+    def _ask(self, waiter: _Waiter, ask: Ask) -> None:
+        with self._lock:
+            over = waiter not in self._waiters
+        if over:
+            return
+        waiter.state = ask()
+        if waiter.state.ready or waiter.state.failed:
+            self._end(waiter, waiter.state)
+        waiter.asking_after = time.monotonic() + _ASK_EVERY
+
     def _time_out(self, waiter: _Waiter) -> None:
-        ended = "ready" if waiter.wait is not None else "gone"
+        ended = "gone" if waiter.wait is None and waiter.ask is None else "ready"
         text = f"not {ended} after {waiter.seconds:g} s of waiting for {waiter.what}: {waiter.state.text}"
         event = latest_event(self._client, waiter.reference)
         self._end(waiter, State(f"{text}; latest event: {event}" if event else text, failed=True))

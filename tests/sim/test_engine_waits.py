@@ -4,23 +4,33 @@ from __future__ import annotations
 
 import json
 import socket
+import ssl
 import threading
 import time
+from base64 import b64encode
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 from espalier import sim
-from espalier.engine import waits
+from espalier.engine import apply, waits
 from espalier.engine.changes import UpResult
 from espalier.engine.display import Waiting
 from espalier.engine.errors import ApplyFailed
 from espalier.engine.inventory import Inventory
-from espalier.engine.program import Program
+from espalier.engine.program import THREADS, Program
 from espalier.engine.up import up
 from espalier.engine.waiting import Wait
 from espalier.engine.watcher import Watcher
@@ -311,6 +321,92 @@ for i in range({count}):
     events = [json.loads(line) for line in log.read_text().splitlines()[start:]]
     watched = [e["requestURI"] for e in events if e.get("userAgent") == "espalier" and e["verb"] == "watch"]
     assert len({uri for uri in watched if "/configmaps" in uri}) <= 1
+
+
+class Judge(BaseHTTPRequestHandler):
+    """The server of an admission webhook: allows all, and says so in an annotation."""
+
+    def do_POST(self) -> None:
+        review = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        patch = [{"op": "add", "path": "/metadata/annotations", "value": {"judged": "yes"}}]
+        response = {
+            "uid": review["request"]["uid"],
+            "allowed": True,
+            "patchType": "JSONPatch",
+            "patch": b64encode(json.dumps(patch).encode()).decode(),
+        }
+        body = json.dumps({"apiVersion": review["apiVersion"], "kind": review["kind"], "response": response}).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        del format, args
+
+
+def certificate(folder: Path) -> Path:
+    """A certificate for 127.0.0.1 that signs itself, with its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "judge")])
+    now = datetime.now(UTC)
+    address = x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1"))])
+    made = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+    made = made.not_valid_before(now - timedelta(days=1)).not_valid_after(now + timedelta(days=1))
+    signed = made.add_extension(address, critical=False).sign(key, hashes.SHA256())
+    pem = folder / "judge.pem"
+    form = (Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    pem.write_bytes(signed.public_bytes(Encoding.PEM) + key.private_bytes(*form))
+    return pem
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return probe.getsockname()[1]
+
+
+def hooked(stack: Stack, pem: Path, port: int, count: int) -> str:
+    ca = b64encode(pem.read_bytes().partition(b"-----BEGIN PRIVATE")[0]).decode()
+    return f"""
+ns_label = {{"matchLabels": {{"kubernetes.io/metadata.name": "{stack.name}"}}}}
+hook = {{"name": "judge.example.com", "sideEffects": "None", "admissionReviewVersions": ["v1"], "timeoutSeconds": 2,
+    "clientConfig": {{"url": "https://127.0.0.1:{port}/", "caBundle": "{ca}"}}, "namespaceSelector": ns_label,
+    "rules": [{{"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["configmaps"]}}]}}
+judge = obj("admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration", "{stack.name}", {{"webhooks": [hook]}})
+for i in range({count}):
+    obj("core/v1", "ConfigMap", f"c{{i}}", {{}}, inside, depends_on=[judge])
+obj("core/v1", "Secret", "beside", {{}}, inside, depends_on=[judge])
+"""
+
+
+def test_what_a_webhook_judges_comes_as_soon_as_it_answers(stack: Stack, tmp_path: Path) -> None:
+    pem, port = certificate(tmp_path), free_port()
+    result = stack.start(hooked(stack, pem, port, THREADS + 8))
+    # More objects wait for the webhook than there are threads, and what it does not judge goes on.
+    eventually(lambda: stack.find(Kind("v1", "Secret"), "beside"))
+    eventually(lambda: stack.progress.showed('failed calling webhook "judge.example.com"'))
+    assert stack.find(CONFIG_MAP, "c0") is None
+    server = ThreadingHTTPServer(("127.0.0.1", port), Judge)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(pem)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        assert {change.op for change in result().changes} == {"create"}
+        assert (stack.find(CONFIG_MAP, "c0") or {})["metadata"]["annotations"] == {"judged": "yes"}
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def test_a_webhook_that_never_answers_is_named(stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(apply, "PATIENCE", 3.0)
+    with pytest.raises(ApplyFailed) as caught:
+        stack.up(hooked(stack, certificate(tmp_path), free_port(), 1))
+    (problem,) = caught.value.errors
+    assert "not ready after 3 s of waiting for webhook judge.example.com to answer" in problem.reason
+    assert "connection refused" in problem.reason
 
 
 class Proxy:

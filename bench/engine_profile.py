@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import cProfile
+import gc
 import io
 import pstats
 import re
@@ -47,6 +48,12 @@ PREFIXES = r"/\S*/(site-packages|lib/python[\d.]+|espalier)/"
 Function = tuple[str, int, str]
 
 
+def tidy() -> None:
+    """Collects what an earlier run left: a command is a process of its own."""
+    gc.unfreeze()
+    gc.collect()
+
+
 def profiled(function: Callable[[], Any]) -> pstats.Stats:
     """Runs the function with a profile in each thread that is started meanwhile, and adds them up."""
     profiles: list[cProfile.Profile] = []
@@ -56,6 +63,7 @@ def profiled(function: Callable[[], Any]) -> pstats.Stats:
         profiles.append(profile)
         profile.enable()
 
+    tidy()
     threading.setprofile(begin)
     try:
         begin()
@@ -118,6 +126,7 @@ def main() -> None:
                 if profiling:
                     show(name, profiled(function), args.lines)
                     continue
+                tidy()
                 wall, cpu = time.perf_counter(), time.process_time()
                 function()
                 print(f"{name:<24}{time.perf_counter() - wall:8.2f} s, {time.process_time() - cpu:6.2f} s of processor")

@@ -176,6 +176,30 @@ def addons(as_json: AsJson = False) -> None:
 
 
 @app.command()
+def catalogue(
+    accelerator: Annotated[str | None, typer.Option(help="one accelerator, with its machines in detail")] = None,
+    cloud: Annotated[str | None, typer.Option(help="aws, gcp, azure or onprem; default: all")] = None,
+    region: Annotated[str | None, typer.Option(help="prices of this region; default: each cloud's usual one")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Accelerators and machines that pools may name, with dated list prices.
+
+    Example: espalier catalogue --accelerator H100-80 --cloud aws
+    """
+
+    def body(out: Output) -> int:
+        from espalier.commands.catalogue import document, rows_of_project
+        from espalier.report.catalogue import show_catalogue
+
+        made = document(rows_of_project(Path.cwd()), accelerator, cloud, region)
+        show_catalogue(out.people, made, detail=accelerator is not None, plain=cloud is not None)
+        out.document(made)
+        return 0
+
+    _run("catalogue", as_json, body)
+
+
+@app.command()
 def fetch(stack: Stack, as_json: AsJson = False) -> None:
     """Bring the charts and manifests of a stack's add-ons into the cache, and pin them in its lock.
 

@@ -255,6 +255,86 @@ class AddonsDocument(Document):
     addons: list[AddonRow]
 
 
+class OriginEntry(TypedDict):
+    """Where facts come from and of which day they are; `unverified` names columns that nothing else confirmed."""
+
+    source: str
+    date: str
+    verified: bool
+    unverified: list[str]
+
+
+class MigEntry(TypedDict):
+    """A MIG profile; `count` is instances a device at most."""
+
+    profile: str
+    slices: int
+    memory_slices: int
+    memory_gib: int
+    count: int
+
+
+class AcceleratorEntry(TypedDict):
+    """A device model; `reference` is the machine of a pool that names none."""
+
+    name: str
+    vendor: str
+    resource: str
+    memory_gib: int
+    cores: int
+    reference: str
+    mig: list[MigEntry]
+    labels: dict[str, str]
+    origin: OriginEntry
+
+
+class PriceEntry(TypedDict):
+    """USD an hour of a node in one region, or {"$unknown": true}."""
+
+    kind: Literal["reserved", "spot", "flex", "on-demand"]
+    region: str
+    per_hour: Any
+    origin: OriginEntry
+
+
+class OfferEntry(TypedDict):
+    """A machine with so many devices; "" and 0 for none."""
+
+    accelerator: str
+    devices: int
+    prices: list[PriceEntry]
+
+
+class MachineEntry(TypedDict):
+    """A machine type; a column that is not known is {"$unknown": true}. `topologies` holds hosts a TPU slice."""
+
+    cloud: Literal["aws", "gcp", "azure", "onprem"]
+    name: str
+    offers: list[OfferEntry]
+    cloud_accelerator: str
+    vcpu: int
+    memory_gib: float
+    architecture: Literal["amd64", "arm64"]
+    local_disk_gb: Any
+    network_gbps: Any
+    network_cards: Any
+    efa: Any
+    infiniband: bool
+    topologies: dict[str, int]
+    capacity: list[str]
+    regions: list[str]
+    retired: str
+    note: str
+    origin: OriginEntry
+
+
+class CatalogueDocument(Document):
+    """`espalier catalogue`."""
+
+    accelerators: list[AcceleratorEntry]
+    machines: list[MachineEntry]
+
+
 DOCUMENTS: dict[str, Any] = {
     "plan": PlanDocument,
     "check": CheckDocument,

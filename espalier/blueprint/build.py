@@ -14,6 +14,7 @@ from espalier.blueprint.pools import PoolPlan, compile_pools
 from espalier.blueprint.priorities import priority_classes
 from espalier.blueprint.proofs import device_maxima, prove
 from espalier.blueprint.tenants import TenantPlan, compile_tenant, namespace_of
+from espalier.charts.images import ImageRule
 from espalier.content import Contents
 from espalier.settings.model import Existing, Settings, Tenant, Waiver
 from espalier.settings.tree import path_text
@@ -92,7 +93,9 @@ def build(settings: Settings, records: Mapping[str, AddonRecord], contents: Cont
     facts = facts_of(settings)
     pools, pool_mistakes = compile_pools(settings.pools, settings.prices, simulated=facts.kind == "simulated")
     pool_facts = tuple(pool.facts() for pool in pools)
-    addons, addon_mistakes = plan_addons(settings.addons, records, facts, pool_facts, contents or {})
+    addons, addon_mistakes = plan_addons(
+        settings.addons, records, facts, pool_facts, contents, ImageRule(settings.sources.registry or "")
+    )
     quota_mistakes = () if pool_mistakes else _quota_mistakes(settings.tenants, pools)
     namespace_mistakes = [*_namespace_mistakes(settings.tenants, addons), *_twins(settings.tenants)]
     price_mistakes = _price_mistakes(settings, pools)

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from espalier.charts.images import images_of
+from espalier.charts.images import AS_WRITTEN, ImageRule, images_of
 from espalier.content import ContentFacts, Contents, Recorded, Rendered, reference
 from espalier.settings.tree import path_text
 from espalier.types import AddonInputs, AddonPlan, AddonRecord, Facts, Mistake, PoolFacts
@@ -22,10 +22,12 @@ def plan_addons(
     facts: Facts,
     pools: Sequence[PoolFacts],
     contents: Contents | None = None,
+    images: ImageRule = AS_WRITTEN,
 ) -> tuple[tuple[AddonPlan, ...], tuple[Mistake, ...]]:
     """The add-ons of a stack file in waves, their objects computed; or everything that is wrong with the set.
 
     One whose content is not in `contents`, or needs such a one, is held up: it keeps its place and has no objects.
+    `images` is for the objects that records write; those of `contents` were rewritten with the hidden ones' paths.
     """
     mistakes = [m for id in sorted(wanted) for m in _mistakes_of(id, wanted, records)]
     if mistakes:
@@ -41,7 +43,7 @@ def plan_addons(
         waves[id] = 1 + max((waves[need] for need in graph[id]), default=-1)
     plans: dict[str, AddonPlan] = {}
     for id in sorted(order, key=lambda i: (waves[i], i)):
-        plan = _plan(records[id], wanted[id], waves[id], facts, tuple(pools), (contents or {}).get(id))
+        plan = _plan(records[id], wanted[id], waves[id], facts, tuple(pools), (contents or {}).get(id), images)
         plans[id] = _after(plan, plans)
     return tuple(plans.values()), _two_owners(plans.values())
 
@@ -53,10 +55,12 @@ def _plan(
     facts: Facts,
     pools: tuple[PoolFacts, ...],
     content: Rendered | Recorded | None,
+    images: ImageRule,
 ) -> AddonPlan:
     plan = AddonPlan(record.id, record.version, wave, (), tuple(sorted(record.needs)))
     if record.content is None:
-        objects = tuple(record.objects(AddonInputs(facts, pools, record.options.model_validate(options))))
+        inputs = AddonInputs(facts, pools, record.options.model_validate(options))
+        objects = images.apply_to(record.objects(inputs))
         manifests = [planned.manifest for planned in objects]
         known = ContentFacts(tuple(map(reference, manifests)), images=tuple(images_of(manifests)))
         return replace(plan, objects=objects, facts=known)

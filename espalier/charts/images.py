@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Callable, Iterator, Mapping, MutableMapping, MutableSequence, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, MutableSequence, Sequence
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import Any, Final
 
 from espalier.content import ImagePath
+from espalier.types import Planned
 
 _GROUPS = ("initContainers", "containers", "ephemeralContainers")
 _STEP = re.compile(r'\.?([A-Za-z0-9_-]+)|\["([^"]*)"\]|\[(\*|\d+)\]')
@@ -33,6 +34,15 @@ class ImageRule:
         if not self.registry or pinned.startswith(f"{self.registry}/"):
             return pinned
         return f"{self.registry}/{full_name(pinned)}"
+
+    def apply_to(self, objects: Iterable[Planned]) -> tuple[Planned, ...]:
+        """The objects of a record with the images of their containers rewritten."""
+        if not self.registry and not self.digests:
+            return tuple(objects)
+        return tuple(replace(planned, manifest=rewrite_images(planned.manifest, (), self)) for planned in objects)
+
+
+AS_WRITTEN: Final = ImageRule()
 
 
 def full_name(image: str) -> str:

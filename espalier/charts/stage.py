@@ -120,7 +120,7 @@ class Stage:
         mistakes += _unused(id, content, objects)
         objects, left_out = (objects, []) if inputs.facts.runs_containers else withheld(objects)
         objects = [_mirrored(obj, content, self.rule) for obj in objects]
-        ordered = in_order(content, objects, [] if mistakes else _own(record, inputs, self.rule))
+        ordered = in_order(content, objects, () if mistakes else self.rule.apply_to(record.objects(inputs)))
         return Rendered(ordered, facts_of(ordered, content), tuple(left_out)), mistakes
 
 
@@ -142,13 +142,6 @@ def _unused(id: str, content: Content, objects: Sequence[Object]) -> list[Mistak
 def _mirrored(obj: Object, content: Content, rule: ImageRule) -> Object:
     manifest = rewrite_images(obj.manifest, content.images, rule) if rule.registry or rule.digests else obj.manifest
     return Object(obj.source, manifest, obj.hook, obj.weight, obj.retain)
-
-
-def _own(record: AddonRecord, inputs: AddonInputs, rule: ImageRule) -> list[Planned]:
-    return [
-        Planned(planned.suffix, rewrite_images(planned.manifest, (), rule), planned.needs, planned.retain)
-        for planned in record.objects(inputs)
-    ]
 
 
 def facts_of(objects: Sequence[Planned], content: Content) -> ContentFacts:

@@ -1,0 +1,334 @@
+"""`fetch`, the lock, and plans of stacks with add-ons of their own, from the command line."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from espalier.charts.cache import digest_of
+from espalier.cli import main
+from espalier.report.documents import schema_of
+
+jsonschema = pytest.importorskip("jsonschema", reason="a development dependency")
+ROOT = Path(__file__).parents[2]
+Archive = Callable[[Mapping[str, str]], bytes]
+PASSWORD = "canary-51c9"
+
+pytestmark = pytest.mark.usefixtures("home", "renderer")
+
+
+class Project:
+    """A project with one stack, `t`, whose add-ons a test writes."""
+
+    def __init__(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        self.folder = folder
+        self.stacks = folder / "stacks"
+        self.lock = self.stacks / "t.lock"
+        self.cache = folder / "cache"
+        self._capsys = capsys
+        self.settings: dict[str, Any] = {
+            "cluster": {"kind": "simulated"},
+            "sources": {"cache": "../cache"},
+            "addons": {},
+        }
+
+    def addon(self, id: str, source: Mapping[str, Any], options: Mapping[str, Any] | None = None, **rules: Any) -> None:
+        record = {"source": source, "namespace": id, **rules}
+        path = self.stacks / "addons" / f"{id}.yaml"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(yaml.safe_dump(record))
+        self.settings["addons"][id] = options or {}
+
+    def run(self, command: str) -> tuple[int, Any]:
+        config = {f"espalier:{key}": value for key, value in self.settings.items()}
+        (self.stacks / "Pulumi.t.yaml").write_text(yaml.safe_dump({"config": config}))
+        self._capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main([command, "t", "--json"])
+        said = self._capsys.readouterr()
+        assert PASSWORD not in said.out + said.err
+        document = json.loads(said.out)
+        jsonschema.validate(document, schema_of(command))
+        assert isinstance(ended.value.code, int)
+        return ended.value.code, document
+
+    def good(self, command: str) -> Any:
+        code, document = self.run(command)
+        assert code == 0, document["errors"]
+        return document
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Project:
+    folder = tmp_path / "project"
+    (folder / "stacks").mkdir(parents=True)
+    for name in ("Pulumi.yaml", "__main__.py"):
+        shutil.copy(ROOT / name, folder / name)
+    monkeypatch.chdir(folder)
+    return Project(folder, capsys)
+
+
+def chart(made_archive: Archive, image: str = "quay.io/x/y:1.0.0", name: str = "queue") -> bytes:
+    template = f"""\
+apiVersion: apps/v1
+kind: Deployment
+metadata: {{name: {name}}}
+spec:
+  replicas: {{{{ .Values.replicas }}}}
+  selector: {{matchLabels: {{app: q}}}}
+  template:
+    metadata: {{labels: {{app: q}}}}
+    spec: {{containers: [{{name: c, image: "{image}", resources: {{requests: {{cpu: 1m, memory: 1Mi}}}}}}]}}
+"""
+    return made_archive(
+        {
+            f"{name}/Chart.yaml": f"apiVersion: v2\nname: {name}\nversion: 1.0.0\n",
+            f"{name}/values.yaml": "replicas: 1\n",
+            f"{name}/templates/x.yaml": template,
+        }
+    )
+
+
+def source(url: str, version: str = "1.0.0") -> dict[str, Any]:
+    return {"chart": {"name": "queue", "repo": url, "version": version}}
+
+
+def addons(document: Any) -> dict[str, Any]:
+    return {row["id"]: row for row in document["addons"]}
+
+
+def test_fetch_pins_and_plan_needs_no_network(project: Project, web: Any, made_archive: Archive, home: Path) -> None:
+    site = web(login=("reader", PASSWORD))
+    data = chart(made_archive)
+    site.repository("queue", {"1.0.0": data})
+    (home / ".netrc").write_text(f"machine 127.0.0.1 login reader password {PASSWORD}\n")
+    project.addon("queue", source(f"{site.url}/charts"), {"values": {"replicas": 2}})
+    [row] = project.good("fetch")["sources"]
+    assert row == {
+        "id": "queue",
+        "source": f"{site.url}/charts/queue",
+        "version": "1.0.0",
+        "digest": digest_of(data),
+        "fetched": True,
+    }
+    first = project.lock.read_text()
+    assert digest_of(data) in first
+    assert PASSWORD not in first
+    asked = len(site.asked)
+    assert project.good("fetch")["sources"][0]["fetched"] is False
+    assert project.lock.read_text() == first
+    document = project.good("plan")
+    assert len(site.asked) == asked  # neither the second fetch nor the plan asked anyone
+    assert addons(document)["queue"] == {
+        "id": "queue",
+        "version": "1.0.0",
+        "wave": 0,
+        "content": "rendered",
+        "held": "",
+        "withheld": [],
+    }
+    [deployment] = [obj for obj in document["kubernetes"] if obj["kind"] == "Deployment"]
+    assert deployment["spec"]["replicas"] == 2
+    assert deployment["metadata"]["namespace"] == "queue"
+    assert "quay.io/x/y:1.0.0" in {row["image"] for row in document["images"]}
+
+
+def test_content_that_is_not_there_holds_up_only_what_needs_it(
+    project: Project, web: Any, made_archive: Archive
+) -> None:
+    site = web()
+    site.repository("queue", {"1.0.0": chart(made_archive)})
+    project.addon("queue", source(f"{site.url}/charts"))
+    (project.stacks / "own.yaml").write_text("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: own}\n")
+    manifests = {"manifests": {"url": "own.yaml", "version": "1"}}
+    project.addon("needy", manifests, needs=["queue"])
+    project.addon("free", manifests)
+    code, document = project.run("plan")
+    assert code == 1
+    found = addons(document)
+    assert (found["queue"]["content"], found["needy"]["content"]) == ("recorded", "rendered")
+    assert f"{site.url}/charts/queue 1.0.0 is not pinned by t.lock" in found["queue"]["held"]
+    assert "espalier fetch t" in found["queue"]["held"]
+    assert "needs queue" in found["needy"]["held"]
+    assert found["free"]["held"] == ""
+    assert {row["id"]: row["wave"] for row in document["addons"]} == {"queue": 0, "needy": 1, "free": 0}
+    owned = {obj["metadata"].get("namespace") for obj in document["kubernetes"] if obj["kind"] == "ConfigMap"}
+    assert owned == {"free"}
+    assert {proof["name"]: proof["ok"] for proof in document["proofs"]} == {
+        "content/queue": False,
+        "content/needy": False,
+    }
+
+
+def test_without_the_cache_a_plan_has_what_the_lock_says(project: Project, web: Any, made_archive: Archive) -> None:
+    site = web()
+    site.repository("queue", {"1.0.0": chart(made_archive)})
+    project.addon("queue", source(f"{site.url}/charts"))
+    project.good("fetch")
+    shutil.rmtree(project.cache)
+    code, document = project.run("plan")
+    assert code == 1
+    held = addons(document)["queue"]["held"]
+    assert "is not in the cache" in held
+    assert "espalier fetch t" in held
+    assert "mirror" in held
+    assert [row for row in document["images"] if row["addon"] == "queue"] == [
+        {"image": "quay.io/x/y:1.0.0", "addon": "queue", "where": "from the lock, not rendered"}
+    ]
+    assert project.good("fetch")["sources"][0]["fetched"] is True
+    project.good("plan")
+
+
+def test_other_bytes_under_the_same_version_are_refused_naming_both(
+    project: Project, web: Any, made_archive: Archive
+) -> None:
+    site = web()
+    old, new = chart(made_archive), chart(made_archive, image="evil.example.com/y:1.0.0")
+    site.repository("queue", {"1.0.0": old})
+    project.addon("queue", source(f"{site.url}/charts"))
+    project.good("fetch")
+    before = project.lock.read_text()
+    shutil.rmtree(project.cache)
+    site.repository("queue", {"1.0.0": new})
+    code, document = project.run("fetch")
+    assert code == 2
+    [error] = document["errors"]
+    assert error["path"] == "t.lock: sources.queue.digest"
+    assert (error["got"], error["accepted"]) == (digest_of(new), digest_of(old))
+    assert project.lock.read_text() == before
+
+
+def test_a_cache_that_was_changed_is_refused_and_fetch_mends_it(
+    project: Project, web: Any, made_archive: Archive
+) -> None:
+    site = web()
+    data = chart(made_archive)
+    site.repository("queue", {"1.0.0": data})
+    project.addon("queue", source(f"{site.url}/charts"))
+    project.good("fetch")
+    shutil.rmtree(project.cache / "renders")
+    (project.cache / "sha256" / digest_of(data)[7:]).write_bytes(b"changed")
+    code, document = project.run("plan")
+    assert code == 2
+    assert digest_of(b"changed") in document["errors"][0]["got"]
+    assert digest_of(data) in document["errors"][0]["got"]
+    assert project.good("fetch")["sources"][0]["fetched"] is True
+    project.good("plan")
+
+
+def test_a_lock_of_another_version_is_refused_until_it_is_fetched(
+    project: Project, web: Any, made_archive: Archive
+) -> None:
+    site = web()
+    site.repository("queue", {"1.0.0": chart(made_archive), "1.1.0": chart(made_archive, image="quay.io/x/y:2.0.0")})
+    project.addon("queue", source(f"{site.url}/charts"))
+    project.good("fetch")
+    project.addon("queue", source(f"{site.url}/charts", "1.1.0"))
+    code, document = project.run("plan")
+    assert code == 2
+    [error] = document["errors"]
+    assert error["got"] == f"{site.url}/charts/queue 1.0.0"
+    assert error["accepted"] == f"{site.url}/charts/queue 1.1.0"
+    project.good("fetch")
+    assert "quay.io/x/y:2.0.0" in {row["image"] for row in project.good("plan")["images"]}
+
+
+def test_what_cannot_be_reached_is_named_and_the_rest_is_fetched(
+    project: Project, web: Any, made_archive: Archive
+) -> None:
+    site = web()
+    site.push("team/queue", "1.0.0", chart(made_archive))
+    project.addon("queue", source(f"oci://{site.host}/team"))
+    project.addon("lost", source("http://127.0.0.1:9/charts"))
+    project.addon("gone", {"manifests": {"url": f"{site.url}/none.yaml", "version": "1"}})
+    code, document = project.run("fetch")
+    assert code == 3
+    assert [error["path"] for error in document["errors"]] == ["espalier:addons.gone", "espalier:addons.lost"]
+    assert "espalier:sources.mirror" in document["errors"][1]["do"]
+    assert list(yaml.safe_load(project.lock.read_text())["sources"]) == ["queue"]
+    _, document = project.run("plan")
+    assert {id for id, row in addons(document).items() if row["held"]} == {"gone", "lost"}
+
+
+def test_mistakes_of_records_come_all_at_once(project: Project) -> None:
+    project.addon(
+        "one", {"chart": {"name": "x", "repo": "https://x", "version": "1"}, "manifests": {"url": "a", "version": "1"}}
+    )
+    project.addon("two", {"chart": {"name": "x", "repo": "https://x"}}, hooks={"Job/x": "kep"}, colour="red")
+    project.addon(
+        "three", {"manifests": {"url": "a", "version": "1"}}, values={"a": 1}, images=[{"kind": "x", "path": "a["}]
+    )
+    project.addon("nvidia-device-plugin", {"manifests": {"url": "a", "version": "1"}})
+    code, document = project.run("plan")
+    assert code == 2
+    assert sorted(error["path"] for error in document["errors"]) == [
+        "addons/nvidia-device-plugin.yaml",
+        "addons/one.yaml: source",
+        "addons/three.yaml: images[0].path",
+        "addons/three.yaml: values",
+        "addons/two.yaml: colour",
+        'addons/two.yaml: hooks["Job/x"]',
+        "addons/two.yaml: source.chart.version",
+    ]
+    assert all(error["accepted"] and error["do"] for error in document["errors"])
+
+
+def test_mistakes_of_content_come_with_those_of_the_stack(project: Project) -> None:
+    (project.stacks / "own.yaml").write_text("apiVersion: v1\nkind: ConfigMap\n")
+    project.addon("own", {"manifests": {"url": "own.yaml", "version": "1"}})
+    project.addon("lost", {"manifests": {"url": "lost.yaml", "version": "1"}})
+    project.settings["addons"]["kueu"] = {}
+    code, document = project.run("plan")
+    assert code == 2
+    paths = [error["path"] for error in document["errors"]]
+    assert sorted(paths) == ["espalier:addons.kueu", "espalier:addons.lost", "espalier:addons.own"]
+
+
+def test_an_object_of_two_addons_is_refused(project: Project) -> None:
+    (project.stacks / "own.yaml").write_text("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: own}\n")
+    manifests = {"manifests": {"url": "own.yaml", "version": "1"}}
+    project.addon("one", manifests, namespace="shared")
+    project.addon("two", manifests, namespace="shared")
+    code, document = project.run("plan")
+    assert code == 2
+    assert [(error["path"], error["got"]) for error in document["errors"]] == [
+        ("espalier:addons.two", "configmap/shared/own, which add-on one has already"),
+        ("espalier:addons.two", "namespace/shared, which add-on one has already"),
+    ]
+
+
+def test_a_registry_rewrites_every_image_hidden_ones_too(project: Project) -> None:
+    pod = "{apiVersion: v1, kind: Pod, metadata: {name: p}, spec: {containers: [{name: c, image: busybox}]}}"
+    text = f"{pod}\n---\n{{apiVersion: v1, kind: ConfigMap, metadata: {{name: m}}, data: {{image: quay.io/x/y:1}}}}\n"
+    (project.stacks / "own.yaml").write_text(text)
+    hidden = [{"kind": "ConfigMap", "path": "data.image"}]
+    project.addon("own", {"manifests": {"url": "own.yaml", "version": "1"}}, images=hidden)
+    project.settings["sources"]["registry"] = "registry.example.com/mirror"
+    project.settings["pools"] = [{"name": "h", "accelerator": "H100-80", "count": 8, "nodes": {"max": 1}}]
+    project.settings["addons"]["nvidia-device-plugin"] = {}
+    _, document = project.run("plan")
+    images = {row["image"] for row in document["images"]}
+    assert {
+        f"registry.example.com/mirror/{name}" for name in ("docker.io/library/busybox", "quay.io/x/y:1.0.0")
+    } <= images
+    assert all(image.startswith("registry.example.com/mirror/") for image in images)
+
+
+def test_a_stack_without_charts_loads_none_of_it() -> None:
+    program = (
+        "import sys; from espalier.commands.project import open_project; open_project('local'); "
+        "print([m for m in sys.modules if m.startswith('espalier.charts') or m.startswith('espalier.sim')])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    loaded = set(json.loads(done.stdout.replace("'", '"')))
+    assert not loaded & {
+        f"espalier.charts.{name}" for name in ("stage", "records", "download", "tool", "render", "lock")
+    }

@@ -275,8 +275,9 @@ class Inventory:
             raise self._changed("the inventory could not be written") from None
 
     def _delete(self, name: str) -> None:
+        uid = self._written[name]["metadata"]["uid"]
         try:
-            self.client.delete(CONFIG_MAP, name, NAMESPACE)
+            self.client.delete(CONFIG_MAP, name, NAMESPACE, uid=uid)
         except ApiError as error:
             if error.status != 404:
                 raise

@@ -11,6 +11,7 @@ from signal import Signals
 from typing import Any
 
 from espalier.charts.errors import HeldError, SourceError, SourcesError
+from espalier.engine.advice import what_to_do
 from espalier.engine.errors import EngineError, StoppedError
 from espalier.kube.errors import ApiError, KubeconfigError, UnreachableError
 from espalier.report.documents import ErrorEntry
@@ -57,7 +58,7 @@ def _sim(error: Any) -> list[ErrorEntry]:
 
 
 def _api(error: Any) -> list[ErrorEntry]:
-    return [entry("cluster", str(error))]
+    return [entry("cluster", str(error), "", what_to_do(error))]
 
 
 Handler = tuple[type[BaseException], int, Callable[[Any], list[ErrorEntry]]]

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from espalier.engine.adoption import Adoption
+from espalier.engine.advice import what_to_do
 from espalier.engine.changes import Change, Wave
 from espalier.engine.cluster import Clusters
 from espalier.engine.errors import Problem, RefusedError
@@ -61,7 +62,7 @@ class Applier:
             problems = error.problems or (Problem(resource.urn, error.message),)
             return self._fail(resource, *problems)
         except KubeError as error:
-            return self._fail(resource, Problem(resource.urn, str(error)))
+            return self._fail(resource, Problem(resource.urn, str(error), what_to_do(error)))
 
     def waves(self) -> tuple[Wave, ...]:
         """How long each depth of the graph took."""
@@ -88,7 +89,7 @@ class Applier:
         except KubeError as error:
             if name := silent_webhook(error):
                 return self._once_answered(target, before, name, hidden(target, str(error)))
-            return self._fail(resource, Problem(resource.urn, hidden(target, str(error))))
+            return self._fail(resource, Problem(resource.urn, hidden(target, str(error)), what_to_do(error)))
         self._note_applied(sent)
         return self._await(sent)
 
@@ -157,7 +158,9 @@ class Applier:
             except RefusedError as error:
                 return self._fail(target.resource, *error.problems)
             except KubeError as error:
-                return self._fail(target.resource, Problem(target.resource.urn, hidden(target, str(error))))
+                return self._fail(
+                    target.resource, Problem(target.resource.urn, hidden(target, str(error)), what_to_do(error))
+                )
         return self._finish(sent, live)
 
     def _note_applied(self, sent: Sent) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, field
 
+from espalier.engine.advice import what_to_do
 from espalier.engine.changes import Change
 from espalier.engine.cluster import Clusters
 from espalier.engine.errors import EngineError, Problem, RefusedError
@@ -49,7 +50,7 @@ class Comparison:
         except KubeError as error:
             # The way to the cluster is the same for all: said once, not once a resource.
             with self._lock:
-                self._problems.append(Problem("the cluster", str(error)))
+                self._problems.append(Problem("the cluster", str(error), what_to_do(error)))
         return FAILED
 
     def _compare(self, resource: Resource) -> Answer:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from espalier.engine.adoption import Adoption
+from espalier.engine.advice import what_to_do
 from espalier.engine.changes import Change
 from espalier.engine.cluster import Cluster, Clusters, Connect
 from espalier.engine.compare import Comparison, compare
@@ -102,9 +103,9 @@ class _Asker:
         except RefusedError as error:
             return error.problems
         except ApiError as error:
-            return (Problem(urn, hidden(target, str(error))),)
+            return (Problem(urn, hidden(target, str(error)), what_to_do(error)),)
         except KubeError as error:
-            return (Problem(urn, str(error)),)
+            return (Problem(urn, str(error), what_to_do(error)),)
 
     def _new(self, target: Target) -> Change:
         urn, reference = target.resource.urn, target.reference

@@ -95,7 +95,7 @@ def remove_entries(
 
 def look(cluster: Cluster, entries: list[Entry], consent: Consent = Consent()) -> Survey:  # noqa: B008 - frozen
     """What of others goes when `entries` go. Raises RefusedError where data would be lost without consent."""
-    found = survey(cluster, entries)
+    found = survey(cluster, entries) if entries else Survey()
     if not consent.delete_data:
         found.refuse_claims()
     return found

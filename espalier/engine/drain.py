@@ -29,12 +29,12 @@ _NAMESPACE = Kind("v1", "Namespace")
 class Survey:
     """What was found, before anything is deleted."""
 
-    drains: tuple[Drain, ...]
-    found: tuple[Reference, ...]
+    drains: tuple[Drain, ...] = ()
+    found: tuple[Reference, ...] = ()
     """What the drains will delete, as far as it is there already."""
-    claims: tuple[Problem, ...]
+    claims: tuple[Problem, ...] = ()
     """Claims of others: the data in them would be lost."""
-    custom: frozenset[tuple[str, str]]
+    custom: frozenset[tuple[str, str]] = frozenset()
     """Group and kind of all custom resources of the cluster."""
 
     def refuse_claims(self) -> None:

@@ -12,6 +12,7 @@ from espalier.engine.advice import what_to_do
 from espalier.engine.changes import Change
 from espalier.engine.cluster import Cluster, Clusters, Connect
 from espalier.engine.compare import Comparison, compare
+from espalier.engine.drain import survey
 from espalier.engine.errors import ApplyFailed, Problem, RefusedError
 from espalier.engine.inventory import Entry
 from espalier.engine.options import paths_of
@@ -80,6 +81,8 @@ class _Asker:
             self.adoption.survey(cluster, asked)
         self._new_namespaces = _new_namespaces(comparison)
         errors: list[Problem] = list(protected(gone))
+        if cluster is not None and gone:
+            errors.extend(survey(cluster, gone).claims)
         with ThreadPoolExecutor(_THREADS) as pool:
             for answer in pool.map(self._answer, asked):
                 if isinstance(answer, Change):

@@ -10,7 +10,7 @@ from espalier.engine.apply import Applier
 from espalier.engine.changes import Change, UpResult
 from espalier.engine.cluster import Cluster, Clusters, Connect
 from espalier.engine.compare import Comparison, compare
-from espalier.engine.destroy import remove_entries
+from espalier.engine.destroy import look, remove_entries
 from espalier.engine.errors import ApplyFailed, EngineError, RefusedError
 from espalier.engine.guard import Gate, Guard, writing
 from espalier.engine.inventory import Entry
@@ -61,6 +61,8 @@ def up(
     if cluster is None or (done and not comparison.relabelled()):
         changes = tuple(sorted(comparison.same_changes()))
         return UpResult(changes=changes, waves=(), outputs=recording.outputs, seconds=time.monotonic() - started)
+    # What the prune at the end would refuse is refused now.
+    look(cluster, gone)
     adoption = Adoption(adopt, progress)
     adoption.survey(cluster, comparison.changed())
     watcher = Watcher(cluster.client, progress)

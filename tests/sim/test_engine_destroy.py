@@ -19,6 +19,7 @@ from espalier.engine.changes import Change
 from espalier.engine.destroy import destroy, made_by_others
 from espalier.engine.errors import ApplyFailed, RefusedError
 from espalier.engine.inventory import Inventory
+from espalier.engine.preview import preview
 from espalier.engine.program import Program
 from espalier.engine.up import up
 from espalier.kube import ApiError, Client, Kind, Reference, UnknownKindError
@@ -74,7 +75,7 @@ class Stack:
         (self.folder / "__main__.py").write_text(text)
         up(Program(self.folder, "gone", self.name), connection=self.kubeconfig, progress=self.lines.append)
 
-    def destroy(self, **flags: bool) -> tuple[Change, ...]:
+    def destroy(self, **flags: Any) -> tuple[Change, ...]:
         return destroy("gone", self.name, self.kubeconfig, progress=self.lines.append, **flags)
 
     def find(self, kind: Kind, name: str, namespace: str | None = None) -> dict[str, Any] | None:
@@ -259,6 +260,9 @@ def test_data_of_others_is_never_lost_unasked(stack: Stack) -> None:
     assert stack.find(CLAIM, "theirs")
     with pytest.raises(RefusedError):
         prune(stack)
+    assert stack.find(CONFIG_MAP, "fresh", "default") is None
+    with pytest.raises(ApplyFailed, match="theirs .5Gi. goes with its namespace"):
+        preview(Program(stack.folder, "gone", stack.name), connection=stack.kubeconfig)
     assert stack.find(CLAIM, "theirs")
     stack.destroy(delete_data=True)
     assert stack.find(NAMESPACE, stack.name, "") is None
@@ -266,7 +270,8 @@ def test_data_of_others_is_never_lost_unasked(stack: Stack) -> None:
 
 def prune(stack: Stack) -> None:
     """The program drops the namespace: what is pruned is looked at as carefully."""
-    (stack.folder / "__main__.py").write_text("import pulumi\n")
+    body = 'obj("core/v1", "ConfigMap", "fresh", {}, {"namespace": "default"})\n'
+    (stack.folder / "__main__.py").write_text(HEADER.partition("ns = ")[0] + body)
     up(Program(stack.folder, "gone", stack.name), connection=stack.kubeconfig)
 
 

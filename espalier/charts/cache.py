@@ -71,9 +71,12 @@ class Cache:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             handle, name = tempfile.mkstemp(dir=path.parent, prefix=".writing-")
-            with os.fdopen(handle, "wb") as file:
-                file.write(data)
-            os.replace(name, path)
+            try:
+                with os.fdopen(handle, "wb") as file:
+                    file.write(data)
+                os.replace(name, path)
+            finally:
+                Path(name).unlink(missing_ok=True)
         except OSError as error:
             do = "Name a folder that can be written: espalier:sources.cache."
             raise SourceError(f"{path.parent} cannot be written: {error.strerror}", do) from None

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from espalier.content import ContentFacts, Source
 from espalier.types import Mistake, Mistakes
+from espalier.whole import write_whole
 
 HEADER = "# Written by `espalier fetch`; commit it. Each source is pinned by its digest.\n"
 DIGEST = r"^sha256:[0-9a-f]{64}$"
@@ -104,7 +105,7 @@ def write_lock(path: Path, entries: Mapping[str, Entry]) -> bool:
     try:
         if path.is_file() and path.read_text("utf-8") == text:
             return False
-        path.write_text(text, "utf-8")
+        write_whole(path, text)
     except OSError as error:
         got = f"{path}: {error.strerror}"
         raise Mistakes([Mistake("lock", got, "a file that can be written", "Mend its permissions.")]) from None

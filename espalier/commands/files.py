@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -36,18 +38,30 @@ def render(objects: Sequence[Mapping[str, Any]], folder: Path) -> list[str]:
 
 
 def _render(objects: Sequence[Mapping[str, Any]], folder: Path) -> list[str]:
-    earlier = _earlier(folder)
+    """Writes all to a draft inside the folder first: a disk that gets full leaves the earlier render."""
+    earlier, new = _earlier(folder), not folder.exists()
     contents = {_path_of(obj): yaml.safe_dump(dict(obj), sort_keys=True, allow_unicode=True) for obj in objects}
-    for name in earlier:
-        (folder / name).unlink(missing_ok=True)
-    for name, text in contents.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, "utf-8")
-    folder.mkdir(parents=True, exist_ok=True)
     names = sorted(contents)
-    (folder / MARKER).write_text(json.dumps(names, indent=1) + "\n", "utf-8")
+    contents[MARKER] = json.dumps(names, indent=1) + "\n"
+    draft = folder / f"{MARKER}.{os.getpid()}"
+    try:
+        for name, text in contents.items():
+            _made(draft / name).write_text(text, "utf-8")
+        for name in contents:
+            os.replace(draft / name, _made(folder / name))
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+        if new and folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
+    for name in earlier:
+        if name not in contents:
+            (folder / name).unlink(missing_ok=True)
     return names
+
+
+def _made(path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
 
 
 def _earlier(folder: Path) -> list[str]:

@@ -261,7 +261,7 @@ def test_data_of_others_is_never_lost_unasked(stack: Stack) -> None:
     with pytest.raises(RefusedError):
         prune(stack)
     assert stack.find(CONFIG_MAP, "fresh", "default") is None
-    with pytest.raises(ApplyFailed, match="theirs .5Gi. goes with its namespace"):
+    with pytest.raises(ApplyFailed, match=r"theirs \(5Gi\) goes with its namespace"):
         preview(Program(stack.folder, "gone", stack.name), connection=stack.kubeconfig)
     assert stack.find(CLAIM, "theirs")
     stack.destroy(delete_data=True)

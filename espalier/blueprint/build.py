@@ -14,6 +14,7 @@ from espalier.blueprint.pools import PoolPlan, compile_pools
 from espalier.blueprint.priorities import priority_classes
 from espalier.blueprint.proofs import device_maxima, prove
 from espalier.blueprint.tenants import TenantPlan, compile_tenant, namespace_of
+from espalier.catalogue import Accelerator
 from espalier.charts.images import ImageRule
 from espalier.content import Contents
 from espalier.settings.model import Existing, Settings, Tenant, Waiver
@@ -84,14 +85,21 @@ class Blueprint:
         }
 
 
-def build(settings: Settings, records: Mapping[str, AddonRecord], contents: Contents | None = None) -> Blueprint:
+def build(
+    settings: Settings,
+    records: Mapping[str, AddonRecord],
+    contents: Contents | None = None,
+    accelerators: Mapping[str, Accelerator] | None = None,
+) -> Blueprint:
     """The blueprint of `settings` with the add-ons of `records`.
 
     `contents` are the objects of the add-ons that have a source; one that is not among them is held up.
+    `accelerators` are those that pools may name; default: Espalier's own.
     Raises Mistakes with everything that the catalogue, the solver or the pools' maxima rule out.
     """
     facts = facts_of(settings)
-    pools, pool_mistakes = compile_pools(settings.pools, settings.prices, simulated=facts.kind == "simulated")
+    simulated = facts.kind == "simulated"
+    pools, pool_mistakes = compile_pools(settings.pools, settings.prices, simulated=simulated, known=accelerators)
     pool_facts = tuple(pool.facts() for pool in pools)
     addons, addon_mistakes = plan_addons(
         settings.addons, records, facts, pool_facts, contents, ImageRule(settings.sources.registry or "")
@@ -118,10 +126,13 @@ def build(settings: Settings, records: Mapping[str, AddonRecord], contents: Cont
     )
 
 
-def inputs_of(settings: Settings, record: AddonRecord) -> AddonInputs | None:
+def inputs_of(
+    settings: Settings, record: AddonRecord, accelerators: Mapping[str, Accelerator] | None = None
+) -> AddonInputs | None:
     """What an add-on's values are computed from; None where the stack's pools or its options have mistakes."""
     facts = facts_of(settings)
-    pools, mistakes = compile_pools(settings.pools, settings.prices, simulated=facts.kind == "simulated")
+    simulated = facts.kind == "simulated"
+    pools, mistakes = compile_pools(settings.pools, settings.prices, simulated=simulated, known=accelerators)
     if mistakes:
         return None
     try:

@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from espalier.catalogue import Catalogue, catalogue
 from espalier.settings.files import stack_folder
 from espalier.types import AddonRecord
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """`folder` holds `<env>.lock` and `addons/`; relative paths in records start there."""
+    """`folder` holds `<env>.lock`, `addons/` and `catalogue/`; relative paths in records start there."""
 
     folder: Path
     env: str
@@ -25,6 +26,10 @@ class Place:
     def of(cls, root: Path, env: str) -> Place:
         """Of the project at `root`, the folder of its Pulumi.yaml; a program without one has no add-ons of its own."""
         return cls(stack_folder(root), env)
+
+    def catalogue(self) -> Catalogue:
+        """What pools may name: Espalier's rows, other packages' and the folder's own. Raises Mistakes."""
+        return catalogue(self.folder / "catalogue")
 
     def records(self, known: Mapping[str, AddonRecord]) -> dict[str, AddonRecord]:
         """All add-ons that the stack may name: `known` and its own. Raises Mistakes."""

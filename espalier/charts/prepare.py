@@ -29,7 +29,7 @@ def blueprint_of(
     """
     contents, mistakes = contents_of(settings, records, place, progress)
     try:
-        blueprint = build(settings, records, contents)
+        blueprint = build(settings, records, contents, place.catalogue().accelerators)
     except Mistakes as error:
         raise Mistakes([*mistakes, *error.mistakes]) from None
     if mistakes:
@@ -41,7 +41,7 @@ def contents_of(
     settings: Settings, records: Mapping[str, AddonRecord], place: Place, progress: Progress = silent
 ) -> tuple[Contents, list[Mistake]]:
     """The content of each add-on of the stack that has any, and what is wrong with it."""
-    wanted = with_content(settings, records)
+    wanted = with_content(settings, records, place)
     if not wanted:
         return {}, []
     from espalier.charts.stage import Stage  # a stack without charts imports none of it
@@ -49,13 +49,16 @@ def contents_of(
     return Stage.of(settings, place).contents(wanted, progress)
 
 
-def with_content(settings: Settings, records: Mapping[str, AddonRecord]) -> dict[str, tuple[AddonRecord, AddonInputs]]:
+def with_content(
+    settings: Settings, records: Mapping[str, AddonRecord], place: Place
+) -> dict[str, tuple[AddonRecord, AddonInputs]]:
     """The add-ons of a stack that are rendered, with what they are computed from; those with mistakes are left out."""
+    accelerators = place.catalogue().accelerators
     found: dict[str, tuple[AddonRecord, AddonInputs]] = {}
     for id in sorted(settings.addons):
         record = records.get(id)
         if record is not None and record.content is not None:
-            inputs = inputs_of(settings, record)
+            inputs = inputs_of(settings, record, accelerators)
             if inputs is not None:
                 found[id] = (record, inputs)
     return found

@@ -38,7 +38,7 @@ def fetch(stack: str, out: Output) -> FetchDocument:
 
 def _fetch(file: StackFile, records: Mapping[str, AddonRecord], place: Place, out: Output) -> FetchDocument:
     settings = file.settings
-    wanted = {id: record for id, (record, _) in with_content(settings, records).items()}
+    wanted = {id: record for id, (record, _) in with_content(settings, records, place).items()}
     round_ = _Round(settings, place)
     with out.progress(f"fetching for {file.name}") as progress:
         for id, record in wanted.items():

@@ -49,7 +49,8 @@ def owned_digest(live: Manifest, manifest: Json = None, ignored: tuple[Path, ...
     """
     fields = owned_fields(live)
     if fields is None:
-        return ""
+        # Where all of ours is ignored and someone else has taken it, nothing that counts has changed.
+        return digest({}) if ignored else ""
     return digest(_project(live, fields) if not ignored else _project_but(live, fields, manifest, ignored))
 
 

@@ -138,14 +138,14 @@ def read(path: Path) -> tuple[CatalogueFile | None, list[Mistake]]:
 
 def _walk(node: Any, at: tuple[str, ...], lines: dict[tuple[str, ...], int], path: Path) -> Iterator[Mistake]:
     """Notes each value's line, and yields each key that is written twice (YAML would take the last silently)."""
-    lines[at] = node.start_mark.line + 1
+    lines.setdefault(at, node.start_mark.line + 1)
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
-            below = (*at, str(key.value))
+            below, line = (*at, str(key.value)), key.start_mark.line + 1
             if below in lines:
                 where = f"{path}: {'.'.join(below)}"
-                line = key.start_mark.line + 1
                 yield Mistake(where, "a key that is there twice", "each key once", "Remove one of them.", line)
+            lines[below] = line
             yield from _walk(value, below, lines, path)
     elif isinstance(node, yaml.SequenceNode):
         for index, value in enumerate(node.value):

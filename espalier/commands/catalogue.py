@@ -63,7 +63,8 @@ def _missing(option: str, got: str | None, known: Iterable[str], found: Sequence
     if got is None or found:
         return []
     by_lower = {name.lower(): name for name in known}
-    near = [by_lower[name] for name in get_close_matches(got.lower(), by_lower, n=3, cutoff=0.5)]
+    close = [name for name in by_lower if got.lower() in name] or get_close_matches(got.lower(), by_lower, cutoff=0.5)
+    near = [by_lower[name] for name in close[:3]]
     do = f"Did you mean {' or '.join(near)}?" if near else "Choose one of them."
     return [Mistake(option, repr(got), ", ".join(by_lower.values()), do)]
 

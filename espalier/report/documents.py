@@ -347,6 +347,7 @@ DOCUMENTS: dict[str, Any] = {
     "images": ImagesDocument,
     "status": StatusDocument,
     "addons": AddonsDocument,
+    "catalogue": CatalogueDocument,
     "fetch": FetchDocument,
 }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -109,7 +109,7 @@ def _shown(changes: tuple[Change, ...]) -> dict[str, tuple[str, ...]]:
 
 
 @contextmanager
-def live_stack(name: str, kubeconfig: Path, client: Client) -> Iterator[LiveStack]:
+def live_stack(name: str, kubeconfig: Path, client: Client) -> Generator[LiveStack]:
     """A stack that is taken away afterwards; nothing is awaited, since a namespace takes seconds to go."""
     # What an earlier test left behind may still be going away.
     unique = zlib.crc32(f"{name} {os.getpid()}".encode())

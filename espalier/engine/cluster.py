@@ -15,7 +15,7 @@ from espalier.engine.model import Resource
 from espalier.engine.names import Names
 from espalier.engine.replaced import Replaced
 from espalier.engine.values import Json, has_unknown, reveal
-from espalier.kube import Client, Kind, Kubeconfig, Reference, UnknownKindError
+from espalier.kube import Client, Kind, Kubeconfig, KubeError, Reference, UnknownKindError
 
 Connect = Client | Kubeconfig | Path | str | Callable[[], Client]
 """What a connection can be made from: a client, a kubeconfig or its path or text, or a function."""
@@ -118,6 +118,7 @@ class Clusters:
         self._providers: dict[str, Mapping[str, Json]] = {}
         self._namespaces: dict[str, str] = {}
         self._clients: dict[str, Client] = {}
+        self._failure: KubeError | None = None
         self.cluster: Cluster | None = None
 
     def declare(self, provider: Resource) -> None:
@@ -131,9 +132,19 @@ class Clusters:
             if client is None:
                 client = self._clients[resource.provider] = self._connect(resource)
             if self.cluster is None:
-                self.cluster = Cluster(client, self._project, self._stack)
+                self.cluster = self._open(client)
             self._refuse_another(resource, client.kubeconfig, self.cluster.client.kubeconfig)
             return self.cluster
+
+    def _open(self, client: Client) -> Cluster:
+        """Looks at the cluster once: one that does not answer would be asked anew, and awaited, for each resource."""
+        if self._failure is not None:
+            raise self._failure
+        try:
+            return Cluster(client, self._project, self._stack)
+        except KubeError as error:
+            self._failure = error
+            raise
 
     def _refuse_another(self, resource: Resource, mine: Kubeconfig, others: Kubeconfig) -> None:
         if mine.server != others.server:

@@ -59,10 +59,12 @@ def api_error(status: int, body: bytes) -> ApiError:
         answer = None
     if not isinstance(answer, dict):
         text = body.decode(errors="replace").strip()[:500]
-        return ApiError(status, "", text or f"HTTP status {status}")
-    return ApiError(
-        status,
-        str(answer.get("reason") or ""),
-        str(answer.get("message") or f"HTTP status {status}"),
-        answer.get("details"),
-    )
+        return ApiError(status, "", _message(status, text))
+    message = _message(status, str(answer.get("message") or ""))
+    return ApiError(status, str(answer.get("reason") or ""), message, answer.get("details"))
+
+
+def _message(status: int, text: str) -> str:
+    said = text or f"HTTP status {status}"
+    # The API server itself says no more than `Unauthorized`.
+    return f"{said}: the credentials are missing, wrong or expired" if status == 401 else said

@@ -22,6 +22,7 @@ class Outage:
         self._open: dict[int, float] = {}
         self._told = 0.0
         self._began = 0.0
+        self._over = 0.0
         self._say: Callable[[str], None] | None = None
         self._ticker: threading.Thread | None = None
 
@@ -43,9 +44,9 @@ class Outage:
 
     def failed(self, since: float, cause: str) -> None:
         """A request that failed first at `since` (monotonic) is about to be tried again."""
-        passed = time.monotonic() - since
-        if passed >= _QUIET:
-            self._tell_once(since, f"the API server has not done a request for {passed:.0f} s ({cause}): trying again")
+        self._tell(
+            since, lambda passed: f"the API server has not done a request for {passed:.0f} s ({cause}): trying again"
+        )
 
     def over(self, since: float) -> None:
         """A request that was begun at `since` and had trouble was answered."""
@@ -54,6 +55,7 @@ class Outage:
                 return
             passed = time.monotonic() - self._began
             self._told = self._began = 0.0
+            self._over = time.monotonic()
             say = self._say
         if say is not None:
             say(f"the API server answers again, after {passed:.0f} s")
@@ -73,16 +75,16 @@ class Outage:
                 if since is None:
                     self._ticker = None
                     return
-            passed = time.monotonic() - since
-            if passed >= _QUIET:
-                self._tell_once(since, f"the API server has not answered a request for {passed:.0f} s: waiting")
+            self._tell(since, lambda passed: f"the API server has not answered a request for {passed:.0f} s: waiting")
 
-    def _tell_once(self, since: float, text: str) -> None:
+    def _tell(self, since: float, text: Callable[[float], str]) -> None:
+        """Tells of trouble that goes on; what was told to be over has to come back for a while first."""
         now = time.monotonic()
         with self._lock:
-            if self._say is None or (self._told and now - self._told < _AGAIN):
+            quiet = now - max(since, self._over) < _QUIET
+            if quiet or self._say is None or (self._told and now - self._told < _AGAIN):
                 return
             self._began = self._began or since
             self._told = now
             say = self._say
-        say(text)
+        say(text(now - since))

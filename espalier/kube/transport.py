@@ -35,6 +35,8 @@ class Transport:
         self._pool = self._connect(pool)
         self._base = urlsplit(kubeconfig.server).path
         self._answered = False
+        self._given_up = False
+        """Whether a request ended without an answer and none was answered since: the next is tried but once."""
         self._hurried = threading.Event()
         self.outage = Outage()
 
@@ -108,22 +110,21 @@ class Transport:
                 return done
             tries += 1
             rest = pause(tries, done.after)
-            if not self._goes_on(done, repeatable, time.monotonic() + rest - began):
+            again = done.passing and (repeatable or done.undone)
+            if not again or self._is_over(done, time.monotonic() + rest - began):
                 if isinstance(done.error, ApiError):
                     done.error.after_lost_answer = lost_answer
                 else:
-                    # Who goes on nevertheless need not wait as long once more.
-                    self._answered = False
+                    self._given_up = self._given_up or again
                 raise done.error
             lost_answer = lost_answer or not done.undone
             self.outage.failed(began, str(done.error))
             self._hurried.wait(rest)
 
-    def _goes_on(self, failure: Failure, repeatable: bool, seconds: float) -> bool:
-        """Whether to try again, `seconds` after the first try began."""
-        if self._hurried.is_set() or not failure.passing or not (repeatable or failure.undone):
-            return False
-        return seconds <= patience(failure, answered=self._answered)
+    def _is_over(self, failure: Failure, seconds: float) -> bool:
+        """Whether another try, `seconds` after the first one began, would come too late."""
+        hurried = self._hurried.is_set() or self._given_up
+        return hurried or seconds > patience(failure, answered=self._answered)
 
     def _try(
         self, method: str, path: str, headers: HTTPHeaderDict, body: bytes | None, timeout: float, stream: bool
@@ -139,7 +140,7 @@ class Transport:
                     retries=False,
                     preload_content=not stream,
                 )
-                self._answered = True
+                self._answered, self._given_up = True, False
                 return (
                     response if response.status < 300 else of_answer(response.status, response.headers, response.data)
                 )

@@ -184,16 +184,14 @@ def test_an_end_comes_when_it_does_not_pass(script: Script, client: Client) -> N
         assert 0.2 < time.monotonic() - began < 1.0
 
 
-def test_a_server_that_was_given_up_is_not_awaited_as_long_again(
-    script: Script, client: Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(retries, "FIRST_PATIENCE", 0.1)
-    for longest in (1.0, 0.2):
-        script.answers = [CUT]
-        began = time.monotonic()
-        with pytest.raises(UnreachableError):
-            client.get(CONFIG_MAP, "c", "n")
-        assert time.monotonic() - began < longest
+def test_a_server_that_was_given_up_is_asked_but_once(script: Script, client: Client) -> None:
+    script.answers = [CUT]
+    with pytest.raises(UnreachableError):
+        client.get(CONFIG_MAP, "c", "n")
+    script.asked = []
+    with pytest.raises(UnreachableError):
+        client.get(CONFIG_MAP, "c", "n")
+    assert len(script.asked) == 1
     script.answers = [OK]
     client.get(CONFIG_MAP, "c", "n")
     script.answers = [CUT] * 5 + [OK]
@@ -273,7 +271,7 @@ def test_a_server_of_another_protocol_is_not_asked_again(script: Script) -> None
     began = time.monotonic()
     with pytest.raises(UnreachableError, match=r"(?i)ssl|version"):
         Client.connect(Kubeconfig(context="c", server=f"https://127.0.0.1:{script.server_port}")).find(CONFIG_MAP)
-    assert time.monotonic() - began < 0.2
+    assert time.monotonic() - began < 1.0
 
 
 def test_who_is_in_a_hurry_does_not_wait(script: Script, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:

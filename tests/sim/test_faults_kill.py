@@ -18,7 +18,7 @@ from espalier.engine.inventory import NAMESPACE
 from espalier.engine.up import up
 from espalier.kube import Client, KubeError, Reference
 from tests.sim.faults.proxy import NONE, Asked, Harm, HttpProxy
-from tests.sim.faults.stack import CONFIG_MAP, PROJECT, items, live, open_gate, program, up_in_child, wrongs
+from tests.sim.faults.stack import CONFIG_MAP, PROJECT, SIZE, items, live, open_gate, program, up_in_child, wrongs
 
 SEED = 4
 ROUNDS = 30
@@ -48,7 +48,7 @@ class Killer:
         log = self.folder / "log"
         log.write_text("")
         child = multiprocessing.get_context("forkserver").Process(
-            target=up_in_child, args=(STACK, self.variant, self.proxy.kubeconfig, log), daemon=True
+            target=up_in_child, args=(STACK, self.variant, SIZE, self.proxy.kubeconfig, log), daemon=True
         )
 
         def kill() -> None:

@@ -8,6 +8,7 @@ connections after so many bytes.
 from __future__ import annotations
 
 import contextlib
+import json
 import socket
 import ssl
 import struct
@@ -69,9 +70,9 @@ NONE = Harm()
 
 def refusal(status: int, reason: str, **headers: str) -> Harm:
     """The answer of an API server in trouble."""
-    body = f'{{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"{reason}","code":{status}}}'
+    body = {"kind": "Status", "apiVersion": "v1", "reason": reason, "message": reason, "code": status}
     found = {"Content-Type": "application/json", **{key.replace("_", "-"): value for key, value in headers.items()}}
-    return Harm(answer=(status, found, body.encode()))
+    return Harm(answer=(status, found, json.dumps(body).encode()))
 
 
 class HttpProxy(ThreadingHTTPServer):

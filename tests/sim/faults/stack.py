@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,11 @@ from typing import Any
 import pulumi
 
 from espalier.engine.changes import UpResult
+from espalier.engine.errors import EngineError
 from espalier.engine.inventory import Inventory
 from espalier.engine.program import Program
 from espalier.engine.up import up
-from espalier.kube import ApiError, Client, Kind, Reference
+from espalier.kube import ApiError, Client, Kind, KubeError, Reference
 
 PROJECT = "faults"
 LABEL = "faults.espalier.dev/stack"
@@ -114,12 +116,14 @@ def _third(name: str, value: str, index: int, stack: str) -> list[Item]:
 def program(stack: str, variant: str, size: int = SIZE) -> Program:
     """The Pulumi program of a variant."""
 
-    def register() -> None:
-        made: dict[str, pulumi.CustomResource] = {}
-        for item in items(stack, variant, size):
-            made[item.logical] = _register(item, stack, made)
+    return Program(lambda: register(stack, variant, size), PROJECT, stack)
 
-    return Program(register, PROJECT, stack)
+
+def register(stack: str, variant: str, size: int = SIZE) -> None:
+    """What the program itself does."""
+    made: dict[str, pulumi.CustomResource] = {}
+    for item in items(stack, variant, size):
+        made[item.logical] = _register(item, stack, made)
 
 
 def _register(item: Item, stack: str, made: dict[str, pulumi.CustomResource]) -> pulumi.CustomResource:
@@ -212,10 +216,16 @@ def _key(obj: dict[str, Any]) -> tuple[str, str, str, str]:
     return Reference(Kind(obj["apiVersion"], obj["kind"]), metadata.get("namespace") or "", metadata["name"]).key
 
 
-def up_in_child(stack: str, variant: str, kubeconfig: Path, log: Path) -> None:
-    """What the process does that is going to be killed."""
+def up_in_child(stack: str, variant: str, size: int, kubeconfig: Path, log: Path, start: Any = None) -> None:
+    """What a process of its own does; `start` is a barrier at which it waits for others."""
     with log.open("w", buffering=1) as file:
-        up(program(stack, variant), connection=kubeconfig, progress=lambda line: print(line, file=file))
+        if start is not None:
+            start.wait()
+        try:
+            up(program(stack, variant, size), connection=kubeconfig, progress=lambda line: print(line, file=file))
+        except (EngineError, KubeError) as error:
+            print(f"{type(error).__name__}: {error}", file=file)
+            sys.exit(1)
         print("ended", file=file)
 
 

@@ -1,0 +1,112 @@
+"""A disk that is full for our own files: a clear error, nothing half written, the cluster as it was.
+
+The limit is the process's own on the size of a file (RLIMIT_FSIZE), which the system refuses as it does a full disk.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from espalier import sim
+from espalier.kube import Client
+from tests.sim.faults.stack import items, live, wrongs
+
+ROOT = Path(__file__).parents[2]
+LIMITED = "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, ({0}, {0})); "
+COMMAND = "from espalier.cli import main; main(sys.argv[1:])"
+STACK = "full-disk"
+WORDS = {"--html": ["plan", "local", "--html", "{out}/page.html"], "-o": ["render", "local", "-o", "{out}"]}
+
+
+def run(limit: int, folder: Path, state: Path, *arguments: str) -> tuple[int, str]:
+    """A command whose files may have `limit` bytes; 0 for no limit."""
+    done = subprocess.run(
+        [sys.executable, "-c", (LIMITED.format(limit) if limit else "import sys; ") + COMMAND, *arguments],
+        cwd=folder,
+        env={**os.environ, "XDG_STATE_HOME": str(state)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert "Traceback" not in done.stdout, done.stdout
+    return done.returncode, done.stdout
+
+
+def files(folder: Path) -> dict[str, str]:
+    return {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("option", WORDS)
+def test_what_was_written_before_stays(tmp_path: Path, option: str) -> None:
+    out = tmp_path / "out"
+    if option == "--html":
+        out.mkdir()
+    words = [word.format(out=out) for word in WORDS[option]]
+    code, text = run(0, ROOT, tmp_path / "state", *words)
+    assert code == 0, text
+    before = files(out)
+    assert before
+    code, text = run(600, ROOT, tmp_path / "state", *words)
+    assert code == 2, text
+    assert option in text
+    assert "File too large" in text
+    assert files(out) == before
+
+
+@pytest.mark.parametrize(
+    "arguments", [["plan", "local", "--html", "{out}/page.html"], ["render", "local", "-o", "{out}"]]
+)
+def test_nothing_is_left_of_what_could_not_be_written(tmp_path: Path, arguments: list[str]) -> None:
+    out = tmp_path / "out"
+    code, _ = run(600, ROOT, tmp_path / "state", *[word.format(out=out) for word in arguments])
+    assert code == 2
+    assert not out.exists() or not any(out.iterdir())
+
+
+@pytest.mark.parametrize("limit", [40, 900, 4000])
+def test_a_simulated_cluster_that_cannot_keep_its_files_is_not_started(tmp_path: Path, limit: int) -> None:
+    """The ports, a certificate, a kubeconfig: whichever file it is that does not fit."""
+    code, text = run(limit, tmp_path, tmp_path, "sim", "up", "--name", "full")
+    assert code == 1, text
+    assert "File too large" in text
+    assert "XDG_STATE_HOME" in text
+    state = tmp_path / "espalier" / "sim" / "full"
+    assert not list(state.glob("run/*.pid"))
+    code, text = run(0, tmp_path, tmp_path, "sim", "down", "--name", "full")
+    assert code == 0, text
+    assert not state.exists()
+
+
+def test_a_cluster_that_cannot_be_remembered_is_left_as_it_was(
+    tmp_path: Path, sim_cluster: sim.SimStatus, kubeconfig: Path
+) -> None:
+    (tmp_path / "stacks").mkdir()
+    main = f'from tests.sim.faults.stack import register\n\nregister("{STACK}", "a", 1)\n'
+    (tmp_path / "__main__.py").write_text(main)
+    (tmp_path / "Pulumi.yaml").write_text(
+        yaml.safe_dump({"name": "faults", "runtime": "python", "stackConfigDir": "stacks"})
+    )
+    context = f"espalier-sim-{sim_cluster.name}"
+    cluster = {"kind": "existing", "version": "1.36", "kubeconfig": str(kubeconfig), "context": context}
+    (tmp_path / "stacks" / f"Pulumi.{STACK}.yaml").write_text(yaml.safe_dump({"config": {"espalier:cluster": cluster}}))
+    client, state = Client.connect(kubeconfig), tmp_path / "state"
+    words = ["--yes", "--engine", "embedded"]
+    code, text = run(40, tmp_path, state, "up", STACK, *words)
+    assert code == 3, text
+    assert "File too large" in text
+    assert live(client, STACK) == []
+    assert files(state) == {}
+    code, text = run(0, tmp_path, state, "up", STACK, *words)
+    assert code == 0, text
+    assert wrongs(client, STACK, items(STACK, "a", 1)) == []
+    code, text = run(0, tmp_path, state, "destroy", STACK, *words)
+    assert code == 0, text
+    assert live(client, STACK) == []

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from espalier import failures
+from espalier.commands.signals import Interrupted, interruptible
 from espalier.report.console import Output
 from espalier.report.documents import SCHEMA_VERSION, header
 
@@ -28,6 +29,7 @@ Stack = Annotated[str, typer.Argument(help="a name in stacks/, or a path to a Pu
 AsJson = Annotated[bool, typer.Option("--json", help="one JSON document on stdout; people's text on stderr")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="do not ask")]
 Force = Annotated[bool, typer.Option(help="take back fields that others have changed by hand")]
+Adopt = Annotated[bool, typer.Option(help="take over objects that other tools or people made; without it refused")]
 Engine = Annotated[
     str | None,
     typer.Option(help="embedded or pulumi; default: pulumi, but embedded on simulated clusters"),
@@ -54,10 +56,11 @@ def plan(
         if html is not None:
             from espalier.commands.files import writing
             from espalier.report.html import page
+            from espalier.whole import write_whole
 
             text = page(made.document)
             with writing("--html", html):
-                html.write_text(text, "utf-8")
+                write_whole(html, text)
         show_plan(out.people, made.document)
         out.document(made.document)
         return 0 if made.ok else failures.FAILED
@@ -220,7 +223,9 @@ def fetch(stack: Stack, as_json: AsJson = False) -> None:
 
 
 @app.command()
-def preview(stack: Stack, force: Force = False, as_json: AsJson = False) -> None:
+def preview(
+    stack: Stack, engine: Engine = None, force: Force = False, adopt: Adopt = False, as_json: AsJson = False
+) -> None:
     """What `up` would change, asked of the live cluster without changing it.
 
     Example: espalier preview local
@@ -228,12 +233,8 @@ def preview(stack: Stack, force: Force = False, as_json: AsJson = False) -> None
 
     def body(out: Output) -> int:
         from espalier.commands.apply import preview as ask
-        from espalier.report.terminal import show_changes
 
-        document = ask(stack, out, force=force)
-        show_changes(out.people, document)
-        out.document(document)
-        return 0
+        return ask(stack, out, engine=engine, force=force, adopt=adopt)
 
     _run("preview", as_json, body)
 
@@ -244,6 +245,7 @@ def up(
     yes: Yes = False,
     engine: Engine = None,
     force: Force = False,
+    adopt: Adopt = False,
     as_json: AsJson = False,
 ) -> None:
     """Bring a stack up: judge it, show what changes, ask, apply, wait.
@@ -254,7 +256,7 @@ def up(
     def body(out: Output) -> int:
         from espalier.commands.apply import up as bring
 
-        return bring(stack, out, yes=yes, engine=engine, force=force)
+        return bring(stack, out, yes=yes, engine=engine, force=force, adopt=adopt)
 
     _run("up", as_json, body)
 
@@ -403,10 +405,14 @@ def _run(command: str, as_json: bool, body: Callable[[Output], int]) -> None:
     """Runs a command's body; what it raises becomes errors and an exit code, with or without JSON."""
     out = Output(as_json=as_json)
     try:
-        code = body(out)
+        with interruptible():
+            code = body(out)
     except failures.handled() as error:
         code, errors = failures.told(error)
         _tell(out, command, errors)
+    except Interrupted as error:
+        code = 128 + error.number
+        _tell(out, command, [failures.entry("interrupted", f"ended by {error}", "", "Run it again.")])
     raise typer.Exit(code)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -12,10 +11,13 @@ from typing import Any, Literal
 
 from espalier import failures
 from espalier.charts.errors import HeldError
+from espalier.commands import by_pulumi
 from espalier.commands.plan import NotAllowedError, Plan, allowed, plan, plan_of
 from espalier.commands.project import Project, open_project, program_of
-from espalier.commands.target import client_of, kubeconfig_of, simulated_name, start_if_simulated
+from espalier.commands.signals import stopping
+from espalier.commands.target import client_of, kubeconfig_of, remember_cluster, simulated_name, start_if_simulated
 from espalier.engine.changes import Change
+from espalier.engine.errors import Problem, RefusedError
 from espalier.engine.model import Recording
 from espalier.failures import Missing
 from espalier.report.console import Output
@@ -27,38 +29,48 @@ FEW = 8
 Engine = Literal["embedded", "pulumi"]
 
 
-def preview(stack: str, out: Output, *, force: bool) -> ChangesDocument:
-    """What `up` would do, by server-side dry run."""
+def preview(stack: str, out: Output, *, engine: str | None, force: bool, adopt: bool) -> int:
+    """What `up` would do, by server-side dry run; by the engine that the stack is up by, or would be."""
     project = open_project(stack)
-    return _document("preview", project, _preview(project, out, force))
+    if not _ours(project, engine) and _engine_for(project, engine) == "pulumi":
+        _no_embedded_options(force, adopt)
+        return by_pulumi.run(project, "preview", out, yes=False)
+    changes = _preview(project, out, force, adopt)
+    document = _document("preview", project, changes)
+    show_changes(out.people, document, notes=_notes(changes))
+    out.document(document)
+    return 0
 
 
-def _preview(project: Project, out: Output, force: bool) -> Sequence[Change]:
+def _preview(project: Project, out: Output, force: bool, adopt: bool) -> Sequence[Change]:
     from espalier.engine.preview import preview as ask
 
     client = client_of(project)
     with out.progress(f"asking the cluster of {project.stack.name}"):
-        return ask(program_of(project), connection=client, force=force)
+        return ask(program_of(project), connection=client, force=force, adopt=adopt)
 
 
-def up(stack: str, out: Output, *, yes: bool, engine: str | None, force: bool) -> int:
+def up(stack: str, out: Output, *, yes: bool, engine: str | None, force: bool, adopt: bool) -> int:
     """Judges the stack, shows what changes and asks unless `yes`, applies, and sums up."""
     project = open_project(stack)
-    if _engine_for(project, engine) == "pulumi":
-        return _pulumi(project, "up", yes, out)
     try:
-        return _up(project, out, yes, force)
+        if _engine_for(project, engine) == "pulumi":
+            _no_embedded_options(force, adopt)
+            return _up_by_pulumi(project, out, yes)
+        return _up(project, out, yes, force, adopt)
     except NotAllowedError as refused:
         return _refuse(refused.plan, project, out)
 
 
-def _up(project: Project, out: Output, yes: bool, force: bool) -> int:
+def _up(project: Project, out: Output, yes: bool, force: bool, adopt: bool) -> int:
     """The program runs once for the judgement and the comparison, and once more where something is to be done."""
-    planned: Plan | None = None if _reachable(project) else allowed(plan(project))
+    # Nobody is asked about what is not allowed, and no cluster is started for it.
+    planned: Plan | None = None if yes and _reachable(project) else allowed(plan(project))
     with out.progress(f"starting the cluster of {project.stack.name}") as progress:
         start_if_simulated(project, progress)
     if not yes:
-        show_changes(out.people, _document("preview", project, _preview(project, out, force)))
+        changes = _preview(project, out, force, adopt)
+        show_changes(out.people, _document("preview", project, changes), notes=_notes(changes))
         _ask(f"Apply this to {project.stack.name}?", out)
     from espalier.engine.up import up as apply
 
@@ -66,17 +78,44 @@ def _up(project: Project, out: Output, yes: bool, force: bool) -> int:
         nonlocal planned
         planned = allowed(plan_of(project, recording))
 
-    with out.progress(f"bringing {project.stack.name} up") as progress:
-        result = apply(program_of(project), connection=client_of(project), judge=judge, progress=progress, force=force)
+    client = client_of(project)
+    remember_cluster(project, client)
+    with out.progress(f"bringing {project.stack.name} up") as progress, stopping() as stop:
+        result = apply(
+            program_of(project),
+            connection=client,
+            judge=judge,
+            progress=progress,
+            force=force,
+            adopt=adopt,
+            stop=stop,
+        )
     document = _document("up", project, result.changes)
     document["waves"] = [{"name": wave.name, "seconds": round(wave.seconds, 3)} for wave in result.waves]
-    show_changes(out.people, document, shown=FEW)
+    show_changes(out.people, document, shown=FEW, notes=_notes(result.changes))
     if planned is not None:
         _summary(planned, project, out)
     if held := project.blueprint.held():
         raise HeldError(held)
     out.document(document)
     return 0
+
+
+def _no_embedded_options(force: bool, adopt: bool) -> None:
+    if force or adopt:
+        raise Missing("--force and --adopt are the embedded engine's", "Leave them out.")
+
+
+def _up_by_pulumi(project: Project, out: Output, yes: bool) -> int:
+    """Proofs are judged first, as by the embedded engine; policies by Pulumi, which knows more values."""
+    allowed(plan(project))
+    with out.progress(f"starting the cluster of {project.stack.name}") as progress:
+        start_if_simulated(project, progress)
+    if kubeconfig_of(project)[0].is_file() and _has_inventory(project):
+        do = "say --engine embedded, or destroy it with that first"
+        owned = Problem(project.stack.name, "is owned by the engine 'embedded'", do)
+        raise RefusedError("nothing was changed", [owned])
+    return by_pulumi.run(project, "up", out, yes=yes)
 
 
 def _reachable(project: Project) -> bool:
@@ -97,11 +136,10 @@ def destroy(
     """Removes what `up` made. A simulated cluster that is not there holds nothing, and its volumes hold no data."""
     project = open_project(stack)
     name = simulated_name(project)
-    ours = engine is None and name is None and _has_inventory(project)
-    if not ours and _engine_for(project, engine) == "pulumi":
+    if not _ours(project, engine) and _engine_for(project, engine) == "pulumi":
         if delete_data or remove_finalizers:
             raise Missing("--delete-data and --remove-finalizers are the embedded engine's", "Leave them out.")
-        return _pulumi(project, "destroy", yes, out)
+        return by_pulumi.run(project, "destroy", out, yes=yes)
     if name is not None and not _runs(name):
         out.people.print(f"The simulated cluster {name} does not run: nothing to remove.")
         out.document(_document("destroy", project, ()))
@@ -113,12 +151,13 @@ def destroy(
         for found in made_by_others(project.name, project.stack.name, client_of(project)):
             out.people.print(f"{found}, which others made, goes as well.", markup=False)
         _ask(f"Remove all that Espalier made for {project.stack.name}?", out)
-    with out.progress(f"removing {project.stack.name}") as progress:
+    with out.progress(f"removing {project.stack.name}") as progress, stopping() as stop:
         changes = remove(
             project.name,
             project.stack.name,
             client_of(project),
             progress=progress,
+            stop=stop,
             delete_data=delete_data or name is not None,
             remove_finalizers=remove_finalizers,
         )
@@ -128,8 +167,13 @@ def destroy(
     return 0
 
 
+def _ours(project: Project, wanted: str | None) -> bool:
+    """Whether no engine is named and the embedded one brought the stack up: then it is the one that goes on."""
+    return wanted is None and simulated_name(project) is None and _has_inventory(project)
+
+
 def _has_inventory(project: Project) -> bool:
-    """Whether the embedded engine brought the stack up: then it is the one that removes it."""
+    """Whether the embedded engine brought the stack up."""
     from espalier.engine.inventory import Inventory
 
     return Inventory.load(client_of(project), project.name, project.stack.name).exists
@@ -147,22 +191,10 @@ def _engine_for(project: Project, wanted: str | None) -> Engine:
         raise Missing(f"no engine is called {wanted!r}", "Name embedded or pulumi.")
     if wanted == "embedded" or (wanted is None and simulated_name(project) is not None):
         return "embedded"
-    if shutil.which("pulumi") is None:
+    if not by_pulumi.found():
         do = "Install the Pulumi CLI (https://www.pulumi.com/docs/install/), or name --engine embedded."
         raise Missing("the pulumi command is not on PATH", do)
     return "pulumi"
-
-
-def _pulumi(project: Project, verb: str, yes: bool, out: Output) -> int:
-    """Hands over to the Pulumi CLI, policies included; its output is its own."""
-    policies = Path(__file__).parents[1] / "policies"
-    command = ["pulumi", verb, "--stack", project.stack.name, "--cwd", str(project.root)]
-    command += ["--yes"] if yes else []
-    command += ["--policy-pack", str(policies)] if verb == "up" else []
-    out.errors.print(" ".join(command), markup=False)
-    done = subprocess.run(command, check=False, stdout=sys.stderr if out.as_json else None)
-    out.document({**header(verb), "stack": project.stack.name, "changes": [], "waves": []})
-    return failures.FAILED if done.returncode else 0
 
 
 def _refuse(planned: Plan, project: Project, out: Output) -> int:
@@ -192,6 +224,10 @@ def _ask(question: str, out: Output) -> None:
     import typer
 
     typer.confirm(question, abort=True, err=out.as_json)
+
+
+def _notes(changes: Iterable[Change]) -> dict[str, tuple[str, ...]]:
+    return {change.urn: change.notes for change in changes if change.notes}
 
 
 def _document(command: str, project: Project, changes: Iterable[Change]) -> ChangesDocument:

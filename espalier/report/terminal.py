@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from rich.console import Console
@@ -118,8 +119,16 @@ def show_policies(console: Console, policies: Sequence[PolicyEntry]) -> None:
             console.print(f"  [dim]not judged by {escape(policy['name'])}: {escape(doubt)}[/dim]")
 
 
-def show_changes(console: Console, document: ChangesDocument, shown: int = _SHOWN) -> None:
-    """What changes, the first `shown` of it, and how much stays the same."""
+def show_changes(
+    console: Console,
+    document: ChangesDocument,
+    shown: int = _SHOWN,
+    notes: Mapping[str, Sequence[str]] = MappingProxyType({}),
+) -> None:
+    """What changes, the first `shown` of it, and how much stays the same.
+
+    `notes` says more of a change, by URN: who changed what is mended, what is deleted first.
+    """
     changes = [change for change in document["changes"] if change["op"] != "same"]
     counts = {op: sum(change["op"] == op for change in document["changes"]) for op in (*_OPS, "same")}
     for change in changes[:shown]:
@@ -129,6 +138,8 @@ def show_changes(console: Console, document: ChangesDocument, shown: int = _SHOW
         console.print(
             f"  [{colour}]{change['op']:8}[/{colour}] {escape(name)} [dim]{escape(kind)}[/dim]{escape(fields)}"
         )
+        for note in notes.get(change["urn"], ()):
+            console.print(f"           [dim]{escape(note)}[/dim]")
     if len(changes) > shown:
         console.print(f"  and {len(changes) - shown} more; --json lists all")
     console.print(", ".join(f"{count} {op}" for op, count in counts.items() if count) or "nothing to do")

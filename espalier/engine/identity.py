@@ -70,8 +70,11 @@ class Identity:
     def _remembered(self) -> str:
         try:
             row = json.loads(self.file.read_text("utf-8"))
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return ""
+        except OSError as error:
+            reason = f"cannot be read: {error.strerror}"
+            raise RefusedError("nothing was changed", [Problem(str(self.file), reason, "make it readable")]) from None
         except ValueError:
             # Not what was written here: no ground for trust.
             row = None

@@ -125,7 +125,7 @@ def _traceback_of(error: BaseException) -> str:
     if frames and frames[start].filename.endswith("pulumi/runtime/stack.py"):
         own = [i for i, frame in enumerate(frames) if frame.filename.startswith(machinery)]
         start = own[-1] + 1 if own and own[-1] + 1 < len(frames) else start
-    lines = ["Traceback (most recent call last):\n", *traceback.format_list(frames[start:])]
+    lines = ["it was raised here, the innermost call last:\n", *traceback.format_list(frames[start:])]
     return "".join([*lines, *traceback.format_exception_only(error)]).rstrip()
 
 

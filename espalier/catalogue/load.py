@@ -4,24 +4,32 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from espalier.catalogue.model import CLOUDS, Accelerator, Cloud, ListPrice, Machine, MigProfile, Origin
+from espalier.catalogue.model import CLOUDS, Accelerator, Cloud, MigProfile, Origin
 from espalier.types import CapacityKind, Mistakes
+
+if TYPE_CHECKING:
+    from espalier.catalogue.machines import ListPrice, Machine
 
 _COMPILED = Path(__file__).with_name("compiled")
 
 
-@dataclass(frozen=True, slots=True)
 class Catalogue:
     """Rows by name, a team's own before Espalier's. Machines and prices of a cloud are read when first asked for."""
 
-    accelerators: Mapping[str, Accelerator]
-    _machines: Mapping[str, Mapping[str, Machine]] = field(default_factory=dict[str, Mapping[str, Machine]])
-    _prices: Mapping[str, tuple[Any, ...]] = field(default_factory=dict[str, tuple[Any, ...]])
+    def __init__(
+        self,
+        accelerators: Mapping[str, Accelerator],
+        machines: Mapping[str, Mapping[str, Machine]] | None = None,
+        prices: Mapping[str, tuple[Any, ...]] | None = None,
+    ) -> None:
+        self.accelerators = accelerators
+        self._machines = machines or {}
+        self._prices = prices or {}
 
     def machines(self, cloud: Cloud) -> Mapping[str, Machine]:
         """All machines of a cloud by name, in the order of the data files."""
@@ -52,7 +60,8 @@ class Catalogue:
         device = _find(groups, kind, "devices", accelerator, region)
         if device is None:
             return None
-        return ListPrice(round(whole.per_hour + count * device.per_hour, 6), _older(whole.origin, device.origin))
+        amount = round(whole.per_hour + count * device.per_hour, 6)
+        return replace(whole, per_hour=amount, origin=_older(whole.origin, device.origin))
 
     def _groups(self, cloud: Cloud) -> tuple[Any, ...]:
         return (*self._prices.get(cloud, ()), *_price_groups(cloud))
@@ -126,6 +135,8 @@ def _accelerator(row: Mapping[str, Any]) -> Accelerator:
 
 
 def _machine(row: Mapping[str, Any]) -> Machine:
+    from espalier.catalogue.machines import Machine
+
     made: dict[str, Any] = {
         **row,
         "attachable": {name: tuple(counts) for name, counts in row["attachable"].items()},
@@ -140,6 +151,8 @@ def _origin(row: list[Any]) -> Origin:
 
 
 def _find(groups: tuple[Any, ...], kind: str, what: str, name: str, region: str) -> ListPrice | None:
+    from espalier.catalogue.machines import ListPrice
+
     for group in groups:
         amount = group[what].get(name, {}).get(region) if group["kind"] == kind else None
         if amount is not None:

@@ -7,7 +7,8 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final
 
-from espalier.catalogue import CLOUDS, Accelerator, Catalogue, Cloud, ListPrice, Machine, Origin, catalogue
+from espalier.catalogue import CLOUDS, Accelerator, Catalogue, Cloud, Origin, catalogue
+from espalier.catalogue.machines import ListPrice, Machine
 from espalier.report.documents import (
     AcceleratorEntry,
     CatalogueDocument,

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from espalier.catalogue import CLOUDS, Accelerator, Machine, accelerators, catalogue
+from espalier.catalogue import CLOUDS, Accelerator, accelerators, catalogue
 from espalier.catalogue.compile import COMPILED, compiled, own_parts
+from espalier.catalogue.machines import Machine
 
 ROWS = [pytest.param(row, id=name) for name, row in accelerators().items()]
 MACHINES = {cloud: catalogue().machines(cloud) for cloud in CLOUDS}
@@ -314,7 +315,7 @@ def test_reading_is_lazy_and_needs_no_yaml_nor_models() -> None:
     code = (
         "import sys; from espalier.catalogue import accelerators; accelerators(); "
         "from espalier.catalogue import load; print(load._part.cache_info().currsize, "
-        "'yaml' in sys.modules, 'espalier.catalogue.rows' in sys.modules)"
+        "'yaml' in sys.modules, 'espalier.catalogue.machines' in sys.modules)"
     )
     out = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2]

@@ -18,7 +18,7 @@ sources: {bill: {text: "our bill", date: "2026-10-01"}}
 machines:
   onprem:
     rack-1:
-      {accelerator: H100-80, devices: 8, vcpu: 96, memory_gib: 1024, architecture: amd64, source: bill, capacity: [spot]}
+      {accelerator: H100-80, devices: 8, vcpu: 96, memory_gib: 900, architecture: amd64, source: bill, capacity: [spot]}
 """
 
 

@@ -100,7 +100,7 @@ def test_files_are_read_by_name_and_the_last_wins(folder: Path) -> None:
 
 
 def test_no_folder_and_no_package_is_espaliers_own(tmp_path: Path) -> None:
-    assert catalogue(tmp_path / "none") == catalogue() == catalogue(None)
+    assert catalogue(tmp_path / "none") is catalogue() is catalogue(None)
 
 
 # What is wrong ----------------------------------------------------------------------------------------------------

@@ -20,6 +20,12 @@ _WEBHOOKS = frozenset({"MutatingWebhookConfiguration", "ValidatingWebhookConfigu
 _CRD = ("apiextensions.k8s.io", "CustomResourceDefinition")
 _API_SERVICE = ("apiregistration.k8s.io", "APIService")
 _NAMESPACE = ("", "Namespace")
+_NODE = ("", "Node")
+_POD_MAKERS = frozenset(
+    {"CronJob", "DaemonSet", "Deployment", "Job", "Namespace", "Pod"}
+    | {"ReplicaSet", "ReplicationController", "StatefulSet"}
+)
+_PODS: Node = ("pods",)
 _BLOCKERS: Node = ("blockers",)
 
 
@@ -52,6 +58,21 @@ class Order:
     def put(self, node: Node, *first: Node) -> None:
         """Has `first` gone before `node`."""
         self.before.setdefault(node, set()).update(first)
+
+    def below(self, nodes: Iterable[Node]) -> set[Node]:
+        """All that any of these must be gone before, themselves included."""
+        after: dict[Node, list[Node]] = {}
+        for node, first in self.before.items():
+            for each in first:
+                after.setdefault(each, []).append(node)
+        found: set[Node] = set()
+        rest = list(nodes)
+        while rest:
+            node = rest.pop()
+            if node not in found:
+                found.add(node)
+                rest.extend(after.get(node, ()))
+        return found
 
     def above(self, nodes: Iterable[Node]) -> set[Node]:
         """All that must be gone before any of these, themselves included."""
@@ -86,6 +107,7 @@ def order_of(entries: Iterable[Entry], drains: Iterable[Drain], custom: Collecti
     _dependents_first(order, by_id, rides)
     _contents_first(order)
     _controllers_last(order, custom)
+    _nodes_last(order)
     return order
 
 
@@ -191,3 +213,14 @@ def _controllers_last(order: Order, custom: Collection[tuple[str, str]]) -> None
 def _put_last(order: Order, group: Node, nodes: set[Node]) -> None:
     for node in nodes - order.above([group]):
         order.put(node, group)
+
+
+def _nodes_last(order: Order) -> None:
+    """A pod whose node is gone has nobody to stop it: the cluster notices after a minute."""
+    machines = [node for node in order.entries if _is(node, _NODE)]
+    if not machines:
+        return
+    early = order.below(machines)
+    order.put(_PODS, *(node for node in order.entries if node[1] in _POD_MAKERS and node not in early))
+    for node in machines:
+        order.put(node, _PODS)

@@ -111,6 +111,11 @@ def test_what_others_made_goes_before_its_namespace_definition_and_controllers()
     assert deletes(entries, drains) == [["drain", "drain"], ["gardener", "trees.example.com"], ["ns"]]
 
 
+def test_nodes_outlive_the_pods_on_them() -> None:
+    entries = [entry("n1", "Node"), entry("team", "Namespace"), entry("web", "Deployment", "apps/v1"), entry("c")]
+    assert deletes(entries) == [["c", "team", "web"], ["n1"]]
+
+
 def riding(name: str, with_: str, **more: str) -> Entry:
     base = entry(name, **more)
     return Entry(urn=base.urn, reference=base.reference, depends=base.depends, deleted_with=short_id(with_))

@@ -32,6 +32,9 @@ from espalier.kube import Client, Kind, Reference, UnknownKindError
 ROOT = Path(__file__).parents[2]
 CONFIG_MAP = Kind("v1", "ConfigMap")
 CRD_KIND = Kind("apiextensions.k8s.io/v1", "CustomResourceDefinition")
+WEBHOOK = Kind("admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration")
+LATE = 5.0
+"""Seconds from the webhook's being there to its server's first answer."""
 QUEUE = Kind("example.com/v1", "Queue")
 
 CRD = """\
@@ -234,8 +237,8 @@ class Judge(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def late_judge(tmp_path: Path) -> Iterator[tuple[str, str, Callable[[float], None]]]:
-    """The URL and the CA of a webhook's server, and what starts it after some seconds."""
+def late_judge(tmp_path: Path) -> Iterator[tuple[str, str, Callable[[], None]]]:
+    """The URL and the CA of a webhook's server, and what runs it."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "judge")])
     day = timedelta(days=1)
@@ -252,35 +255,38 @@ def late_judge(tmp_path: Path) -> Iterator[tuple[str, str, Callable[[float], Non
     server = ThreadingHTTPServer(("127.0.0.1", 0), Judge, bind_and_activate=False)
     server.server_bind()
 
-    def answer() -> None:
+    serving = threading.Event()
+
+    def serve() -> None:
+        serving.set()
         server.socket = context.wrap_socket(server.socket, server_side=True)
         server.server_activate()
         server.serve_forever(poll_interval=0.05)
 
-    timers: list[threading.Timer] = []
-
-    def start_after(seconds: float) -> None:
-        timers.append(threading.Timer(seconds, answer))
-        timers[0].start()
-
-    url = f"https://127.0.0.1:{server.server_address[1]}/"
-    yield url, b64encode(certificate).decode(), start_after
-    server.shutdown()
+    yield f"https://127.0.0.1:{server.server_address[1]}/", b64encode(certificate).decode(), serve
+    if serving.is_set():
+        server.shutdown()
     server.server_close()
-    for timer in timers:
-        timer.join()
 
 
 def test_a_webhook_of_a_chart_that_comes_up_late(
-    project: Project, late_judge: tuple[str, str, Callable[[float], None]]
+    project: Project, late_judge: tuple[str, str, Callable[[], None]]
 ) -> None:
-    url, authority, start_after = late_judge
+    url, authority, serve = late_judge
     project.write({"url": url, "ca": authority})
     project.good("fetch")
     sim.up(project.cluster)
-    started = time.monotonic()
-    start_after(12.0)  # the chart's webhook is there some seconds before
+    seen: list[Any] = []
+
+    def serve_late() -> None:
+        while project.find(WEBHOOK, "queue", "") is None:
+            time.sleep(0.1)
+        time.sleep(LATE)
+        seen.append(project.find(QUEUE, "main"))
+        serve()
+
+    threading.Thread(target=serve_late, daemon=True).start()
     document = project.good("up", "--yes")
-    assert time.monotonic() - started > 12.0
     assert {change["op"] for change in document["changes"]} == {"create"}
+    assert seen == [None]  # it was not let in before there was a judge
     assert project.find(QUEUE, "main")["spec"] == {"size": 3, "judged": "yes"}

@@ -92,9 +92,16 @@ def test_the_controller_that_depends_on_a_definition_outlives_its_resources_firs
         entry("gardener", "Deployment", "apps/v1", depends="cert trees.example.com"),
         entry("cert", "Cert", "c.io/v1", depends="certs.c.io"),
         tree("oak", depends="trees.example.com"),
+        entry("shop", "Deployment", "apps/v1", depends="oak"),
     ]
     order = [name for wave in deletes(entries, custom={TREE, ("c.io", "Cert")}) for name in wave]
-    assert order.index("oak") < order.index("gardener") < order.index("cert") < order.index("certifier")
+    assert (
+        order.index("shop")
+        < order.index("oak")
+        < order.index("gardener")
+        < order.index("cert")
+        < order.index("certifier")
+    )
     assert order.index("oak") < order.index("trees.example.com")
 
 

@@ -103,6 +103,33 @@ def test_no_folder_and_no_package_is_espaliers_own(tmp_path: Path) -> None:
     assert catalogue(tmp_path / "none") is catalogue() is catalogue(None)
 
 
+def test_a_stack_uses_the_rows_of_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command's blueprint and the program's: both see them, and `check` tells what is wrong with them."""
+    from espalier.cli import main
+
+    stacks = tmp_path / "stacks"
+    (stacks / "catalogue").mkdir(parents=True)
+    (tmp_path / "Pulumi.yaml").write_text("name: ours\nruntime: python\nstackConfigDir: stacks\n")
+    (tmp_path / "__main__.py").write_text((Path(__file__).parents[2] / "__main__.py").read_text())
+    (stacks / "Pulumi.hall.yaml").write_text(
+        "config:\n  espalier:cluster: {kind: simulated}\n"
+        "  espalier:pools: [{name: a30, accelerator: A30, nodes: {max: 2, start: 1}}]\n"
+    )
+    (stacks / "catalogue" / "ours.yaml").write_text(GOOD)
+    monkeypatch.chdir(tmp_path)
+
+    def code(*arguments: str) -> object:
+        with pytest.raises(SystemExit) as ended:
+            main(list(arguments))
+        return ended.value.code
+
+    assert code("plan", "hall") == 0
+    (stacks / "catalogue" / "ours.yaml").write_text(GOOD.replace("vcpu: 64", "vcpu: 0"))
+    assert code("check", "hall") == 2
+    (stacks / "catalogue" / "ours.yaml").unlink()
+    assert code("plan", "hall") == 2
+
+
 # What is wrong ----------------------------------------------------------------------------------------------------
 
 SOURCES = "sources: {s: {text: s, date: '2026-01-01'}}\n"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from types import FrameType
@@ -12,6 +13,8 @@ from types import FrameType
 from espalier.engine.stop import Stop
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_TWICE = 1.0
+"""Seconds within which a second signal is the same one: `timeout` and CI runners signal a process and its group."""
 _ONCE_MORE = b"\nstopping in order; once more ends at once\n"
 
 Handler = Callable[[int, FrameType | None], None]
@@ -37,13 +40,16 @@ def stopping() -> Generator[Stop]:
     """Within it the first signal asks the run to stop, where it is one that can, and the second ends at once."""
     stop = Stop()
     interrupt = _raising()
+    first = 0.0
 
     def handle(number: int, frame: FrameType | None) -> None:
-        if stop.heard and not stop.requested:
+        nonlocal first
+        if stop.requested:
+            _end_unless_twice(number, first)
+        elif stop.heard:
+            first = time.monotonic()
             stop.request(signal.Signals(number).name)
             os.write(2, _ONCE_MORE)
-        elif stop.requested:
-            os._exit(128 + number)
         else:
             interrupt(number, frame)
 
@@ -52,16 +58,22 @@ def stopping() -> Generator[Stop]:
 
 
 def _raising() -> Handler:
-    signalled = False
+    first = 0.0
 
     def handle(number: int, _: FrameType | None) -> None:
-        nonlocal signalled
-        if signalled:
-            os._exit(128 + number)
-        signalled = True
+        nonlocal first
+        if first:
+            _end_unless_twice(number, first)
+            return
+        first = time.monotonic()
         raise Interrupted(number)
 
     return handle
+
+
+def _end_unless_twice(number: int, first: float) -> None:
+    if time.monotonic() - first > _TWICE:
+        os._exit(128 + number)
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from espalier.engine.changes import Change
 from espalier.engine.cluster import Cluster
 from espalier.engine.errors import Problem, RefusedError
 from espalier.engine.inventory import Entry, Key, other_stacks
-from espalier.engine.ownership import owned_fields
+from espalier.engine.ownership import may_be_ours
 from espalier.engine.target import Target
 from espalier.kube import FIELD_MANAGER, Manifest, Reference
 
@@ -164,4 +164,4 @@ class Adoption:
 
 def _is_ours(entry: Entry, live: dict[str, Any]) -> bool:
     """An entry without a UID was about to be applied when a run died: only the object itself tells whether it was."""
-    return live["metadata"]["uid"] == entry.uid if entry.uid else owned_fields(live) is not None
+    return live["metadata"]["uid"] == entry.uid if entry.uid else may_be_ours(live)

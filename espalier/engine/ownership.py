@@ -42,6 +42,15 @@ def owned_fields(live: Manifest) -> Fields | None:
     return None
 
 
+def may_be_ours(live: Manifest) -> bool:
+    """Tells whether our manager applied an object, or nobody owns a field of it.
+
+    The API server records no manager where there is no field: a Namespace with a name alone.
+    """
+    managers = [entry for entry in live["metadata"].get("managedFields") or () if not entry.get("subresource")]
+    return not managers or owned_fields(live) is not None
+
+
 def owned_digest(live: Manifest, manifest: Json = None, ignored: tuple[Path, ...] = ()) -> str:
     """A hash of our part of a live object; empty where nothing of it is ours.
 

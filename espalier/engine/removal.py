@@ -15,7 +15,7 @@ from espalier.engine.drain import Survey, left_of
 from espalier.engine.errors import Problem
 from espalier.engine.inventory import Entry
 from espalier.engine.order import Drain, Node, Order, order_of
-from espalier.engine.ownership import owned_fields
+from espalier.engine.ownership import may_be_ours
 from espalier.engine.schedule import Done, Schedule
 from espalier.engine.waitfor import annotations_of, is_skipped
 from espalier.engine.waitfor import seconds_of as seconds_asked
@@ -211,7 +211,7 @@ class Remover:
         if entry.uid:
             return live["metadata"]["uid"] == entry.uid
         # It was about to be applied when a run died, so only the object itself tells whether it was.
-        if owned_fields(live) is None:
+        if not may_be_ours(live):
             self._progress(f"left alone {entry.reference}: nothing of it was applied by this stack")
             return False
         return True

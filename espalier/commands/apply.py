@@ -22,7 +22,7 @@ from espalier.engine.model import Recording
 from espalier.failures import Missing
 from espalier.report.console import Output
 from espalier.report.documents import ChangesDocument, header
-from espalier.report.terminal import pools_table, show_changes, show_policies, show_proofs, tenants_table
+from espalier.report.terminal import pools_table, show_changes, show_errors, show_policies, show_proofs, tenants_table
 
 FEW = 8
 """Changes shown after an `up`, whose summary matters more."""
@@ -37,9 +37,11 @@ def preview(stack: str, out: Output, *, engine: str | None, force: bool, adopt: 
         return by_pulumi.run(project, "preview", out, yes=False)
     changes = _preview(project, out, force, adopt)
     document = _document("preview", project, changes)
+    _, document["errors"] = failures.told(HeldError(project.blueprint.held()))
     show_changes(out.people, document, notes=_notes(changes))
+    show_errors(out.errors, document["errors"])
     out.document(document)
-    return 0
+    return failures.FAILED if document["errors"] else 0
 
 
 def _preview(project: Project, out: Output, force: bool, adopt: bool) -> Sequence[Change]:
@@ -47,7 +49,9 @@ def _preview(project: Project, out: Output, force: bool, adopt: bool) -> Sequenc
 
     client = client_of(project)
     with out.progress(f"asking the cluster of {project.stack.name}"):
-        return ask(program_of(project), connection=client, force=force, adopt=adopt)
+        changes = ask(program_of(project), connection=client, force=force, adopt=adopt)
+    # Nothing is deleted by a run that leaves add-ons out.
+    return [change for change in changes if change.op != "delete"] if project.blueprint.held() else changes
 
 
 def up(stack: str, out: Output, *, yes: bool, engine: str | None, force: bool, adopt: bool) -> int:

@@ -194,6 +194,10 @@ def test_a_chart_from_up_to_destroy(project: Project) -> None:
     # The cache is lost and the chart's hosts are gone: what it made stays, and the rest goes on.
     shutil.rmtree(project.folder / "cache")
     project.free("two")
+    code, document = project.run("preview")
+    assert code == 1
+    assert "is not in the cache" in document["errors"][0]["got"]
+    assert sorted({change["op"] for change in document["changes"]}) == ["same", "update"]  # and nothing to delete
     code, document = project.run("up", "--yes")
     assert code == 1
     said = json.dumps(document["errors"])

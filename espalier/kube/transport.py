@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import ssl
 import tempfile
 import threading
@@ -182,12 +181,13 @@ def _ssl_context(config: Kubeconfig, certificate: str, key: str) -> ssl.SSLConte
 
 def _load_certificate(context: ssl.SSLContext, certificate: str, key: str) -> None:
     """Loads a client certificate from text: OpenSSL's binding takes files only, so one lives for a moment."""
-    handle, name = tempfile.mkstemp(prefix="espalier-")  # mkstemp's files are readable by their owner only
     try:
-        with os.fdopen(handle, "w") as file:
+        with tempfile.NamedTemporaryFile("w", prefix="espalier-") as file:  # readable by its owner only
             file.write(f"{certificate}\n{key}")
-        context.load_cert_chain(name)
+            file.flush()
+            context.load_cert_chain(file.name)
     except ssl.SSLError as error:
         raise KubeconfigError(f"the client certificate and key do not fit: {error.reason}") from None
-    finally:
-        Path(name).unlink()
+    except OSError as error:
+        where = f"{tempfile.gettempdir()} for a moment: {error.strerror}; name another place by TMPDIR"
+        raise KubeconfigError(f"the client certificate cannot be written to {where}") from None

@@ -21,7 +21,7 @@ from espalier.engine.errors import EngineError
 from espalier.engine.up import up
 from espalier.kube import Client, KubeError, Reference, UnreachableError, retries
 from tests.sim.faults.proxy import NONE, Asked, BytePipe, Harm, HttpProxy, refusal
-from tests.sim.faults.stack import CONFIG_MAP, PROJECT, items, live, open_gate, program, wrongs
+from tests.sim.faults.stack import CONFIG_MAP, PROJECT, SIZE, items, live, open_gate, program, wrongs
 
 SEED = 4
 STACK = "api-faults"
@@ -36,7 +36,7 @@ class Trouble:
     proxy: HttpProxy
     client: Client
     variant: str = ""
-    size: int = 20
+    size: int = SIZE
     lines: list[str] = field(default_factory=list[str])
 
     def up(self, kubeconfig: Path | None = None, variant: str = "") -> UpResult:
@@ -77,7 +77,7 @@ def stack(kubeconfig: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 def trouble(stack: Trouble) -> Iterator[Trouble]:
     yield stack
     stack.proxy.reset()
-    stack.size = 20
+    stack.size = SIZE
 
 
 def seldom(draw: random.Random, share: float, harms: list[Harm]) -> Callable[[Asked], Harm]:

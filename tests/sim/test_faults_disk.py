@@ -8,13 +8,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import yaml
 
-from espalier import sim
-from espalier.kube import Client
+from espalier.kube import Client, Kubeconfig
+from tests.sim.faults.proxy import HttpProxy
 from tests.sim.faults.stack import items, live, wrongs
 
 ROOT = Path(__file__).parents[2]
@@ -71,7 +72,7 @@ def test_nothing_is_left_of_what_could_not_be_written(tmp_path: Path, arguments:
     assert not out.exists() or not any(out.iterdir())
 
 
-@pytest.mark.parametrize("limit", [40, 900, 4000])
+@pytest.mark.parametrize("limit", [40, 900, 2500])
 def test_a_simulated_cluster_that_cannot_keep_its_files_is_not_started(tmp_path: Path, limit: int) -> None:
     """The ports, a certificate, a kubeconfig: whichever file it is that does not fit."""
     code, text = run(limit, tmp_path, tmp_path, "sim", "up", "--name", "full")
@@ -85,25 +86,42 @@ def test_a_simulated_cluster_that_cannot_keep_its_files_is_not_started(tmp_path:
     assert not state.exists()
 
 
-def test_a_cluster_that_cannot_be_remembered_is_left_as_it_was(
-    tmp_path: Path, sim_cluster: sim.SimStatus, kubeconfig: Path
-) -> None:
+@pytest.fixture
+def stack_on(tmp_path: Path) -> Callable[[Path, str], None]:
+    """Writes a small stack on the cluster of a kubeconfig's context."""
     (tmp_path / "stacks").mkdir()
     main = f'from tests.sim.faults.stack import register\n\nregister("{STACK}", "a", 1)\n'
     (tmp_path / "__main__.py").write_text(main)
-    (tmp_path / "Pulumi.yaml").write_text(
-        yaml.safe_dump({"name": "faults", "runtime": "python", "stackConfigDir": "stacks"})
-    )
-    context = f"espalier-sim-{sim_cluster.name}"
-    cluster = {"kind": "existing", "version": "1.36", "kubeconfig": str(kubeconfig), "context": context}
-    (tmp_path / "stacks" / f"Pulumi.{STACK}.yaml").write_text(yaml.safe_dump({"config": {"espalier:cluster": cluster}}))
+    project = {"name": "faults", "runtime": "python", "stackConfigDir": "stacks"}
+    (tmp_path / "Pulumi.yaml").write_text(yaml.safe_dump(project))
+
+    def write(kubeconfig: Path, context: str) -> None:
+        cluster = {"kind": "existing", "version": "1.36", "kubeconfig": str(kubeconfig), "context": context}
+        text = yaml.safe_dump({"config": {"espalier:cluster": cluster}})
+        (tmp_path / "stacks" / f"Pulumi.{STACK}.yaml").write_text(text)
+
+    return write
+
+
+def test_a_cluster_that_cannot_be_remembered_is_left_as_it_was(
+    tmp_path: Path, kubeconfig: Path, stack_on: Callable[[Path, str], None]
+) -> None:
     client, state = Client.connect(kubeconfig), tmp_path / "state"
     words = ["--yes", "--engine", "embedded"]
+    stack_on(kubeconfig, Kubeconfig.load(kubeconfig).context)
     code, text = run(40, tmp_path, state, "up", STACK, *words)
     assert code == 3, text
-    assert "File too large" in text
-    assert live(client, STACK) == []
+    assert "the client certificate cannot be written" in text
+    with HttpProxy(kubeconfig, tmp_path) as proxy:
+        # No client certificate there, so that the first file is the one that keeps which cluster this is.
+        stack_on(proxy.kubeconfig, "proxy")
+        code, text = run(40, tmp_path, state, "up", STACK, *words)
+        assert code == 3, text
+        assert "which cluster this is cannot be kept" in text
+        assert [asked for asked in proxy.asked if asked.writes] == []
     assert files(state) == {}
+    stack_on(kubeconfig, Kubeconfig.load(kubeconfig).context)
+    assert live(client, STACK) == []
     code, text = run(0, tmp_path, state, "up", STACK, *words)
     assert code == 0, text
     assert wrongs(client, STACK, items(STACK, "a", 1)) == []

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sys
+import time
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pulumi
 
+from espalier.engine import holder
 from espalier.engine.changes import UpResult
 from espalier.engine.errors import EngineError
 from espalier.engine.inventory import Inventory
@@ -19,7 +22,7 @@ from espalier.kube import ApiError, Client, Kind, KubeError, Reference
 PROJECT = "faults"
 LABEL = "faults.espalier.dev/stack"
 LOGICAL = "faults.espalier.dev/object"
-SIZE = 20
+SIZE = 14
 GATE = "gate"
 NAMESPACE = Kind("v1", "Namespace")
 CONFIG_MAP = Kind("v1", "ConfigMap")
@@ -83,7 +86,7 @@ def _third(name: str, value: str, index: int, stack: str) -> list[Item]:
     """Two objects, of kinds that take turns, the second after the first; some wait, some are named by the engine."""
     first = Item(f"{name}-x", CONFIG_MAP, {"data": {"value": value}}, named=index % 4 != 0)
     label = {"app": name}
-    container = {"name": "c", "image": "registry.k8s.io/pause:3.10"}
+    container = {"name": "c", "image": "registry.k8s.io/pause:3.10.1"}
     template = {"metadata": {"labels": label}, "spec": {"containers": [container]}}
     turns = [
         Item(f"{name}-y", Kind("v1", "Secret"), {"stringData": {"value": f"{value}-secret"}}),
@@ -227,6 +230,24 @@ def up_in_child(stack: str, variant: str, size: int, kubeconfig: Path, log: Path
             print(f"{type(error).__name__}: {error}", file=file)
             sys.exit(1)
         print("ended", file=file)
+
+
+def up_elsewhere(hours: float, *arguments: Any) -> None:
+    """`up_in_child` as if on another machine, whose clock is ahead by so many hours."""
+    real = time.time
+
+    class Shifted(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> Self:
+            return super().now(tz) + timedelta(hours=hours)
+
+    time.time = lambda: real() + hours * 3600
+    modules: list[Any] = [module for name, module in sys.modules.items() if name.startswith("espalier.")]
+    for module in modules:
+        if getattr(module, "datetime", None) is datetime:
+            module.datetime = Shifted
+    setattr(holder, "_machine", lambda: "another machine")  # noqa: B010 - private to its module
+    up_in_child(*arguments)
 
 
 def open_gate(client: Client, stack: str) -> None:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable
 from typing import Any
 
-from espalier.kube import ApiError, Client, Kind, Reference, UnreachableError
+from espalier.kube import Client, Kind, KubeError, Reference
 
 _EVENT = Kind("v1", "Event")
 _EVERY = 5.0
@@ -31,7 +31,7 @@ def latest_event(client: Client, reference: Reference) -> str:
                 return _text(of_pods)
         selector = f"involvedObject.kind={kind},involvedObject.name={name}"
         return _text(client.list(_EVENT, namespace, fieldSelector=selector))
-    except (ApiError, UnreachableError):
+    except KubeError:
         return ""
 
 

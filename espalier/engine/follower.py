@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from espalier.engine.waits import ENDPOINT_SLICE
-from espalier.kube import ApiError, Client, Kind, UnknownKindError, UnreachableError, Watch
+from espalier.kube import ApiError, Client, Kind, KubeError, UnknownKindError, Watch
 
 Key = tuple[str, str]
 """Namespace and name."""
@@ -72,7 +72,8 @@ class Follower:
                     self._refused(self._kind, f"{self._kind} cannot be watched: {error}")
                     return
                 self._closed.wait(_RETRY_PAUSE)
-            except UnreachableError:
+            except KubeError:
+                # No answer, or credentials that cannot be read just now.
                 version = ""
                 self._closed.wait(_RETRY_PAUSE)
 

@@ -48,7 +48,7 @@ class Addon(pulumi.ComponentResource):
         facts = Facts("existing", args.get("kubernetes_version", "1.36"), args.get("runs_containers", True))
         place = Place.of(Path.cwd(), pulumi.get_stack())
         try:
-            records = place.records(RECORDS)
+            records = place.records(RECORDS, settings.addons)
         except Mistakes as error:
             raise run_error(name, error.mistakes) from None
         contents, faults = contents_of(settings, records, place)

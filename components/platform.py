@@ -64,7 +64,7 @@ def _blueprint(name: str, args: PlatformArgs) -> Blueprint:
     try:
         checked = settings if isinstance(settings, Settings) else validate(settings, where="settings")
         place = Place.of(Path.cwd(), pulumi.get_stack())
-        return blueprint_of(checked, place.records(RECORDS), place)
+        return blueprint_of(checked, place.records(RECORDS, checked.addons), place)
     except Mistakes as error:
         raise run_error(name, error.mistakes) from None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,10 +31,18 @@ class Place:
         """What pools may name: Espalier's rows, other packages' and the folder's own. Raises Mistakes."""
         return catalogue(self.folder / "catalogue")
 
-    def records(self, known: Mapping[str, AddonRecord]) -> dict[str, AddonRecord]:
-        """All add-ons that the stack may name: `known` and its own. Raises Mistakes."""
-        if not (self.folder / "addons").is_dir():
-            return dict(known)
-        from espalier.charts.records import records_in
+    def records(self, known: Mapping[str, AddonRecord], wanted: Iterable[str] | None = None) -> dict[str, AddonRecord]:
+        """The add-ons that a stack may name: `known`, its own, and those of other packages. Raises Mistakes.
 
-        return {**known, **records_in(self.folder, known)}
+        With `wanted`, packages are looked through only where an id is among neither of the former.
+        """
+        found = dict(known)
+        if (self.folder / "addons").is_dir():
+            from espalier.charts.records import records_in
+
+            found |= records_in(self.folder, known)
+        if wanted is None or not found.keys() >= set(wanted):
+            from espalier.charts.packages import records_of_packages
+
+            found |= records_of_packages(found)
+        return found

@@ -30,7 +30,7 @@ def fetch(stack: str, out: Output) -> FetchDocument:
     file = load_file(find_stack(stack, Path.cwd()))
     place = Place.of(file.path.resolve().parent, file.name)
     try:
-        records = place.records(RECORDS)
+        records = place.records(RECORDS, file.settings.addons)
         return _fetch(file, records, place, out)
     except Mistakes as error:
         raise Mistakes(file.located(error.mistakes)) from None

@@ -48,7 +48,7 @@ def read_stack(path: Path) -> tuple[StackFile, Mapping[str, AddonRecord], Bluepr
     file = load_file(path)
     place = Place.of(path.resolve().parent, file.name)
     try:
-        records = place.records(RECORDS)
+        records = place.records(RECORDS, file.settings.addons)
         return file, records, blueprint_of(file.settings, records, place, _progress())
     except Mistakes as error:
         raise Mistakes(file.located(error.mistakes)) from None

@@ -321,6 +321,48 @@ def test_a_registry_rewrites_every_image_hidden_ones_too(project: Project) -> No
     assert all(image.startswith("registry.example.com/mirror/") for image in images)
 
 
+def test_a_package_brings_addons_that_are_validated_alike(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = tmp_path / "site"
+    (site / "acme-1.0.dist-info").mkdir(parents=True)
+    (site / "acme-1.0.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: acme\nVersion: 1.0\n")
+    points = "[espalier.addons]\nacme-queue = acme_addons:QUEUE\n"
+    (site / "acme-1.0.dist-info" / "entry_points.txt").write_text(points)
+    (site / "acme_addons.py").write_text("""
+from pydantic import BaseModel
+from espalier.content import Content, ManifestSource
+from espalier.types import AddonRecord
+
+class Options(BaseModel, extra="forbid"):
+    pass
+
+content = Content(source=ManifestSource("own.yaml", "1"), namespace="acme")
+QUEUE = AddonRecord(id="acme-queue", version="1", category="jobs", tier="optional", licence="MIT", source="x",
+                    options=Options, content=content)
+OTHER = QUEUE.id
+""")
+    monkeypatch.syspath_prepend(site)
+    (project.stacks / "own.yaml").write_text("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: own}\n")
+    project.settings["addons"]["acme-queue"] = {}
+    document = project.good("plan")
+    assert addons(document)["acme-queue"]["content"] == "rendered"
+    wrong = f"{points}other = acme_addons:OTHER\ngone = acme_addons:GONE\n"
+    (site / "acme-1.0.dist-info" / "entry_points.txt").write_text(wrong)
+    code, document = project.run("plan")
+    assert code == 2
+    assert [error["path"] for error in document["errors"]] == ["espalier.addons: gone", "espalier.addons: other"]
+
+
+def test_addons_lists_those_of_the_project(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    project.addon("own", {"manifests": {"url": "own.yaml", "version": "7"}})
+    with pytest.raises(SystemExit):
+        main(["addons", "--json"])
+    rows = {row["id"]: row["version"] for row in json.loads(capsys.readouterr().out)["addons"]}
+    assert rows["own"] == "7"
+    assert "nvidia-device-plugin" in rows
+
+
 def test_a_stack_without_charts_loads_none_of_it() -> None:
     program = (
         "import sys; from espalier.commands.project import open_project; open_project('local'); "

@@ -184,6 +184,18 @@ def plan_outputs(manifest: Mapping[str, Json], kind: Kind, resource: Resource) -
     return outputs
 
 
+def marked_inputs(type_: str, inputs: dict[str, Json]) -> dict[str, Json]:
+    """The inputs with the values of a Secret marked, as the typed class of Pulumi's Kubernetes SDK marks them."""
+    if type_ != f"{PREFIX}core/v1:Secret":
+        return inputs
+    marked = dict(inputs)
+    for key in ("data", "stringData"):
+        values = marked.get(key)
+        if isinstance(values, dict):
+            marked[key] = {name: item if isinstance(item, Secret) else Secret(item) for name, item in values.items()}
+    return marked
+
+
 def mark_secret(outputs: dict[str, Json], names: Iterable[str] = ("data", "stringData")) -> None:
     """Marks outputs secret; the data of a Secret, which neither the API server nor the SDK does, unless others."""
     for key in names:

@@ -19,6 +19,7 @@ from espalier.engine.aliases import former_urns
 from espalier.engine.errors import Problem
 from espalier.engine.executor import Later
 from espalier.engine.inheritance import inherit
+from espalier.engine.manifest import marked_inputs
 from espalier.engine.model import STACK_TYPE, Log, Recording, Resource, in_order, urn_of
 from espalier.engine.options import read_options
 from espalier.engine.values import Json, decode, encode
@@ -127,7 +128,7 @@ class Monitor:
             name=request.name,
             parent=request.parent,
             custom=request.custom,
-            inputs=decode(request.object),
+            inputs=marked_inputs(request.type, decode(request.object)),
             dependencies=tuple(sorted(request.dependencies)),
             property_dependencies={
                 key: tuple(sorted(deps.urns)) for key, deps in sorted(request.propertyDependencies.items()) if deps.urns

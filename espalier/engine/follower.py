@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from espalier.engine.waits import ENDPOINT_SLICE
-from espalier.kube import ApiError, Client, Kind, KubeError, UnknownKindError, Watch
+from espalier.kube import ApiError, Client, Kind, KubeError, Watch
 
 Key = tuple[str, str]
 """Namespace and name."""
@@ -26,6 +26,8 @@ _WATCH_SECONDS = 60
 _REFUSALS = frozenset({400, 401, 403, 405})
 _REFUSED_FOR_GOOD = 30.0
 """An API server that starts refuses for a moment what it grants once it has read its roles."""
+_GONE_AFTER = 5.0
+"""A kind that is not served for so long has lost its definition, and with it all objects; before, it may be coming."""
 
 
 class Follower:
@@ -41,7 +43,7 @@ class Follower:
         self._listed = False
         self._closed = threading.Event()
         self._watch: Watch | None = None
-        self._refused_since = 0.0
+        self._failing_since = 0.0
         threading.Thread(target=self._run, name=f"watch-{kind.kind}", daemon=True).start()
 
     def seen(self, key: Key) -> list[dict[str, Any]] | None:
@@ -60,15 +62,11 @@ class Follower:
         while not self._closed.is_set():
             try:
                 version = self._follow(version)
-                self._refused_since = 0.0
-            except UnknownKindError:
-                # Its definition is gone, and all objects with it; or it is not served yet.
-                version = ""
-                self._see_all([])
-                self._closed.wait(_RETRY_PAUSE)
             except ApiError as error:
                 version = ""
-                if self._is_refused_for_good(error):
+                if error.status == 404 and self._has_failed_for(_GONE_AFTER):
+                    self._see_all([])
+                if error.status in _REFUSALS and self._has_failed_for(_REFUSED_FOR_GOOD):
                     self._refused(self._kind, f"{self._kind} cannot be watched: {error}")
                     return
                 self._closed.wait(_RETRY_PAUSE)
@@ -77,18 +75,17 @@ class Follower:
                 version = ""
                 self._closed.wait(_RETRY_PAUSE)
 
-    def _is_refused_for_good(self, error: ApiError) -> bool:
-        if error.status not in _REFUSALS:
-            return False
+    def _has_failed_for(self, seconds: float) -> bool:
         now = time.monotonic()
-        self._refused_since = self._refused_since or now
-        return now - self._refused_since >= _REFUSED_FOR_GOOD
+        self._failing_since = self._failing_since or now
+        return now - self._failing_since >= seconds
 
     def _follow(self, version: str) -> str:
         """Follows until the API server ends the watch; gives the version to go on from."""
         if not version:
             items, version = self._client.list_at(self._kind)
             self._see_all(items)
+            self._failing_since = 0.0
         watch = self._watch = self._client.watch(self._kind, version, seconds=_WATCH_SECONDS)
         if self._closed.is_set():
             watch.close()

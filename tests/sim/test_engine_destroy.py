@@ -234,13 +234,16 @@ def test_what_a_controller_makes_meanwhile_is_drained_as_well(stack: Stack) -> N
         stack.make(stack.tree, "sapling", finalizers=["example.com/x"])
         stack.release(stack.tree, "oak")
         eventually(lambda: "deletionTimestamp" in (stack.find(stack.tree, "sapling") or {})["metadata"])
+        time.sleep(1)
+        alive.append(stack.find(DEPLOYMENT, "gardener") is not None)
         stack.release(stack.tree, "sapling")
 
+    alive: list[bool] = []
     helper = threading.Thread(target=gardener)
     helper.start()
     stack.destroy()
     helper.join(30)
-    assert not helper.is_alive()
+    assert alive == [True]
 
 
 def claim(stack: Stack, name: str) -> None:
@@ -366,7 +369,13 @@ deployment("gone", {"namespace": "default"}, replicas=1, depends_on=[node])
 """)
     pods = stack.client.list(Kind("v1", "Pod"), "default")
     assert {pod["metadata"]["labels"]["a"] for pod in pods} == {"kept", "gone"}
+    (slow,) = (pod["metadata"]["name"] for pod in pods if pod["metadata"]["labels"]["a"] == "gone")
+    hold, release = ({"metadata": {"finalizers": each}} for each in (["example.com/slow"], None))
+    stack.client.patch(Kind("v1", "Pod"), slow, hold, namespace="default")
+    helper = threading.Timer(3, lambda: stack.client.patch(Kind("v1", "Pod"), slow, release, namespace="default"))
+    helper.start()
     stack.destroy()
+    helper.join()
     sets = {s["metadata"]["labels"]["a"]: s for s in stack.client.list(Kind("apps/v1", "ReplicaSet"), "default")}
     assert list(sets) == ["kept"]
     stack.client.delete(Kind("apps/v1", "ReplicaSet"), sets["kept"]["metadata"]["name"], "default")

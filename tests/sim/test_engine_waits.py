@@ -34,7 +34,7 @@ from espalier.engine.program import THREADS, Program
 from espalier.engine.up import up
 from espalier.engine.waiting import Wait
 from espalier.engine.watcher import Watcher
-from espalier.kube import Client, Kind, Reference
+from espalier.kube import ApiError, Client, Kind, Reference
 
 CONFIG_MAP = Kind("v1", "ConfigMap")
 HEADER = """
@@ -488,6 +488,36 @@ for name in ("a", "b"):
         assert {change.op for change in result().changes} == {"create"}
     finally:
         proxy.close()
+
+
+def test_an_object_goes_with_its_definition(stack: Stack) -> None:
+    """Its kind is served no more, so no list will ever say that it is gone."""
+    group = f"{stack.name[-20:].strip('-')}.example.com"
+    names = {"plural": "trees", "singular": "tree", "kind": "Tree"}
+    schema = {"openAPIV3Schema": {"type": "object"}}
+    version = {"name": "v1", "served": True, "storage": True, "schema": schema}
+    spec = {"group": group, "scope": "Cluster", "names": names, "versions": [version]}
+    definition = Kind("apiextensions.k8s.io/v1", "CustomResourceDefinition")
+    base = {"apiVersion": definition.api_version, "kind": definition.kind, "metadata": {"name": f"trees.{group}"}}
+    stack.client.create({**base, "spec": spec})
+    tree = Kind(f"{group}/v1", "Tree")
+    manifest = {"apiVersion": tree.api_version, "kind": "Tree", "metadata": {"name": "oak"}}
+
+    def create() -> Any:
+        try:
+            return stack.client.create(manifest)
+        except ApiError:
+            return None  # not served yet
+
+    oak = eventually(create)
+    watcher = Watcher(stack.client, stack.progress)
+    ended: list[str] = []
+    reference = Reference(tree, "", "oak")
+    watcher.until_gone(reference, oak["metadata"]["uid"], 60, lambda state, _: ended.append(state.text))
+    stack.client.delete(definition, f"trees.{group}")
+    eventually(lambda: ended)
+    assert ended == [""]
+    watcher.close()
 
 
 def test_a_cancelled_wait_ends_at_once_and_says_what_it_was_for(stack: Stack) -> None:

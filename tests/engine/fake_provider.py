@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import signal
 import sys
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -65,11 +66,12 @@ class Cloud:
 
     def id(self, urn: str, inputs: Properties) -> str:
         given = inputs.get("name")
-        return given if isinstance(given, str) else f"{_name(urn)}-{_hash(urn)}"
+        # A replacement is made beside what it replaces, so what differs has another id.
+        return given if isinstance(given, str) else f"{_name(urn)}-{_hash(urn + json.dumps(inputs, sort_keys=True))}"
 
     def computed(self, urn: str, inputs: Properties, version: int) -> Properties:
         del version
-        return {**inputs, "arn": f"arn:{self.package}:{_type(urn)}:{self.id(urn, inputs)}"}
+        return {**inputs, "arn": f"arn:{self.package}:{_type(urn)}:{_name(urn)}"}
 
     def planned(self, inputs: Properties) -> Properties:
         return {**inputs, "arn": UNKNOWN}
@@ -228,6 +230,7 @@ def serve(package: str, version: str, immutable: tuple[str, ...]) -> None:
     provider = Provider(version, model, Store(Path(os.environ["FAKE_OBJECTS"])))
     provider_pb2_grpc.add_ResourceProviderServicer_to_server(provider, server)
     port = server.add_insecure_port("127.0.0.1:0")
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # the engine ends a plugin so; no traceback for that
     server.start()
     sys.stdout.write(f"{port}\n")
     sys.stdout.flush()

@@ -50,9 +50,7 @@ class Mirror:
 
     def address(self, address: str) -> str:
         """The mirror's address of an https:// or oci:// one."""
-        kind, _, rest = address.partition("://")
-        scheme, _, place = self.place.partition("://")
-        return f"{'oci' if kind == 'oci' else scheme}://{place.rstrip('/')}/{rest}"
+        return f"{self.place.rstrip('/')}/{address.partition('://')[2]}"
 
 
 def obtain(source: Source, pinned: str, downloader: Downloader, mirror: Mirror | None) -> bytes:

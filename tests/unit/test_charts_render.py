@@ -301,6 +301,8 @@ def test_definitions_from_both_places_come_first_and_stay(charts: Charts) -> Non
         "templates/main.yaml": queue,
         "templates/kept.yaml": config("kept", **{"helm.sh/resource-policy": "keep"}),
         "templates/own.yaml": config("own"),
+        "templates/server.yaml": "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: server}\n",
+        "templates/issuer.yaml": "apiVersion: cert-manager.io/v1\nkind: Issuer\nmetadata: {name: ca}\n",
     }
     objects, mistakes = charts.objects(files)
     assert not mistakes
@@ -314,10 +316,15 @@ def test_definitions_from_both_places_come_first_and_stay(charts: Charts) -> Non
         "configmap/team/kept",
         "configmap/team/own",
         "mine",
+        "deployment.apps/team/server",
+        "issuer.cert-manager.io/team/ca",
         "queue.example.com/team/main",
     ]
     assert set(planned["configmap/team/own"].needs) == set(crds)
-    assert set(planned["queue.example.com/team/main"].needs) == {"configmap/team/kept", "configmap/team/own", "mine"}
+    with_workloads = {"deployment.apps/team/server", "issuer.cert-manager.io/team/ca"}
+    for name in with_workloads:  # side by side: the server may wait for its certificate
+        assert set(planned[name].needs) == {"configmap/team/kept", "configmap/team/own", "mine"}
+    assert set(planned["queue.example.com/team/main"].needs) == with_workloads
     retained = {suffix for suffix, item in planned.items() if item.retain}
     assert retained == {*crds, "configmap/team/kept", "namespace/team"}  # with the namespace goes what is in it
     skipped, _ = charts.objects(files, crds="skip")
@@ -391,6 +398,7 @@ def test_a_kustomization_that_loads_more_from_a_network_is_refused(charts: Chart
     items, [mistake] = render(Request("k", content, {}, "1.36", folder, "sha256:1"), charts.cache, print)
     assert not items
     assert "https://x.example.com/more.yaml" in mistake.got
+    assert "127.0.0.1:9" in mistake.got  # it was not let out
     assert mistake.do == "Copy what it loads into the source."
 
 

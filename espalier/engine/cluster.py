@@ -147,6 +147,8 @@ class Clusters:
             raise
 
     def _refuse_another(self, resource: Resource, mine: Kubeconfig, others: Kubeconfig) -> None:
+        if mine is others:
+            return
         if mine.server != others.server:
             reason = f"is for {mine.server}, others are for {others.server}"
             raise _refusal(resource, reason, "keep one cluster a stack, or use `pulumi up`")

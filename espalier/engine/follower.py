@@ -70,9 +70,12 @@ class Follower:
                     self._refused(self._kind, f"{self._kind} cannot be watched: {error}")
                     return
                 self._closed.wait(_RETRY_PAUSE)
-            except KubeError:
+            except KubeError as error:
                 # No answer, or credentials that cannot be read just now.
                 version = ""
+                if self._client.given_up:
+                    self._refused(self._kind, f"{self._kind} cannot be watched: {error}")
+                    return
                 self._closed.wait(_RETRY_PAUSE)
 
     def _has_failed_for(self, seconds: float) -> bool:

@@ -79,6 +79,11 @@ class Client:
         """While on, nothing is tried again and whoever waits for another try gets the error: for a run that ends."""
         self._transport.hurry(on)
 
+    @property
+    def given_up(self) -> bool:
+        """Whether a request was tried for as long as it makes sense, and nothing was answered since."""
+        return self._transport.given_up
+
     def close(self) -> None:
         """Closes idle connections; a later call opens new ones."""
         self._transport.close()

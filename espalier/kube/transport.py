@@ -34,7 +34,7 @@ class Transport:
         self._pool = self._connect(pool)
         self._base = urlsplit(kubeconfig.server).path
         self._answered = False
-        self._given_up = False
+        self.given_up = False
         """Whether a request ended without an answer and none was answered since: the next is tried but once."""
         self._hurried = threading.Event()
         self.outage = Outage()
@@ -114,7 +114,7 @@ class Transport:
                 if isinstance(done.error, ApiError):
                     done.error.after_lost_answer = lost_answer
                 else:
-                    self._given_up = self._given_up or again
+                    self.given_up = self.given_up or again
                 raise done.error
             lost_answer = lost_answer or not done.undone
             self.outage.failed(began, str(done.error))
@@ -122,7 +122,7 @@ class Transport:
 
     def _is_over(self, failure: Failure, seconds: float) -> bool:
         """Whether another try, `seconds` after the first one began, would come too late."""
-        hurried = self._hurried.is_set() or self._given_up
+        hurried = self._hurried.is_set() or self.given_up
         return hurried or seconds > patience(failure, answered=self._answered)
 
     def _try(
@@ -139,7 +139,7 @@ class Transport:
                     retries=False,
                     preload_content=not stream,
                 )
-                self._answered, self._given_up = True, False
+                self._answered, self.given_up = True, False
                 return (
                     response if response.status < 300 else of_answer(response.status, response.headers, response.data)
                 )

@@ -103,6 +103,7 @@ def order_of(entries: Iterable[Entry], drains: Iterable[Drain], custom: Collecti
     for drain in sorted(drains, key=lambda drain: drain.node):
         order.drains[drain.node] = drain
         order.put(drain.node)
+    _drain_again(order, custom)
     _blockers_first(order)
     _dependents_first(order, by_id, rides)
     _contents_first(order)
@@ -184,6 +185,19 @@ def _contents_first(order: Order) -> None:
             order.put((*_CRD, "", drain.definition), node)
         for name in drain.namespaces or ():
             order.put((*_NAMESPACE, "", name), node)
+
+
+def _drain_again(order: Order, custom: Collection[tuple[str, str]]) -> None:
+    """Ours may be held by what others made of them, and a controller may make more as long as ours live."""
+    ours: dict[str, list[Node]] = {}
+    for node in order.entries:
+        if node[:2] in custom:
+            ours.setdefault(node[0], []).append(node)
+    for node, drain in list(order.drains.items()):
+        if drain.definition and drain.kind.group in ours:
+            again: Node = (*node, "again")
+            order.drains[again] = drain
+            order.put(again, node, *ours[drain.kind.group])
 
 
 def _controllers_last(order: Order, custom: Collection[tuple[str, str]]) -> None:

@@ -118,6 +118,17 @@ def test_what_others_made_goes_before_its_namespace_definition_and_controllers()
     assert deletes(entries, drains) == [["drain", "drain"], ["gardener", "trees.example.com"], ["ns"]]
 
 
+def test_what_others_made_is_looked_for_again_when_ours_are_gone() -> None:
+    """Ours may be held by theirs, and more of theirs may be made as long as ours live."""
+    entries = [
+        entry("trees.example.com", "CustomResourceDefinition", CRD),
+        entry("gardener", "Deployment", "apps/v1"),
+        tree("oak"),
+    ]
+    drains = (Drain(Kind("example.com/v1", "Tree"), None, "trees.example.com"),)
+    assert deletes(entries, drains, {TREE}) == [["drain", "oak"], ["drain"], ["gardener", "trees.example.com"]]
+
+
 def test_nodes_outlive_the_pods_on_them() -> None:
     entries = [entry("n1", "Node"), entry("team", "Namespace"), entry("web", "Deployment", "apps/v1"), entry("c")]
     assert deletes(entries) == [["c", "team", "web"], ["n1"]]

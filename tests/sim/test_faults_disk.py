@@ -72,7 +72,7 @@ def test_nothing_is_left_of_what_could_not_be_written(tmp_path: Path, arguments:
     assert not out.exists() or not any(out.iterdir())
 
 
-@pytest.mark.parametrize("limit", [40, 900, 2500])
+@pytest.mark.parametrize("limit", [40, 900, 1600])
 def test_a_simulated_cluster_that_cannot_keep_its_files_is_not_started(tmp_path: Path, limit: int) -> None:
     """The ports, a certificate, a kubeconfig: whichever file it is that does not fit."""
     code, text = run(limit, tmp_path, tmp_path, "sim", "up", "--name", "full")

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from espalier.engine.destroy import destroy
-from espalier.engine.errors import RefusedError
+from espalier.engine.errors import ApplyFailed, RefusedError
 from espalier.engine.preview import preview
 from espalier.engine.up import up
 from espalier.kube import Client, Kind, Manifest
@@ -21,6 +21,7 @@ from tests.sim.faults.stack import LOGICAL, PROJECT, Item, items, live, ops, pro
 STACK = "drifts"
 SIZE = 6
 OTHER = "somebody-else"
+HELM = {"meta.helm.sh/release-name": "theirs", "meta.helm.sh/release-namespace": "there"}
 EDITS: dict[str, dict[str, Any]] = {
     "ConfigMap": {"data": {"value": "other"}},
     "Secret": {"data": {"value": "b3RoZXI="}},
@@ -65,13 +66,15 @@ class Meddler:
     def delete(self, obj: Manifest) -> None:
         self.client.request("DELETE", self.path(obj), body={})
 
-    def anew(self, obj: Manifest) -> None:
-        """Deletes it and makes one of the same name, which has another UID."""
+    def anew(self, obj: Manifest, notes: Manifest | None = None, *, edited: bool = False) -> None:
+        """Deletes it and makes one of the same name, which has another UID; with annotations, or other values."""
         self.delete(obj)
-        kept = {key: obj["metadata"][key] for key in ("name", "namespace", "labels")}
+        kept = {key: obj["metadata"][key] for key in ("name", "namespace", "labels")} | {"annotations": notes or {}}
         body = {key: value for key, value in obj.items() if key not in ("status", "metadata")}
         if obj["kind"] == "Service":
             body["spec"] = {"clusterIP": "None", "selector": obj["spec"]["selector"]}
+        if edited:
+            body |= EDITS[obj["kind"]]
         self.client.request(
             "POST", self.path(obj, one=False), query={"fieldManager": OTHER}, body={**body, "metadata": kept}
         )
@@ -143,18 +146,43 @@ def test_what_others_change_is_shown_and_mended(client: Client, seed: int) -> No
     mended(client)
 
 
-@pytest.mark.parametrize("seed", range(2))
-def test_what_others_made_anew_is_theirs_until_it_is_taken_over(client: Client, seed: int) -> None:
+def made_anew(client: Client, seed: int, **how: Any) -> list[str]:
+    """Makes some objects anew; gives their logical names."""
     draw = random.Random(seed)  # noqa: S311
     found, meddler = by_logical(client), Meddler(client)
-    done = sorted(item.logical for item in draw.sample(inside(), 6))
+    done = sorted(item.logical for item in draw.sample([item for item in inside() if item.kind.kind in EDITS], 6))
     for logical in done:
-        meddler.anew(found[logical])
+        meddler.anew(found[logical], **how)
+    return done
+
+
+def refused(client: Client, run: Callable[[Client], Any], words: str) -> set[str]:
+    """What is refused; nothing changes meanwhile."""
     versions = {obj["metadata"]["uid"]: obj["metadata"]["resourceVersion"] for obj in live(client, STACK)}
-    for run in (previewed, mended):
-        with pytest.raises(RefusedError, match=OTHER) as caught:
-            run(client)
-        named = {problem.urn.rpartition("::")[2] for problem in caught.value.problems}
-        assert named == set(done), f"seed {seed}"
+    with pytest.raises((ApplyFailed, RefusedError), match=words) as caught:
+        run(client)
     assert versions == {obj["metadata"]["uid"]: obj["metadata"]["resourceVersion"] for obj in live(client, STACK)}
+    return {problem.urn.rpartition("::")[2] for problem in caught.value.problems}
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_what_was_made_anew_by_hand_is_shown_and_mended(client: Client, seed: int) -> None:
+    done = made_anew(client, seed)
+    said = previewed(client)
+    assert {said[logical] for logical in done} == {"update"}, f"seed {seed}: {done}"
+    mended(client)
+
+
+def test_what_a_tool_made_anew_is_its_own_until_it_is_taken_over(client: Client) -> None:
+    done = made_anew(client, 3, notes=HELM)
+    assert refused(client, previewed, "Helm release") == set(done)
+    assert refused(client, mended, "Helm release") == set(done)
     mended(client, adopt=True)
+
+
+def test_what_was_made_anew_with_other_values_is_mended_by_force(client: Client) -> None:
+    done = made_anew(client, 4, edited=True)
+    assert refused(client, previewed, OTHER) == set(done)
+    with pytest.raises(ApplyFailed, match=OTHER):
+        mended(client)
+    mended(client, force=True)

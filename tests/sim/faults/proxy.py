@@ -222,7 +222,7 @@ def _reset(connection: socket.socket) -> None:
     with contextlib.suppress(OSError):
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         connection.shutdown(socket.SHUT_RDWR)
-        connection.close()
+    connection.close()
 
 
 def _plain_kubeconfig(server: str) -> str:

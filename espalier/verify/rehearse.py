@@ -145,7 +145,7 @@ def _play(rehearsal: Rehearsal, client: Client, judge: Judge | None, keep: bool,
     progress(f"destroying {program.stack}")
     began = time.monotonic()
     deleted = destroy(program.project, program.stack, client, progress=progress, delete_data=True)
-    left = _left(client, kinds, before)
+    left = _left(client, kinds, before | _retained(rehearsal.blueprint))
     evidence = f"{len(deleted)} objects deleted; left: {', '.join(left) or 'nothing'}"
     check = Check(DESTROYED, not left, evidence, round(time.monotonic() - began, 3))
     return _Played(first, (*found.checks, check), found.skipped, (*found.left, *left))
@@ -171,6 +171,15 @@ def references(blueprint: Blueprint) -> tuple[Reference, ...]:
         *(workspace.objects for tenant in blueprint.tenants for workspace in tenant.workspaces),
     ]
     return tuple(reference_of(planned.manifest) for group in groups for planned in group)
+
+
+def _retained(blueprint: Blueprint) -> set[Reference]:
+    """What is to stay after `destroy`: definitions, what a chart says to keep, and Kubernetes' own in its namespace."""
+    planned = (planned for addon in blueprint.addons for planned in addon.objects)
+    kept = {reference_of(each.manifest) for each in planned if each.retain}
+    namespaces = [reference.name for reference in kept if reference.kind == Kind("v1", "Namespace")]
+    own = (("ConfigMap", "kube-root-ca.crt"), ("ServiceAccount", "default"))
+    return kept | {Reference(Kind("v1", kind), space, name) for space in namespaces for kind, name in own}
 
 
 def _present(client: Client, kinds: Iterable[Kind]) -> set[Reference]:

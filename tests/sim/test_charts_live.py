@@ -222,6 +222,12 @@ def test_a_chart_from_up_to_destroy(project: Project) -> None:
     assert project.find(Kind("v1", "Namespace"), "free", "") is None
 
 
+def test_a_stack_with_a_chart_rehearses(project: Project) -> None:
+    project.good("fetch")
+    document = project.good("rehearse")
+    assert {check["name"]: check["ok"] for check in document["checks"]}["destroy"]  # what is to stay is not left behind
+
+
 class Judge(BaseHTTPRequestHandler):
     """Admits all, and says so on the object."""
 

@@ -162,6 +162,8 @@ def test_content_that_is_not_there_holds_up_only_what_needs_it(
     assert {row["id"]: row["wave"] for row in document["addons"]} == {"queue": 0, "needy": 1, "free": 0}
     owned = {obj["metadata"].get("namespace") for obj in document["kubernetes"] if obj["kind"] == "ConfigMap"}
     assert owned == {"free"}
+    made = {row["name"] for row in document["resources"] if row["type"] == "espalier:index:Addon"}
+    assert made == {"platform-free"}
     assert {proof["name"]: proof["ok"] for proof in document["proofs"]} == {
         "content/queue": False,
         "content/needy": False,
@@ -222,6 +224,18 @@ def test_a_cache_that_was_changed_is_refused_and_fetch_mends_it(
     assert digest_of(data) in document["errors"][0]["got"]
     assert project.good("fetch")["sources"][0]["fetched"] is True
     project.good("plan")
+
+
+def test_a_manifest_of_the_cache_that_was_changed_is_refused(project: Project, web: Any) -> None:
+    data = b"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: own}\n"
+    site = web(pages={"/own.yaml": data})
+    project.addon("own", {"manifests": {"url": f"{site.url}/own.yaml", "version": "1"}})
+    project.good("fetch")
+    project.good("plan")
+    (project.cache / "sha256" / digest_of(data)[7:]).write_bytes(data + b"data: {k: v}\n")
+    code, document = project.run("plan")
+    assert code == 2
+    assert digest_of(data) in document["errors"][0]["got"]
 
 
 def test_a_lock_of_another_version_is_refused_until_it_is_fetched(
@@ -319,6 +333,11 @@ def test_a_registry_rewrites_every_image_hidden_ones_too(project: Project) -> No
     whole = ("docker.io/library/busybox", "quay.io/x/y:1")
     assert {f"registry.example.com/mirror/{name}" for name in whole} <= images
     assert all(image.startswith("registry.example.com/mirror/") for image in images)
+    stale = [*hidden, {"kind": "ConfigMap", "path": "data.picture"}]
+    project.addon("own", {"manifests": {"url": "own.yaml", "version": "1"}}, images=stale)
+    code, document = project.run("plan")
+    assert code == 2
+    assert [error["got"] for error in document["errors"]] == ["ConfigMap: data.picture"]
 
 
 def test_a_package_brings_addons_that_are_validated_alike(

@@ -390,14 +390,15 @@ def test_a_kustomization_in_a_folder_and_in_an_archive(
     assert [item.object for item in render(request, charts.cache, print)[0]] == [item.object]
 
 
-def test_a_kustomization_that_loads_more_from_a_network_is_refused(charts: Charts) -> None:
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_kustomization_that_loads_more_from_a_network_is_refused(charts: Charts, scheme: str) -> None:
     folder = charts.folder / "kustomize"
     folder.mkdir()
-    (folder / "kustomization.yaml").write_text("resources: ['https://x.example.com/more.yaml']\n")
+    (folder / "kustomization.yaml").write_text(f"resources: ['{scheme}://x.example.com/more.yaml']\n")
     content = Content(source=KustomizeSource("kustomize", "1"), namespace="team")
     items, [mistake] = render(Request("k", content, {}, "1.36", folder, "sha256:1"), charts.cache, print)
     assert not items
-    assert "https://x.example.com/more.yaml" in mistake.got
+    assert f"{scheme}://x.example.com/more.yaml" in mistake.got
     assert "127.0.0.1:9" in mistake.got  # it was not let out
     assert mistake.do == "Copy what it loads into the source."
 

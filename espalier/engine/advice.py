@@ -16,7 +16,7 @@ _BY_WORDS = (
     ("denied the request", "change the object to what the admission policy or webhook asks"),
     ("failed calling webhook", "mend the webhook that the message names, or remove its configuration"),
     ("is being terminated", "wait until the namespace is gone, then run again"),
-    ("must be no more than", "split the object: an object holds about 1 MiB at most"),
+    ("may not be more than", "split the object: an object holds about 1 MiB at most"),
     ("too large", "split the object: an object holds about 1 MiB at most"),
     ("metadata.name", "correct the name"),
 )

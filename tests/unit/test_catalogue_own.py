@@ -99,6 +99,13 @@ def test_files_are_read_by_name_and_the_last_wins(folder: Path) -> None:
     assert catalogue(folder).machines("aws")["x1.mine"].vcpu == 2
 
 
+def test_a_teams_row_replaces_the_one_of_its_name(folder: Path) -> None:
+    (folder / "ours.yaml").write_text(m(MACHINE).replace("m9.x", "m7i.large"))
+    rows = catalogue(folder)
+    assert rows.machines("aws")["m7i.large"].vcpu == 4
+    assert len(rows.machines("aws")) == len(catalogue().machines("aws"))
+
+
 def test_no_folder_and_no_package_is_espaliers_own(tmp_path: Path) -> None:
     assert catalogue(tmp_path / "none") is catalogue() is catalogue(None)
 
@@ -210,6 +217,12 @@ WRONG: list[tuple[str, str, str, str]] = [
         "too many slices",
         a(f"{DEVICE}, mig_slices: [4, 4], mig: {{1g.6gb: [1, 1, 5]}}"),
         "X.mig.1g.6gb",
+        "at most 4 compute",
+    ),
+    (
+        "too many compute slices alone",
+        a(f"{DEVICE}, mig_slices: [4, 8], mig: {{2g.3gb: [2, 1, 4]}}"),
+        "X.mig.2g.3gb",
         "at most 4 compute",
     ),
     (

@@ -167,20 +167,24 @@ class Applier:
         """Keeps what was applied though it may never become ready."""
         cluster = sent.target.cluster
         cluster.remember(sent.live)
+        entry = sent.target.applied_entry(sent.live, ready=False)
         with self._lock:
-            self.seen.add(sent.target.known.key)
-            cluster.inventory.entries[sent.target.known.key] = sent.target.applied_entry(sent.live, ready=False)
+            self.seen.add(entry.reference.key)
+            cluster.inventory.entries[entry.reference.key] = entry
 
     def _finish(self, sent: Sent, live: dict[str, Any]) -> Answer:
         target, reference = sent.target, sent.target.known
         live = {**live, "apiVersion": reference.kind.api_version, "kind": reference.kind.kind}
+        entries = target.cluster.inventory.entries
+        same = sent.op == "same"
+        entry = target.same_entry(entries[reference.key]) if same else target.applied_entry(live, ready=True)
         with self._lock:
             self.seen.add(reference.key)
-            target.cluster.inventory.entries[reference.key] = target.applied_entry(live, ready=True)
+            entries[reference.key] = entry
             self.changes.append(Change(target.resource.urn, sent.op, sent.fields, sent.notes))
         target.cluster.remember(live)
         self._end(target.resource)
-        if sent.op != "same":
+        if not same:
             said = f" ({'; '.join(sent.notes)})" if sent.notes else ""
             self.progress(f"{sent.op} {reference}{said}")
         return Answer(object_id(reference), live_outputs(target, live))

@@ -372,15 +372,16 @@ deployment("gone", {"namespace": "default"}, replicas=1, depends_on=[node])
     (slow,) = (pod["metadata"]["name"] for pod in pods if pod["metadata"]["labels"]["a"] == "gone")
     hold, release = ({"metadata": {"finalizers": each}} for each in (["example.com/slow"], None))
     stack.client.patch(Kind("v1", "Pod"), slow, hold, namespace="default")
-    helper = threading.Timer(3, lambda: stack.client.patch(Kind("v1", "Pod"), slow, release, namespace="default"))
+    # Longer than the namespace takes to go.
+    helper = threading.Timer(12, lambda: stack.client.patch(Kind("v1", "Pod"), slow, release, namespace="default"))
     helper.start()
     stack.destroy()
+    left = stack.client.list(Kind("v1", "Pod"), "default")
+    assert [pod["metadata"]["labels"]["a"] for pod in left] == ["kept"]
     helper.join()
     sets = {s["metadata"]["labels"]["a"]: s for s in stack.client.list(Kind("apps/v1", "ReplicaSet"), "default")}
     assert list(sets) == ["kept"]
     stack.client.delete(Kind("apps/v1", "ReplicaSet"), sets["kept"]["metadata"]["name"], "default")
     # Its node is gone, so nobody else takes the pod away.
-    left = stack.client.list(Kind("v1", "Pod"), "default")
-    assert [pod["metadata"]["labels"]["a"] for pod in left] == ["kept"]
     path = f"/api/v1/namespaces/default/pods/{left[0]['metadata']['name']}"
     stack.client.request("DELETE", path, body={"gracePeriodSeconds": 0})

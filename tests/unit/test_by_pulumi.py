@@ -1,4 +1,4 @@
-"""What the command makes of Pulumi's log of events, and what it says where there is no Pulumi (tests/engine has one)."""
+"""What the command makes of Pulumi's log of events, and what it says without a Pulumi (tests/engine has one)."""
 
 from __future__ import annotations
 

@@ -74,7 +74,8 @@ class Meddler:
         if obj["kind"] == "Service":
             body["spec"] = {"clusterIP": "None", "selector": obj["spec"]["selector"]}
         if edited:
-            body |= EDITS[obj["kind"]]
+            for key, value in EDITS[obj["kind"]].items():
+                body[key] = {**body[key], **value} if isinstance(value, dict) else value
         self.client.request(
             "POST", self.path(obj, one=False), query={"fieldManager": OTHER}, body={**body, "metadata": kept}
         )

@@ -147,7 +147,6 @@ def changes(events: Iterable[Event], *, planned: bool) -> list[Change]:
         if op is None or not state.get("custom") or step["type"].startswith(PROVIDER_PREFIX):
             continue
         before = found.get(step["urn"])
-        op = "replace" if before is not None and before.op == "replace" else op
         fields = step.get("detailedDiff") or dict.fromkeys(step.get("diffs") or ())
         found[step["urn"]] = Change(step["urn"], op, tuple(sorted({*fields, *(before.fields if before else ())})))
     return sorted(found.values())

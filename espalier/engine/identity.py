@@ -40,10 +40,9 @@ class Identity:
     def check(self, client: Client) -> None:
         """Raises RefusedError where another cluster answers, and KubeError. A pin counts more than memory."""
         known = self.pinned or self._remembered()
-        if not known:
-            return
+        # Asked in any case: a cluster that does not answer is told here, once.
         here = cluster_uid(client)
-        if here == known:
+        if not known or here == known:
             return
         if self.pinned:
             reason = f"espalier:cluster.uid is {known}, and context {self.context} reaches the cluster {here}"

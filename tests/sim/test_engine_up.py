@@ -323,8 +323,11 @@ def test_an_object_that_we_never_applied_is_not_pruned(stack: Stack) -> None:
     theirs["data"]["a"] = "edited"
     theirs["metadata"].pop("managedFields")
     stack.client.request("PUT", path, query=query, body=theirs)
+    body = "obj('core/v1', 'ConfigMap', 'mine', {'data': {'a': 'ours'}}, inside)"
+    with pytest.raises(RefusedError, match="kubectl-edit"):
+        stack.up(body)
     with pytest.raises(ApplyFailed, match="kubectl-edit"):
-        stack.up("obj('core/v1', 'ConfigMap', 'mine', {'data': {'a': 'ours'}}, inside)")
+        stack.up(body, adopt=True)
     stack.up("")
     assert (stack.get(CONFIG_MAP, "mine") or {})["data"] == {"a": "edited"}
 

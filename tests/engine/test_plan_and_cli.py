@@ -39,7 +39,7 @@ def of_cli(step: Any) -> dict[str, Any]:
     if new["type"].startswith("pulumi:providers:"):
         inputs = {key: value for key, value in inputs.items() if key not in ("__internal", "version")}
     if inputs.get("kind") == "Secret":  # the real provider marks all that it holds, as a plan does
-        inputs |= {key: "[secret]" for key in ("data", "stringData") if key in inputs}
+        inputs |= {key: dict.fromkeys(inputs[key], "[secret]") for key in ("data", "stringData") if key in inputs}
     options = {key: new[key] for key in IN_STATE if new.get(key)}
     options |= {"hideDiffs": new["hideDiff"]} if "hideDiff" in new else {}
     options |= {key: new[key] for key in ("customTimeouts", "replacementTrigger") if key in new}

@@ -22,6 +22,7 @@ import yaml
 from espalier import failures
 from espalier.commands.project import Project
 from espalier.engine.changes import Change, Op
+from espalier.engine.errors import EngineError
 from espalier.engine.model import PROVIDER_PREFIX
 from espalier.failures import Missing
 from espalier.report.console import Output
@@ -60,6 +61,28 @@ def run(project: Project, verb: Verb, out: Output, *, yes: bool) -> int:
     if not yes and verb != "preview" and not sys.stdin.isatty():
         raise Missing("nobody to ask: standard input is not a terminal", "Say --yes to go on without being asked.")
     _require_stack(project)
+    code, said, events = _logged(project, verb, yes, quiet=out.as_json)
+    sys.stderr.write(said)
+    errors = list(_errors(events, said)) if code else []
+    rows: list[Any] = [change.to_json() for change in changes(events, planned=verb == "preview")]
+    out.document({**header(verb, errors), "stack": project.stack.name, "changes": rows, "waves": []})
+    return failures.FAILED if code else 0
+
+
+def preview_changes(project: Project) -> list[Change]:
+    """What `pulumi up` would do, without showing it. Raises EngineError where a preview cannot be had."""
+    try:
+        _require_stack(project)
+    except Missing as missing:
+        raise EngineError(str(missing)) from None
+    code, said, events = _logged(project, "preview", yes=False, quiet=True)
+    if code:
+        raise EngineError("; ".join(f"{error['path']}: {error['got']}" for error in _errors(events, said)))
+    return changes(events, planned=True)
+
+
+def _logged(project: Project, verb: Verb, yes: bool, *, quiet: bool) -> tuple[int, str, list[Event]]:
+    """Runs Pulumi; gives its exit code, what it said on stderr where that is kept from people, and its events."""
     with tempfile.TemporaryDirectory(prefix="espalier-") as folder:
         log = Path(folder) / "events.json"
         command = [*_command(project, verb, yes), "--event-log", str(log)]
@@ -68,17 +91,11 @@ def run(project: Project, verb: Verb, out: Output, *, yes: bool) -> int:
             command,
             check=False,
             env={**os.environ, "PULUMI_DEBUG_COMMANDS": "true"},  # makes --event-log known to the command
-            stdout=sys.stderr if out.as_json else None,
-            stderr=subprocess.PIPE if out.as_json else None,
+            stdout=sys.stderr if quiet else None,
+            stderr=subprocess.PIPE if quiet else None,
             text=True,
         )
-        events = _last_run(log)
-    said = done.stderr or ""
-    sys.stderr.write(said)
-    errors = list(_errors(events, said)) if done.returncode else []
-    rows: list[Any] = [change.to_json() for change in changes(events, planned=verb == "preview")]
-    out.document({**header(verb, errors), "stack": project.stack.name, "changes": rows, "waves": []})
-    return failures.FAILED if done.returncode else 0
+        return done.returncode, done.stderr or "", _last_run(log)
 
 
 def _command(project: Project, verb: Verb, yes: bool) -> list[str]:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from espalier import failures
+from espalier.commands import by_pulumi
 from espalier.commands.plan import allowed, plan_of
 from espalier.commands.project import Project, open_project, program_of
 from espalier.commands.target import client_of, simulated_name
+from espalier.engine.changes import Change
 from espalier.engine.inventory import Inventory
 from espalier.engine.model import Recording
 from espalier.engine.preview import preview
 from espalier.engine.up import up
-from espalier.kube import Reference
+from espalier.kube import Client, Reference
 from espalier.report.console import Output
 from espalier.report.documents import VerifyDocument, header
 from espalier.report.terminal import show_checks
@@ -31,9 +33,7 @@ def verify(stack: str, out: Output, *, probe: bool) -> int:
 
     def again() -> Iterable[str]:
         """A second `up`; on a cluster that is not simulated only what it would do."""
-        program = program_of(project)
-        changes = up(program, connection=client).changes if simulated else preview(program, connection=client)
-        return [f"{change.op} {change.urn}" for change in changes if change.op != "same"]
+        return [f"{change.op} {change.urn}" for change in _second_up(project, client, simulated) if change.op != "same"]
 
     noop = noop_check(again, client, lambda: _applied(project))
     with out.progress(f"verifying {project.stack.name}") as progress:
@@ -45,6 +45,14 @@ def verify(stack: str, out: Output, *, probe: bool) -> int:
     show_checks(out.people, document)
     out.document(document)
     return 0 if found.ok and not found.left else failures.FAILED
+
+
+def _second_up(project: Project, client: Client, simulated: bool) -> Sequence[Change]:
+    """By the engine that brought the stack up: each refuses what is the other's."""
+    if by_pulumi.found() and not Inventory.load(client, project.name, project.stack.name).exists:
+        return by_pulumi.preview_changes(project)
+    program = program_of(project)
+    return up(program, connection=client).changes if simulated else preview(program, connection=client)
 
 
 def rehearse(stack: str, out: Output, *, keep: bool) -> int:

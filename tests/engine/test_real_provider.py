@@ -55,6 +55,9 @@ def test_pulumi_brings_the_local_stack_up_and_down(project: Cli, env: dict[str, 
     assert ops(espalier("up", "local", "--engine", "pulumi", "--yes")) == {"same"}
     assert {node["metadata"]["name"]: node["spec"] for node in client.list(Kind("v1", "Node"))} == before
 
+    proved = {check["name"]: check for check in espalier("verify", "local")["checks"]}
+    assert proved["noop"]["ok"], "verify asks the engine that brought the stack up"
+
     refused = espalier("up", "local", "--yes", fails=True)
     assert "belongs to Pulumi's own engine" in json.dumps(refused["errors"])
 

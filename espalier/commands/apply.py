@@ -227,7 +227,8 @@ def _ask(question: str, out: Output) -> None:
         raise Missing("nobody to ask: standard input is not a terminal", "Say --yes to go on without being asked.")
     import typer
 
-    typer.confirm(question, abort=True, err=out.as_json)
+    if not typer.confirm(question, err=out.as_json):
+        raise RefusedError("nothing was changed: the answer was no")
 
 
 def _notes(changes: Iterable[Change]) -> dict[str, tuple[str, ...]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -500,3 +501,49 @@ def test_nobody_to_ask(project: Project, writes: Callable[[], list[str]]) -> Non
     assert "--yes" in document["errors"][0]["do"]
     assert "create" in err
     assert writes() == []
+
+
+def answered(project: Project, answer: str) -> tuple[int, str]:
+    """What a person at a terminal sees of `up`, and its exit code."""
+    ours, theirs = pty.openpty()
+    command = [word for word in project.command("up", project.name, "--engine", "embedded") if word != "--json"]
+    running = subprocess.Popen(
+        command, cwd=project.folder, env=project.env, stdin=theirs, stdout=theirs, stderr=theirs, text=True
+    )
+    project.started.append(running)
+    os.close(theirs)
+    shown = ""
+    try:
+        while block := os.read(ours, 4096):
+            shown += block.decode()
+            if "[y/N]" in shown and answer:
+                os.write(ours, answer.encode())
+                answer = ""
+    except OSError:
+        pass  # Linux says so when the other side of a terminal is closed
+    finally:
+        os.close(ours)
+    return running.wait(), shown
+
+
+def test_a_person_is_shown_the_changes_and_asked(
+    project: Project, client: Client, writes: Callable[[], list[str]]
+) -> None:
+    project.program('obj("core/v1", "ConfigMap", "asked-%s", {"data": {"a": "1"}}, {"namespace": "default"})\n')
+    wanted = Reference(CONFIG_MAP, "default", f"asked-{project.name}")
+    code, shown = answered(project, "n\n")
+    assert code == 1
+    assert wanted.name in shown
+    assert "create" in shown
+    assert "the answer was no" in shown
+    assert writes() == []
+
+    code, shown = answered(project, "y\n")
+    assert code == 0, shown
+    assert client.get(CONFIG_MAP, wanted.name, "default")["data"] == {"a": "1"}
+
+    project.program('obj("core/v1", "ConfigMap", "asked-%s", {"data": {"a": "2"}}, {"namespace": "default"})\n')
+    code, shown = answered(project, "n\n")
+    assert code == 1
+    assert "data.a" in shown, "the field that changes is shown before the question"
+    assert client.get(CONFIG_MAP, wanted.name, "default")["data"] == {"a": "1"}

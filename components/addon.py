@@ -11,8 +11,9 @@ from espalier.blueprint.pools import compile_pools
 from espalier.charts.place import Place
 from espalier.charts.prepare import contents_of
 from espalier.components.inputs import hyphenated, key_mistakes, run_error, settings_of
-from espalier.components.objects import register
+from espalier.components.objects import register, register_release, rendered
 from espalier.components.pool import PoolArgs
+from espalier.policies.resources import ADDON_TYPE, RENDERED
 from espalier.types import AddonPlan, Facts, Mistake, Mistakes
 
 
@@ -67,7 +68,12 @@ class Addon(pulumi.ComponentResource):
         return self
 
     def _register(self, name: str, plan: AddonPlan, opts: pulumi.ResourceOptions | None) -> None:
-        super().__init__("espalier:index:Addon", name, {}, opts)
-        register(self, name, plan.objects)
+        helm = f"{name}-release"
+        # Twice, as Platform's facts are: a resource policy is given a component's inputs, a stack policy its outputs.
+        seen = {RENDERED: {helm: rendered(plan.release)}} if plan.release else {}
+        super().__init__(ADDON_TYPE, name, seen, opts)
+        made = register(self, name, plan.objects)
+        if plan.release:
+            register_release(self, helm, plan.release, made.values())
         self.version = pulumi.Output.from_input(plan.version)
-        self.register_outputs({"version": self.version})
+        self.register_outputs({"version": self.version, **seen})

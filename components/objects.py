@@ -5,14 +5,19 @@ provider takes the same inputs, and importing the typed classes costs more than 
 """
 
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import pulumi
 
+from espalier.content import Release
 from espalier.types import Planned
 
 PROVIDER_VERSION = "4.34.2"
 """Version of the Kubernetes provider's plugin; the same as that of the pinned Python package, held by a test."""
+_SECRET = {"$secret": True}
+RELEASE_SECONDS = 600
+"""How long Helm waits for a release to be ready."""
 
 
 def token_of(manifest: Mapping[str, Any]) -> str:
@@ -44,6 +49,47 @@ def register(
             token_of(item.manifest), f"{name}-{item.suffix}", dict(item.manifest), options
         )
     return made
+
+
+def register_release(
+    component: pulumi.ComponentResource, name: str, release: Release, after: Iterable[pulumi.CustomResource]
+) -> None:
+    """Registers a chart that Helm installs, once `after` is ready. Its namespace and definitions are among these.
+
+    A release that fails is rolled back, and a first one removed, so that the next run begins anew.
+    """
+    properties = {
+        "name": release.name,
+        "namespace": release.namespace,
+        "chart": _from_here(release.chart),
+        "values": dict(release.values),
+        "skipCrds": True,
+        "skipAwait": False,
+        "atomic": True,
+        "timeout": RELEASE_SECONDS,
+        "maxHistory": 10,
+        "compat": "true",  # as the typed class has it
+    }
+    options = pulumi.ResourceOptions(parent=component, depends_on=list(after), version=PROVIDER_VERSION)
+    pulumi.CustomResource("kubernetes:helm.sh/v3:Release", name, properties, options)
+
+
+def rendered(release: Release) -> list[dict[str, Any]]:
+    """Its objects and hooks as policies judge them; the values that Secrets hold are hidden."""
+    return [_hidden(obj) for obj in (*release.objects, *release.hooks)]
+
+
+def _from_here(path: Path) -> str:
+    """Relative to the project where it lies within, so that the input is the same on every machine."""
+    whole, here = path.resolve(), Path.cwd().resolve()
+    return f"./{whole.relative_to(here).as_posix()}" if whole.is_relative_to(here) else str(whole)
+
+
+def _hidden(obj: Mapping[str, Any]) -> dict[str, Any]:
+    if obj["kind"] != "Secret":
+        return dict(obj)
+    held = {key: dict.fromkeys(obj[key], _SECRET) for key in ("data", "stringData") if obj.get(key)}
+    return {**obj, **held}
 
 
 def namespace_name(namespace: pulumi.CustomResource) -> pulumi.Output[str]:

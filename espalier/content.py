@@ -7,13 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from espalier.types import AddonInputs, Planned
 
+HOOK = "helm.sh/hook"
+"""The annotation that makes an object a hook."""
 HookRule = Literal["keep", "drop"]
 """What becomes of a hook: an object in its place of the order, or nothing (a record's own objects may replace it)."""
+ByHelm = Literal["release"]
+"""Helm itself installs the chart and runs its hooks; only Pulumi's engine can, by its Kubernetes provider."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +119,8 @@ class Content:
     release: str = ""
     """Helm's release name; default: the add-on's id."""
     values: Callable[[AddonInputs], Mapping[str, Any]] = no_values
-    hooks: Mapping[str, HookRule] = field(default_factory=dict[str, HookRule])
-    """Rules by `Kind/name`, where * matches any text. Hooks that only test are dropped always."""
+    hooks: Mapping[str, HookRule] | ByHelm = field(default_factory=dict[str, HookRule])
+    """Rules by `Kind/name`, where * matches any text, or "release". Hooks that only test are dropped always."""
     crds: Literal["keep", "skip"] = "keep"
     """Whether the content's definitions are applied, or come from elsewhere."""
     api_versions: tuple[str, ...] = ()
@@ -127,13 +132,28 @@ class Content:
 
 
 @dataclass(frozen=True, slots=True)
+class Release:
+    """A chart that Helm installs, after the add-on's other objects. `chart` is the pinned archive, or a folder."""
+
+    name: str
+    namespace: str
+    chart: Path
+    values: Mapping[str, Any]
+    objects: tuple[Mapping[str, Any], ...]
+    """What it consists of by our own render, for plans and policies."""
+    hooks: tuple[Mapping[str, Any], ...]
+    """Its hooks, as rendered, but for those that only test."""
+
+
+@dataclass(frozen=True, slots=True)
 class Rendered:
     """Content as objects, in the order of installation."""
 
     objects: tuple[Planned, ...]
     facts: ContentFacts
     withheld: tuple[str, ...] = ()
-    """Objects that would block a cluster which runs no containers: webhooks and APIs whose server is a Service."""
+    """What a cluster without containers goes without: webhooks and APIs whose server is a Service, Helm's hooks."""
+    release: Release | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +172,19 @@ def reference(manifest: Mapping[str, Any]) -> str:
     kind = str(manifest["kind"]).lower()
     where = f"{metadata['namespace']}/" if metadata.get("namespace") else ""
     return f"{kind}{'.' if group else ''}{group}/{where}{metadata['name']}"
+
+
+def hook_events(obj: Any) -> set[str]:
+    """When Helm runs an object as a hook: pre-install, test, ...; empty for an ordinary object."""
+    metadata = obj.get("metadata") if isinstance(obj, Mapping) else None
+    notes = metadata.get("annotations") if isinstance(metadata, Mapping) else None
+    text = str(notes.get(HOOK) or "") if isinstance(notes, Mapping) else ""
+    return {event.strip() for event in text.split(",")} - {""}
+
+
+def is_hook(obj: Any) -> bool:
+    """Whether Helm runs an object as a hook; a definition counts as an object whatever it is annotated with."""
+    return bool(hook_events(obj)) and obj.get("kind") != "CustomResourceDefinition"
 
 
 Contents = Mapping[str, Rendered | Recorded]

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from espalier.content import Content, ContentFacts, Recorded
+from espalier.content import Content, ContentFacts, Recorded, Release
 
 CapacityKind = Literal["reserved", "spot", "flex", "on-demand"]
 Level = Literal["mandatory", "advisory"]
@@ -286,3 +286,10 @@ class AddonPlan:
     """What it consists of, seen or recorded."""
     withheld: tuple[str, ...] = ()
     """Objects left out since the cluster runs no containers."""
+    release: Release | None = None
+    """What Helm installs after `objects`."""
+
+    @property
+    def manifests(self) -> tuple[Manifest, ...]:
+        """All objects that it consists of, those of its release included."""
+        return (*(planned.manifest for planned in self.objects), *(self.release.objects if self.release else ()))

@@ -11,6 +11,9 @@ from espalier.policies.values import UNKNOWN, at, is_hidden, listing, mapping, t
 from espalier.types import Registered
 
 PLATFORM_TYPE = "espalier:index:Platform"
+ADDON_TYPE = "espalier:index:Addon"
+RENDERED = "rendered"
+"""The property of an Addon that holds what Helm installs for it: lists of objects by the Release's resource name."""
 TENANT_LABEL = "espalier.dev/tenant"
 
 
@@ -57,7 +60,14 @@ class Index(Sequence[Registered]):
     """The registered resources with look-ups, so that no rule scans them all for each namespace."""
 
     def __init__(self, resources: Iterable[Registered]) -> None:
-        self._all = tuple(single for resource in resources for single in _singles(resource))
+        registered = tuple(resources)
+        known = {name for resource in registered for name in _rendered(resource)}
+        self._all = tuple(
+            single
+            for resource in registered
+            if not (resource.type.startswith(_RELEASE) and resource.name in known)
+            for single in _singles(resource)
+        )
         self._kinds: dict[tuple[str, str], list[Registered]] = {}
         for resource in self._all:
             self._kinds.setdefault((api_group(resource), kind_of(resource)), []).append(resource)
@@ -134,7 +144,12 @@ def _place(resources: Sequence[Registered]) -> Placed:
 
 
 def _singles(resource: Registered) -> Iterator[Registered]:
-    """The resource itself or, of a list object (`PodList`), each of its items."""
+    """The resource itself or, of a list object (`PodList`), each of its items; what Helm installs for it as well."""
+    for objects in _rendered(resource).values():
+        for obj in listing(objects):
+            api = str(mapping(obj).get("apiVersion"))
+            token = f"kubernetes:{api if '/' in api else f'core/{api}'}:{mapping(obj).get('kind')}"
+            yield Registered(resource.urn, token, resource.name, mapping(obj))
     if not resource.kind.endswith("List") or "items" not in resource.props:
         yield resource
         return
@@ -148,4 +163,9 @@ def _singles(resource: Registered) -> Iterator[Registered]:
         yield Registered(resource.urn, f"kubernetes:{group}:{single}", resource.name, props)
 
 
+def _rendered(resource: Registered) -> Mapping[str, Any]:
+    return mapping(resource.props.get(RENDERED)) if resource.type == ADDON_TYPE else {}
+
+
+_RELEASE = "kubernetes:helm.sh/"
 _HIDDEN_OBJECT: Mapping[str, Any] = {"metadata": UNKNOWN, "spec": UNKNOWN}

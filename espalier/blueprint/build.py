@@ -170,10 +170,10 @@ def _quota_mistakes(tenants: Sequence[Tenant], pools: Sequence[PoolPlan]) -> lis
 def _namespace_mistakes(tenants: Sequence[Tenant], addons: Sequence[AddonPlan]) -> list[Mistake]:
     """An add-on's namespace has rights that no tenant may have, and the tenant's quota would starve the add-on."""
     owners = {
-        planned.manifest["metadata"]["name"]: addon.id
+        manifest["metadata"]["name"]: addon.id
         for addon in addons
-        for planned in addon.objects
-        if planned.manifest["kind"] == "Namespace"
+        for manifest in addon.manifests
+        if manifest["kind"] == "Namespace"
     }
     return [
         Mistake(

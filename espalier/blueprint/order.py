@@ -65,7 +65,13 @@ def _plan(
         known = ContentFacts(tuple(map(reference, manifests)), images=tuple(images_of(manifests)))
         return replace(plan, objects=objects, facts=known)
     if isinstance(content, Rendered):
-        return replace(plan, objects=content.objects, facts=content.facts, withheld=content.withheld)
+        return replace(
+            plan,
+            objects=content.objects,
+            facts=content.facts,
+            withheld=content.withheld,
+            release=content.release,
+        )
     held = content or Recorded("its content was not asked for", "Render it first.")
     return replace(plan, content="recorded", held=held, facts=held.facts)
 
@@ -76,7 +82,7 @@ def _after(plan: AddonPlan, earlier: Mapping[str, AddonPlan]) -> AddonPlan:
     if plan.held or not behind:
         return plan
     why = f"it needs {' and '.join(behind)}, held up as well"
-    return replace(plan, objects=(), held=Recorded(why, f"Mend {behind[0]} first.", plan.facts))
+    return replace(plan, objects=(), release=None, held=Recorded(why, f"Mend {behind[0]} first.", plan.facts))
 
 
 def _two_owners(plans: Iterable[AddonPlan]) -> tuple[Mistake, ...]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from espalier.blueprint.pools import PoolPlan
 from espalier.blueprint.tenants import TenantPlan
-from espalier.types import AddonPlan, AddonRecord, NodeShape, Planned, Proof, Taint
+from espalier.types import AddonPlan, AddonRecord, NodeShape, Proof, Taint
 
 
 def prove(
@@ -79,8 +79,8 @@ def _expression_matches(expression: Mapping[str, Any], labels: Mapping[str, str]
             return False
 
 
-def _daemonsets(objects: Iterable[Planned]) -> list[Mapping[str, Any]]:
-    return [planned.manifest for planned in objects if planned.manifest["kind"] == "DaemonSet"]
+def _daemonsets(addon: AddonPlan) -> list[Mapping[str, Any]]:
+    return [manifest for manifest in addon.manifests if manifest["kind"] == "DaemonSet"]
 
 
 def _seen(addon: AddonPlan) -> Proof:
@@ -104,8 +104,7 @@ def _reaches(addon: AddonPlan, record: AddonRecord, pools: Sequence[PoolPlan]) -
             continue
         for shape in pool.shapes:
             answers = {
-                d["metadata"]["name"]: daemonset_reaches(d["spec"]["template"], shape)
-                for d in _daemonsets(addon.objects)
+                d["metadata"]["name"]: daemonset_reaches(d["spec"]["template"], shape) for d in _daemonsets(addon)
             }
             if any(why is None for why in answers.values()):
                 reached.append(f"{pool.name}/{shape.capacity_kind}")

@@ -10,11 +10,10 @@ from typing import Any
 
 from espalier.charts.apis import namespaced
 from espalier.charts.tool import Item
-from espalier.content import Content, reference
+from espalier.content import HOOK, Content, HookRule, hook_events, is_hook, reference
 from espalier.types import Mistake
 
 CRD = "CustomResourceDefinition"
-HOOK = "helm.sh/hook"
 _HOOK_KEYS = (HOOK, "helm.sh/hook-weight", "helm.sh/hook-delete-policy", "helm.sh/hook-output-log-policy")
 _POLICY = "helm.sh/resource-policy"
 _BEFORE = {"pre-install", "pre-upgrade"}
@@ -45,8 +44,11 @@ def objects_of(
     """
     found: dict[str, Object] = {}
     mistakes: list[Mistake] = []
-    for item in _flat(items):
-        fault = _fault(item.object)
+    by_helm = content.hooks == "release"
+    for item in flat(items):
+        if by_helm and is_hook(item.object):
+            continue
+        fault = fault_of(item.object)
         if fault:
             mistakes.append(_mistake(id, f"{item.source}: {fault}", "a Kubernetes object", "Correct the source."))
             continue
@@ -69,22 +71,23 @@ def scopes_of(items: Iterable[Item]) -> dict[str, bool]:
         f"{item.object['spec']['group']}/{item.object['spec']['names']['kind']}": (
             item.object["spec"].get("scope") == "Namespaced"
         )
-        for item in _flat(items)
-        if not _fault(item.object) and item.object["kind"] == CRD and "names" in item.object.get("spec", {})
+        for item in flat(items)
+        if not fault_of(item.object) and item.object["kind"] == CRD and "names" in item.object.get("spec", {})
     }
 
 
-def _flat(items: Iterable[Item]) -> Iterator[Item]:
+def flat(items: Iterable[Item]) -> Iterator[Item]:
     """Lists taken apart, as kubectl does."""
     for item in items:
         obj = item.object
         if isinstance(obj, dict) and str(obj.get("kind", "")).endswith("List") and isinstance(obj.get("items"), list):
-            yield from _flat(Item(item.source, item.crd, each) for each in obj["items"])
+            yield from flat(Item(item.source, item.crd, each) for each in obj["items"])
         else:
             yield item
 
 
-def _fault(obj: Any) -> str:
+def fault_of(obj: Any) -> str:
+    """Why it is no object that a server takes; "" where it is one."""
     if not isinstance(obj, dict):
         return "not a mapping"
     metadata = obj.get("metadata")
@@ -102,11 +105,11 @@ def _fault(obj: Any) -> str:
 
 
 def _object(id: str, content: Content, item: Item, scopes: Mapping[str, bool]) -> Object | Mistake | None:
-    manifest = _complete(item.object, content, scopes)
+    manifest = complete(item.object, content, scopes)
     annotations: dict[str, Any] = manifest["metadata"].get("annotations") or {}
     if manifest["kind"] == CRD and content.crds == "skip":
         return None
-    events = {event.strip() for event in str(annotations.get(HOOK, "")).split(",")} - {""}
+    events = hook_events(manifest)
     hook = ""
     if events and manifest["kind"] != CRD:
         rule = _rule_for(content, manifest, events)
@@ -125,9 +128,9 @@ def _object(id: str, content: Content, item: Item, scopes: Mapping[str, bool]) -
     return Object(item.source, manifest, hook, weight, retain)
 
 
-def _complete(obj: dict[str, Any], content: Content, scopes: Mapping[str, bool]) -> dict[str, Any]:
+def complete(obj: Mapping[str, Any], content: Content, scopes: Mapping[str, bool]) -> dict[str, Any]:
     """A copy with its namespace, and without what only a server writes."""
-    manifest = copy.deepcopy(obj)
+    manifest = copy.deepcopy(dict(obj))
     manifest.pop("status", None)
     if manifest["kind"] != CRD:
         manifest = _without_nulls(manifest)
@@ -155,7 +158,12 @@ def _rule_for(content: Content, manifest: Mapping[str, Any], events: set[str]) -
     if all(event.startswith("test") for event in events):
         return "drop"
     named = _named(manifest)
-    return next((rule for pattern, rule in content.hooks.items() if fnmatchcase(named, pattern)), None)
+    return next((rule for pattern, rule in rules_of(content).items() if fnmatchcase(named, pattern)), None)
+
+
+def rules_of(content: Content) -> Mapping[str, HookRule]:
+    """The rules for hooks one by one; none where Helm runs them."""
+    return {} if content.hooks == "release" else content.hooks
 
 
 def _named(manifest: Mapping[str, Any]) -> str:
@@ -167,7 +175,7 @@ def _undeclared(id: str, manifest: Mapping[str, Any], events: set[str], source: 
     return Mistake(
         f"espalier:addons.{id}: hooks",
         f"{named}, a hook of {', '.join(sorted(events))} ({source})",
-        "a rule for each hook: keep or drop",
+        "a rule for each hook, keep or drop, or `hooks: release` for all",
         f"Declare it in the add-on's record: `hooks: {{{named}: keep}}`, or turn it off by the chart's values.",
     )
 
@@ -176,8 +184,8 @@ def _unused_rules(id: str, content: Content, items: Sequence[Item]) -> list[Mist
     """A rule that fits no hook is misspelt, or says that the chart has changed."""
     hooks = [
         _named(item.object)
-        for item in _flat(items)
-        if not _fault(item.object) and HOOK in (item.object["metadata"].get("annotations") or {})
+        for item in flat(items)
+        if not fault_of(item.object) and HOOK in (item.object["metadata"].get("annotations") or {})
     ]
     return [
         Mistake(
@@ -186,7 +194,7 @@ def _unused_rules(id: str, content: Content, items: Sequence[Item]) -> list[Mist
             ", ".join(sorted(hooks)) or "no rule: the content has no hooks",
             "Correct or remove the rule.",
         )
-        for pattern in sorted(content.hooks)
+        for pattern in sorted(rules_of(content))
         if not any(fnmatchcase(hook, pattern) for hook in hooks)
     ]
 

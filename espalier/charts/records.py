@@ -10,13 +10,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
 from espalier.charts.images import steps
 from espalier.content import (
     ChartSource,
     Content,
-    HookRule,
     ImagePath,
     KustomizeSource,
     ManifestSource,
@@ -82,6 +81,16 @@ class Image(Strict):
     pattern: str = Field(default="", description="a regular expression whose first group is the image")
 
 
+def _hooks_tag(value: Any) -> str:
+    return "<rules>" if isinstance(value, dict) else "<word>"
+
+
+_Hooks = Annotated[
+    Annotated[dict[str, Literal["keep", "drop"]], Tag("<rules>")] | Annotated[Literal["release"], Tag("<word>")],
+    Discriminator(_hooks_tag),
+]
+
+
 class Record(Strict):
     """An add-on of the stack's own."""
 
@@ -92,7 +101,9 @@ class Record(Strict):
     privileged: bool = Field(default=False, description="whether its pods need access to the host")
     release: str = Field(default="", description="Helm's release name; default: the add-on's id")
     values: dict[str, Any] = Field(default={}, description="the chart's values; the stack file's are laid on them")
-    hooks: dict[str, Literal["keep", "drop"]] = Field(default={}, description="what becomes of hooks, by Kind/name")
+    hooks: _Hooks = Field(
+        default={}, description="what becomes of hooks, by Kind/name; or release: Helm installs the chart and runs them"
+    )
     crds: Literal["keep", "skip"] = Field(default="keep", description="skip where others install its definitions")
     api_versions: tuple[str, ...] = Field(default=(), description="APIs beyond Kubernetes' own that the chart may find")
     cluster_scoped: tuple[str, ...] = Field(default=(), description="kinds of custom resources without a namespace")
@@ -160,6 +171,9 @@ def _rules(record: Record, root: Node, where: str) -> list[Fault]:
     if record.values and record.source.chart is None:
         do = "Remove the values; kustomizations and manifests take none."
         found.append(Fault(("values",), "values", "values for a chart only", do, root.line, where))
+    if record.hooks == "release" and record.source.chart is None:
+        got, do = "release", "Remove the rule; kustomizations and manifests have no hooks that Helm runs."
+        found.append(Fault(("hooks",), got, "release for a chart only", do, root.line, where))
     for index, image in enumerate(record.images):
         try:
             steps(image.path)
@@ -171,7 +185,6 @@ def _rules(record: Record, root: Node, where: str) -> list[Fault]:
 
 def _record(id: str, record: Record) -> AddonRecord:
     source = _source(record.source)
-    hooks: dict[str, HookRule] = dict(record.hooks)
     content = Content(
         source=source,
         namespace=record.namespace,
@@ -179,7 +192,7 @@ def _record(id: str, record: Record) -> AddonRecord:
         namespace_labels=record.namespace_labels,
         release=record.release,
         values=lambda inputs: _values(record, inputs),
-        hooks=hooks,
+        hooks="release" if record.hooks == "release" else dict(record.hooks),
         crds=record.crds,
         api_versions=record.api_versions,
         cluster_scoped=frozenset(record.cluster_scoped),

@@ -14,6 +14,7 @@ from espalier.charts.objects import CRD, Object, objects_of, scopes_of
 from espalier.charts.phases import in_order, withheld
 from espalier.charts.place import Place
 from espalier.charts.prepare import Progress, cache_folder, recorded
+from espalier.charts.release import ByHelm
 from espalier.charts.render import Request, folder_digest, render
 from espalier.charts.tool import Item
 from espalier.content import Content, ContentFacts, Contents, Recorded, Rendered, is_remote, reference
@@ -44,7 +45,7 @@ class Stage:
     def contents(self, wanted: Wanted, progress: Progress) -> tuple[Contents, list[Mistake]]:
         """Each add-on's content, and all that is wrong; an add-on with mistakes counts as not there."""
         contents: dict[str, Rendered | Recorded] = {}
-        items: dict[str, Sequence[Item]] = {}
+        items: dict[str, tuple[Sequence[Item], Path]] = {}
         mistakes = list(self.mistakes)
         for id, (record, inputs) in wanted.items():
             found = self._rendered(id, record, inputs, progress)
@@ -54,16 +55,17 @@ class Stage:
                 mistakes += found
                 contents[id] = recorded("its content has mistakes", "Correct them.", record)
             else:
-                items[id] = found[0]
-        scopes = scopes_of(item for rows in items.values() for item in rows)
-        for id, rows in items.items():
-            contents[id], faults = self._complete(id, *wanted[id], rows, scopes)
+                items[id] = found
+        scopes = scopes_of(item for rows, _ in items.values() for item in rows)
+        for id, (rows, path) in items.items():
+            contents[id], faults = self._complete(id, *wanted[id], rows, path, scopes)
             mistakes += faults
         return contents, mistakes
 
     def _rendered(
         self, id: str, record: AddonRecord, inputs: AddonInputs, progress: Progress
-    ) -> tuple[Sequence[Item]] | Recorded | list[Mistake]:
+    ) -> tuple[Sequence[Item], Path] | Recorded | list[Mistake]:
+        """What its render gave, and where the archive, file or folder lies."""
         content = _content(record)
         located = self._located(id, record, content)
         if not isinstance(located, tuple):
@@ -72,10 +74,12 @@ class Stage:
         values = content.values(inputs)
         request = Request(id, content, values, inputs.facts.kubernetes_version, path, digest)
         try:
+            if content.hooks == "release" and is_remote(content.source):
+                self.cache.checked(digest)  # Helm reads the archive itself, whatever render is at hand
             rows, faults = render(request, self.cache, progress)
         except SourceError as error:
             return [Mistake(f"espalier:addons.{id}", error.what, "the content that is pinned", error.do)]
-        return faults or (rows,)
+        return faults or (rows, path)
 
     def _located(self, id: str, record: AddonRecord, content: Content) -> tuple[Path, str] | Recorded | list[Mistake]:
         source = content.source
@@ -113,7 +117,13 @@ class Stage:
         return path, digest
 
     def _complete(
-        self, id: str, record: AddonRecord, inputs: AddonInputs, rows: Sequence[Item], scopes: Mapping[str, bool]
+        self,
+        id: str,
+        record: AddonRecord,
+        inputs: AddonInputs,
+        rows: Sequence[Item],
+        path: Path,
+        scopes: Mapping[str, bool],
     ) -> tuple[Rendered, list[Mistake]]:
         content = _content(record)
         objects, mistakes = objects_of(id, content, rows, scopes)
@@ -121,7 +131,12 @@ class Stage:
         objects, left_out = (objects, []) if inputs.facts.runs_containers else withheld(objects)
         objects = [_mirrored(obj, content, self.rule) for obj in objects]
         ordered = in_order(content, objects, () if mistakes else self.rule.apply_to(record.objects(inputs)))
-        return Rendered(ordered, facts_of(ordered, content), tuple(left_out)), mistakes
+        plain = Rendered(ordered, facts_of(ordered, content), tuple(left_out))
+        if content.hooks != "release":
+            return plain, mistakes
+        chart = ByHelm(id, content, path, content.values(inputs), rows, scopes)
+        mistakes += chart.mistakes(self.rule)
+        return (chart.released(plain) if inputs.facts.runs_containers else chart.without_hooks(plain)), mistakes
 
 
 def _content(record: AddonRecord) -> Content:

@@ -9,7 +9,9 @@ from typing import Any
 from espalier.blueprint import Blueprint
 from espalier.blueprint.pools import PoolPlan
 from espalier.commands.project import Project, program_of
+from espalier.content import is_hook
 from espalier.engine.model import Recording
+from espalier.policies.resources import ADDON_TYPE, RENDERED
 from espalier.report.documents import PlanDocument, PolicyEntry, PoolEntry, header
 from espalier.types import Image, Registered, Verdict
 
@@ -121,12 +123,16 @@ def policy_entry(verdict: Verdict) -> PolicyEntry:
 
 
 def kubernetes_objects(resources: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The full objects among the resources, in the order of the recording."""
-    return [
-        dict(resource["inputs"])
-        for resource in resources
-        if resource["custom"] and resource["type"].startswith("kubernetes:") and "kind" in resource["inputs"]
-    ]
+    """The full objects among the resources, in the order of the recording, and those that Helm installs for them."""
+    return [obj for resource in resources for obj in _objects_of(resource)]
+
+
+def _objects_of(resource: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    inputs = resource["inputs"]
+    if resource["custom"] and resource["type"].startswith("kubernetes:") and "kind" in inputs:
+        yield dict(inputs)
+    if resource["type"] == ADDON_TYPE:
+        yield from (obj for objects in inputs.get(RENDERED, {}).values() for obj in objects if not is_hook(obj))
 
 
 def _all_images(objects: Sequence[Mapping[str, Any]], blueprint: Blueprint) -> list[Image]:
@@ -175,7 +181,7 @@ def _key(obj: Mapping[str, Any]) -> tuple[str, str, str]:
 
 
 def _addon_of(blueprint: Blueprint) -> dict[tuple[str, str, str], str]:
-    return {_key(planned.manifest): addon.id for addon in blueprint.addons for planned in addon.objects}
+    return {_key(manifest): addon.id for addon in blueprint.addons for manifest in addon.manifests}
 
 
 def _resource_entry(resource: Mapping[str, Any]) -> Any:

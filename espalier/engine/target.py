@@ -150,6 +150,8 @@ def refusals(resource: Resource) -> list[Problem]:
         return problems
     if is_remote(resource.type):
         do = "register the objects themselves, for example from `espalier render`"
+        if resource.type.endswith(":Release"):
+            do = "use `pulumi up`, or in the add-on's record give each hook a rule, keep or drop, for `hooks: release`"
         problems.append(Problem(resource.urn, f"{resource.type} is expanded by a plugin", do))
     elif kind_of(resource) is None:
         problems.append(Problem(resource.urn, f"{resource.type} needs a provider plugin", _NO_PLUGIN))

@@ -78,7 +78,7 @@ class AddonEntry(TypedDict):
     held: str
     """Why the add-on is left out of `up`, and what to do; "" where it is not."""
     withheld: list[str]
-    """Objects left out on a cluster that runs no containers: webhooks and APIs whose server is a Service."""
+    """Left out on a cluster that runs no containers: webhooks and APIs whose server is a Service, hooks of Helm."""
 
 
 class CostEntry(TypedDict):

@@ -96,7 +96,7 @@ def _counts(devices: Mapping[str, int]) -> str:
 
 def daemonset_tasks(context: Context) -> list[Task]:
     """One task for each DaemonSet that an add-on planned."""
-    planned = [item.manifest for addon in context.blueprint.addons for item in addon.objects]
+    planned = [manifest for addon in context.blueprint.addons for manifest in addon.manifests]
     return [
         Task(f"daemonset/{manifest['metadata']['name']}", partial(_daemonset, context, manifest))
         for manifest in planned

@@ -602,7 +602,7 @@ obj("core/v1", "Service", "web", {"spec": {"selector": {"no": "pod"}, "ports": [
 
 
 def test_a_service_waits_for_an_endpoint(stack: Stack) -> None:
-    with pytest.raises(ApplyFailed, match="not ready after 1 s of waiting for a ready endpoint"):
+    with pytest.raises(ApplyFailed, match="not ready after 1 s of waiting for an address and ready endpoints"):
         stack.up(SERVICE % 1)
     metadata = {"name": "by-hand", "namespace": stack.name, "labels": {"kubernetes.io/service-name": "web"}}
     endpoint = {"addresses": ["10.0.0.1"], "conditions": {"ready": True}}

@@ -62,6 +62,7 @@ def register_release(
         "name": release.name,
         "namespace": release.namespace,
         "chart": _from_here(release.chart),
+        "description": release.digest,  # the provider compares paths: a folder may change beneath its own
         "values": dict(release.values),
         "skipCrds": True,
         "skipAwait": False,

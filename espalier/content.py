@@ -138,6 +138,7 @@ class Release:
     name: str
     namespace: str
     chart: Path
+    digest: str
     values: Mapping[str, Any]
     objects: tuple[Mapping[str, Any], ...]
     """What it consists of by our own render, for plans and policies."""

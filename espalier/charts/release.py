@@ -27,6 +27,7 @@ class ByHelm:
     id: str
     content: Content
     path: Path
+    digest: str
     values: Mapping[str, Any]
     rows: Sequence[Item]
     scopes: Mapping[str, bool]
@@ -43,7 +44,7 @@ class ByHelm:
             plain,
             objects=tuple(_without_needs(planned, within) for planned in before),
             facts=replace(plain.facts, images=tuple(images)),
-            release=Release(name, namespace, self.path, self.values, objects, hooks),
+            release=Release(name, namespace, self.path, self.digest, self.values, objects, hooks),
         )
 
     def without_hooks(self, plain: Rendered) -> Rendered:

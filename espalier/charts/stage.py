@@ -45,7 +45,7 @@ class Stage:
     def contents(self, wanted: Wanted, progress: Progress) -> tuple[Contents, list[Mistake]]:
         """Each add-on's content, and all that is wrong; an add-on with mistakes counts as not there."""
         contents: dict[str, Rendered | Recorded] = {}
-        items: dict[str, tuple[Sequence[Item], Path]] = {}
+        items: dict[str, tuple[Sequence[Item], Path, str]] = {}
         mistakes = list(self.mistakes)
         for id, (record, inputs) in wanted.items():
             found = self._rendered(id, record, inputs, progress)
@@ -56,16 +56,16 @@ class Stage:
                 contents[id] = recorded("its content has mistakes", "Correct them.", record)
             else:
                 items[id] = found
-        scopes = scopes_of(item for rows, _ in items.values() for item in rows)
-        for id, (rows, path) in items.items():
-            contents[id], faults = self._complete(id, *wanted[id], rows, path, scopes)
+        scopes = scopes_of(item for rows, _, _ in items.values() for item in rows)
+        for id, (rows, path, digest) in items.items():
+            contents[id], faults = self._complete(id, *wanted[id], rows, path, digest, scopes)
             mistakes += faults
         return contents, mistakes
 
     def _rendered(
         self, id: str, record: AddonRecord, inputs: AddonInputs, progress: Progress
-    ) -> tuple[Sequence[Item], Path] | Recorded | list[Mistake]:
-        """What its render gave, and where the archive, file or folder lies."""
+    ) -> tuple[Sequence[Item], Path, str] | Recorded | list[Mistake]:
+        """What its render gave, and where the archive, file or folder lies, with its digest."""
         content = _content(record)
         located = self._located(id, record, content)
         if not isinstance(located, tuple):
@@ -79,7 +79,7 @@ class Stage:
             rows, faults = render(request, self.cache, progress)
         except SourceError as error:
             return [Mistake(f"espalier:addons.{id}", error.what, "the content that is pinned", error.do)]
-        return faults or (rows, path)
+        return faults or (rows, path, digest)
 
     def _located(self, id: str, record: AddonRecord, content: Content) -> tuple[Path, str] | Recorded | list[Mistake]:
         source = content.source
@@ -123,6 +123,7 @@ class Stage:
         inputs: AddonInputs,
         rows: Sequence[Item],
         path: Path,
+        digest: str,
         scopes: Mapping[str, bool],
     ) -> tuple[Rendered, list[Mistake]]:
         content = _content(record)
@@ -134,7 +135,7 @@ class Stage:
         plain = Rendered(ordered, facts_of(ordered, content), tuple(left_out))
         if content.hooks != "release":
             return plain, mistakes
-        chart = ByHelm(id, content, path, content.values(inputs), rows, scopes)
+        chart = ByHelm(id, content, path, digest, content.values(inputs), rows, scopes)
         mistakes += chart.mistakes(self.rule)
         return (chart.released(plain) if inputs.facts.runs_containers else chart.without_hooks(plain)), mistakes
 

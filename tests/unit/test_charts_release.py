@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
+from espalier.charts.cache import digest_of
 from espalier.cli import main
 from espalier.engine.model import Resource
 from espalier.engine.target import refusals
@@ -142,8 +144,10 @@ def test_what_helm_installs_is_in_the_plan(project: Project) -> None:
     assert found["Deployment"]["spec"]["replicas"] == 2
     assert found["Secret"]["stringData"] == {"word": {"$secret": True}}
     assert "canary-77" not in json.dumps(document)
-    images = {row["image"]: row["addon"] for row in document["images"]}
-    assert images["example.com/queue:1.0.0"] == images["example.com/migrate"] == "queue"
+    assert {(row["image"], row["addon"]) for row in document["images"]} == {
+        ("example.com/queue:1.0.0", "queue"),
+        ("example.com/migrate", "queue"),
+    }
 
 
 def test_policies_judge_what_helm_installs_and_its_hooks(project: Project) -> None:
@@ -219,6 +223,28 @@ def test_images_of_a_mirror_are_the_values_matter(project: Project) -> None:
     assert "the image example.com/queue:1.0.0" in said
     assert "registry.example.com/mirror/example.com/queue:1.0.0" in said
     assert "the image example.com/migrate" in said
+
+
+def test_a_changed_chart_is_a_changed_release(project: Project) -> None:
+    before = resource(project.run("plan", code=1), "platform-queue-release")["inputs"]
+    project.write({"templates/more.yaml": "{apiVersion: v1, kind: ConfigMap, metadata: {name: more}}\n"})
+    after = resource(project.run("plan", code=1), "platform-queue-release")["inputs"]
+    assert {key for key in before if before[key] != after[key]} == {"description"}
+
+
+def test_an_archive_that_was_changed_is_refused_though_its_render_is_known(
+    project: Project, made_archive: Callable[[dict[str, str]], bytes]
+) -> None:
+    data = made_archive({f"queue/{name}": text for name, text in FILES.items()})
+    chart = {"name": "queue", "repo": "https://charts.invalid", "version": "1.0.0", "digest": digest_of(data)}
+    project.record({"chart": chart})
+    project.settings["sources"] = {"cache": "../cache"}
+    path = Path("cache/sha256") / digest_of(data).removeprefix("sha256:")
+    path.parent.mkdir(parents=True)
+    path.write_bytes(data)
+    assert resource(project.run("plan", code=1), "platform-queue-release")["inputs"]["chart"] == f"./{path}"
+    path.write_bytes(data + b"more")
+    assert "has the digest" in project.mistakes()
 
 
 def test_a_simulated_cluster_gets_the_objects_and_no_hook(project: Project) -> None:

@@ -52,7 +52,6 @@ def test_refresh_sees_drift_and_up_mends_it(brought_up: Cli) -> None:
 
     brought_up.pulumi("refresh", "--stack", "local", *FLAGS)
     assert brought_up.changes("local") == {
-        "platform": "update",  # the facts that it registers hold the tenants
         "platform-tenant-vision-team-namespace": "create",
         "platform-tenant-language-dev-quota": "update",
     }

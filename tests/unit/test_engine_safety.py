@@ -39,6 +39,7 @@ def live(*managers: str, kind: str = "ConfigMap", **metadata: Any) -> dict[str, 
         ),
         (live("op", ownerReferences=[{"kind": "Job", "name": "j"}]), Owner("field manager op", marked=False)),
         (live("pulumi-kubernetes"), Owner("Pulumi's own engine (field manager pulumi-kubernetes)", marked=True)),
+        (live("kubectl", labels={"app.kubernetes.io/managed-by": "pulumi"}), Owner("Pulumi's own engine", marked=True)),
         (
             live("kubectl", labels={"argocd.argoproj.io/instance": "shop"}),
             Owner("Argo CD application shop", marked=True),
@@ -113,10 +114,18 @@ def test_a_cluster_is_remembered_once(identity: Identity) -> None:
     with pytest.raises(RefusedError, match="brought up on the cluster one, and context c now reaches the cluster two"):
         identity.check(uid("two"))
     replace(identity, server="https://b").check(uid("two"))
+    replace(identity, context="d").check(uid("two"))
+    replace(identity, stack="p/t").check(uid("two"))
     replace(identity, pinned="two").check(uid("two"))
     with pytest.raises(RefusedError, match="uid is three"):
         replace(identity, pinned="three").check(uid("one"))
     assert [path.suffix for path in identity.folder.iterdir()] == [".json"]
+
+
+def test_a_pinned_cluster_is_not_remembered(identity: Identity) -> None:
+    """Or a machine would hold on to what the stack file no longer says."""
+    replace(identity, pinned="one").remember(uid("one"))
+    identity.check(uid("two"))
 
 
 def test_a_full_disk_leaves_no_half_of_a_memory(identity: Identity, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -133,9 +142,10 @@ def test_a_full_disk_leaves_no_half_of_a_memory(identity: Identity, monkeypatch:
     identity.check(uid("two"))
 
 
-def test_a_memory_that_is_not_ours_is_no_ground_for_trust(identity: Identity) -> None:
+@pytest.mark.parametrize("text", ["", "{", "{}", "[]", '{"uid": 1}'])
+def test_a_memory_that_is_not_ours_is_no_ground_for_trust(identity: Identity, text: str) -> None:
     identity.folder.mkdir()
-    identity.file.write_text("{}")
+    identity.file.write_text(text)
     with pytest.raises(RefusedError, match="not what Espalier wrote"):
         identity.check(uid("one"))
 

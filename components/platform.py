@@ -11,12 +11,13 @@ from espalier.charts.place import Place
 from espalier.charts.prepare import blueprint_of
 from espalier.components.addon import Addon
 from espalier.components.cluster import ExistingCluster, SimulatedCluster
+from espalier.components.cluster.cloud import MadeCluster, made_cluster
 from espalier.components.inputs import key_mistakes, run_error
 from espalier.components.objects import register
 from espalier.components.pool import Pool
 from espalier.components.tenant import Tenant
 from espalier.settings import Settings, validate
-from espalier.settings.model import Existing
+from espalier.settings.clusters import Existing
 from espalier.types import Mistakes
 
 
@@ -41,7 +42,8 @@ class Platform(pulumi.ComponentResource):
         inside = pulumi.ResourceOptions(parent=self, providers=[provider])
         register(self, name, blueprint.objects, provider)
         for pool in blueprint.pools:
-            Pool.planned(f"{name}-pool-{pool.name}", pool, inside)
+            if not pool.groups or pool.nodes:
+                Pool.planned(f"{name}-pool-{pool.name}", pool, inside)
         addons: dict[str, Addon] = {}
         for addon in blueprint.addons:
             if addon.held:
@@ -82,9 +84,13 @@ def _tell_held(name: str, blueprint: Blueprint) -> None:
         raise run_error(name, held)
 
 
-def _cluster(platform: pulumi.ComponentResource, name: str, blueprint: Blueprint) -> ExistingCluster | SimulatedCluster:
+def _cluster(
+    platform: pulumi.ComponentResource, name: str, blueprint: Blueprint
+) -> ExistingCluster | SimulatedCluster | MadeCluster:
     cluster = blueprint.settings.cluster
     options = pulumi.ResourceOptions(parent=platform)
+    if blueprint.cloud is not None:
+        return made_cluster(f"{name}-cluster", blueprint.cloud, options)
     if isinstance(cluster, Existing):
         return ExistingCluster(
             f"{name}-cluster", {"kubeconfig": cluster.kubeconfig, "context": cluster.context}, options

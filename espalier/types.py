@@ -96,10 +96,16 @@ class Facts:
     """What is known of a cluster before it is touched; add-ons compute their values from it."""
 
     kind: str
+    """As the stack file names it; of a simulated cluster that stands for a cloud's, the cloud's."""
     kubernetes_version: str
     runs_containers: bool
     """False on the simulated cluster: no process, no webhook, no data plane."""
     capabilities: frozenset[str] = frozenset()
+    cluster: str = ""
+    """The cluster's name in its cloud; "" for one that is not in a cloud."""
+    region: str = ""
+    autoscaler: str = ""
+    """What scales its pools: cluster-autoscaler, karpenter, managed or none; "" outside clouds."""
 
 
 @dataclass(frozen=True, slots=True)

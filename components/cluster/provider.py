@@ -1,18 +1,26 @@
 """The Kubernetes provider of a cluster component."""
 
+from collections.abc import Iterable
+
 import pulumi
 
 from espalier.components.objects import PROVIDER_VERSION
 
 
 def provider_for(
-    component: pulumi.ComponentResource, name: str, *, kubeconfig: str, context: str, identifier: str
+    component: pulumi.ComponentResource,
+    name: str,
+    *,
+    kubeconfig: pulumi.Input[str],
+    context: str,
+    identifier: str,
+    after: Iterable[pulumi.Resource] = (),
 ) -> pulumi.ProviderResource:
     """A provider that reaches one cluster.
 
-    `kubeconfig` is a path (~ is the home directory), kept secret since another kind of cluster may put credentials
-    there. `identifier` is plain and stable: without it a changed kubeconfig would replace every object
-    (pulumi-kubernetes provider.go, DiffConfig).
+    `kubeconfig` is a path (~ is the home directory) or the file's text; secret, whatever it holds. What is in the
+    cluster comes later than `after`, and goes before it. `identifier` is plain and stable: without it a changed
+    kubeconfig would replace every object (pulumi-kubernetes provider.go, DiffConfig).
     """
     return pulumi.ProviderResource(
         "kubernetes",
@@ -22,5 +30,5 @@ def provider_for(
             "context": context,
             "clusterIdentifier": identifier,
         },
-        pulumi.ResourceOptions(parent=component, version=PROVIDER_VERSION),
+        pulumi.ResourceOptions(parent=component, depends_on=list(after), version=PROVIDER_VERSION),
     )

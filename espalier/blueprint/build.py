@@ -8,16 +8,20 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from espalier.blueprint.clouds import CloudPlan, cloud_of, compiler_of
+from espalier.blueprint.clouds.wanted import Site, region_mistakes
 from espalier.blueprint.money import Cost, cost_of
 from espalier.blueprint.order import plan_addons
 from espalier.blueprint.pools import PoolPlan, compile_pools
 from espalier.blueprint.priorities import priority_classes
 from espalier.blueprint.proofs import device_maxima, prove
 from espalier.blueprint.tenants import TenantPlan, compile_tenant, namespace_of
-from espalier.catalogue import Accelerator
+from espalier.catalogue import Catalogue, catalogue
 from espalier.charts.images import ImageRule
 from espalier.content import Contents
-from espalier.settings.model import Existing, Settings, Tenant, Waiver
+from espalier.settings.cloud import CloudCluster
+from espalier.settings.clusters import Simulated
+from espalier.settings.model import Settings, Tenant, Waiver
 from espalier.settings.tree import path_text
 from espalier.types import AddonInputs, AddonPlan, AddonRecord, Facts, Mistake, Mistakes, Planned, Proof
 
@@ -37,6 +41,8 @@ class Blueprint:
     proofs: tuple[Proof, ...]
     privileged_namespaces: tuple[str, ...]
     waivers: tuple[Waiver, ...]
+    cloud: CloudPlan | None = None
+    """What the components make in a cloud; None for clusters that are not made in one."""
 
     def held(self) -> tuple[Mistake, ...]:
         """Add-ons that are left out of the program, each with why and what to do."""
@@ -89,17 +95,16 @@ def build(
     settings: Settings,
     records: Mapping[str, AddonRecord],
     contents: Contents | None = None,
-    accelerators: Mapping[str, Accelerator] | None = None,
+    known: Catalogue | None = None,
 ) -> Blueprint:
     """The blueprint of `settings` with the add-ons of `records`.
 
     `contents` are the objects of the add-ons that have a source; one that is not among them is held up.
-    `accelerators` are those that pools may name; default: Espalier's own.
+    `known` is what pools may name; default: Espalier's own catalogue.
     Raises Mistakes with everything that the catalogue, the solver or the pools' maxima rule out.
     """
     facts = facts_of(settings)
-    simulated = facts.kind == "simulated"
-    pools, pool_mistakes = compile_pools(settings.pools, settings.prices, simulated=simulated, known=accelerators)
+    pools, pool_mistakes = _pools_of(settings, known)
     pool_facts = tuple(pool.facts() for pool in pools)
     addons, addon_mistakes = plan_addons(
         settings.addons, records, facts, pool_facts, contents, ImageRule(settings.sources.registry or "")
@@ -123,16 +128,35 @@ def build(
         proofs=prove(pools, tenants, addons, records),
         privileged_namespaces=tuple(privileged),
         waivers=settings.waivers,
+        cloud=_cloud_plan(settings, pools),
     )
 
 
-def inputs_of(
-    settings: Settings, record: AddonRecord, accelerators: Mapping[str, Accelerator] | None = None
-) -> AddonInputs | None:
+def _pools_of(settings: Settings, known: Catalogue | None) -> tuple[tuple[PoolPlan, ...], tuple[Mistake, ...]]:
+    """The pools, and the mistakes of these and of a cloud's cluster block."""
+    known = known or catalogue()
+    simulated = isinstance(settings.cluster, Simulated)
+    cluster = cloud_of(settings.cluster)
+    if cluster is None:
+        return compile_pools(settings.pools, settings.prices, simulated=simulated, known=known.accelerators)
+    site = Site(cluster=cluster, compiler=compiler_of(cluster.kind), catalogue=known)
+    found = [*region_mistakes(site), *site.compiler.cluster_mistakes(cluster)]
+    pools, mistakes = compile_pools(
+        settings.pools, settings.prices, simulated=simulated, known=known.accelerators, site=site
+    )
+    return pools, (*found, *mistakes)
+
+
+def _cloud_plan(settings: Settings, pools: Sequence[PoolPlan]) -> CloudPlan | None:
+    """What the cloud is to make; nothing where a simulated cluster stands for it."""
+    cluster = settings.cluster
+    return compiler_of(cluster.kind).plan(cluster, pools) if isinstance(cluster, CloudCluster) else None
+
+
+def inputs_of(settings: Settings, record: AddonRecord, known: Catalogue | None = None) -> AddonInputs | None:
     """What an add-on's values are computed from; None where the stack's pools or its options have mistakes."""
     facts = facts_of(settings)
-    simulated = facts.kind == "simulated"
-    pools, mistakes = compile_pools(settings.pools, settings.prices, simulated=simulated, known=accelerators)
+    pools, mistakes = _pools_of(settings, known)
     if mistakes:
         return None
     try:
@@ -145,8 +169,12 @@ def inputs_of(
 def facts_of(settings: Settings) -> Facts:
     """What the kind of cluster says about itself."""
     cluster = settings.cluster
-    real = isinstance(cluster, Existing)
-    return Facts(cluster.kind, cluster.version, runs_containers=real)
+    real = not isinstance(cluster, Simulated)
+    cloud = cloud_of(cluster)
+    if cloud is None:
+        return Facts(cluster.kind, cluster.version, runs_containers=real)
+    autoscaler = cloud.autoscaler or ("cluster-autoscaler" if cloud.kind == "eks" else "managed")
+    return Facts(cloud.kind, cluster.version, real, cluster=cloud.name, region=cloud.region, autoscaler=autoscaler)
 
 
 def _quota_mistakes(tenants: Sequence[Tenant], pools: Sequence[PoolPlan]) -> list[Mistake]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from espalier.blueprint.pools import PoolPlan
+from espalier.types import Price
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,8 @@ def cost_of(pools: Sequence[PoolPlan], ceiling: float | None) -> Cost:
 
 
 def _pool_cost(pool: PoolPlan) -> PoolCost:
+    if pool.groups:
+        return _groups_cost(pool)
     prices = [shape.price for shape in pool.shapes if shape.price is not None]
     complete = len(prices) == len(pool.shapes)
     sources = tuple(dict.fromkeys(f"{price.source}, {price.date}" for price in prices))
@@ -47,6 +50,19 @@ def _pool_cost(pool: PoolPlan) -> PoolCost:
     low = 0.0 if pool.minimum == 0 else _round(pool.minimum * min(amounts)) if complete else None
     high = _round(pool.maximum * max(amounts)) if complete else None
     return PoolCost(pool.name, low, high, sources)
+
+
+def _groups_cost(pool: PoolPlan) -> PoolCost:
+    """Each group of a pool may grow by itself: no cloud's autoscaler holds several of them to one maximum."""
+    prices = [group.shape.price for group in pool.groups]
+    sources = tuple(dict.fromkeys(f"{price.source}, {price.date}" for price in prices if price))
+    low = _sum([_times(group.minimum, group.shape.price) for group in pool.groups])
+    high = _sum([_times(group.maximum, group.shape.price) for group in pool.groups])
+    return PoolCost(pool.name, low, high, sources)
+
+
+def _times(nodes: int, price: Price | None) -> float | None:
+    return 0.0 if nodes == 0 else None if price is None else nodes * price.per_hour
 
 
 def _sum(amounts: Sequence[float | None]) -> float | None:

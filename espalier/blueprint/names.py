@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from espalier.catalogue import Accelerator
+from espalier.settings.pool import Pool
 from espalier.types import Taint
 
 POOL = "espalier.dev/pool"
@@ -23,3 +25,17 @@ def accelerator_taint(resource: str) -> Taint:
     the pool must. A value other than "present" breaks charts that tolerate it by Equal (nvidia-device-plugin's NFD).
     """
     return Taint(resource, "present")
+
+
+def vendor_labels(pool: Pool, accelerator: Accelerator, count: int) -> dict[str, str]:
+    """Labels that plugins and their DaemonSets select by, without a feature discovery to set them."""
+    labels = dict(accelerator.labels)
+    if accelerator.vendor == "nvidia":
+        labels |= {"nvidia.com/gpu.present": "true", "nvidia.com/gpu.count": str(count)}
+        if pool.sharing and pool.sharing.mig:
+            labels["nvidia.com/mig.config"] = pool.sharing.mig.replace("+", ".")
+        if pool.sharing and pool.sharing.mps:
+            labels["nvidia.com/mps.capable"] = "true"
+    elif pool.topology:
+        labels[TPU_TOPOLOGY] = pool.topology
+    return labels

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 from typing import Any
 
 from espalier.blueprint import names
 from espalier.types import NodeShape, Planned
+
+
+def played(shape: NodeShape) -> NodeShape:
+    """A cloud's node as the simulator plays it: the same to the scheduler, and marked as simulated."""
+    return replace(shape, labels=dict(sorted({**shape.labels, names.SIMULATED: "true"}.items())))
 
 
 def simulated_nodes(shape: NodeShape, count: int) -> tuple[Planned, ...]:

@@ -6,11 +6,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from espalier.blueprint import names
-from espalier.blueprint.nodes import simulated_nodes
+from espalier.blueprint.clouds.model import NodeGroup, Wanted
+from espalier.blueprint.clouds.wanted import Site, wanted_of
+from espalier.blueprint.nodes import played, simulated_nodes
+from espalier.blueprint.prices import overridden
+from espalier.blueprint.sharing import advertised
 from espalier.catalogue import Accelerator, accelerators
-from espalier.settings.model import Pool, PriceOverride, Shape
+from espalier.settings.model import PriceOverride
+from espalier.settings.pool import Pool, Shape
 from espalier.settings.tree import path_text
-from espalier.types import CapacityKind, Mistake, NodeShape, Planned, PoolFacts, Price
+from espalier.types import CapacityKind, Mistake, NodeShape, Planned, PoolFacts
 
 PODS_PER_NODE = "110"
 """The kubelet's default (KubeletConfiguration.maxPods)."""
@@ -32,6 +37,8 @@ class PoolPlan:
     sharing: Mapping[str, int | str]
     nodes: tuple[Planned, ...]
     """Node objects to register: on a simulated cluster those that it starts with, elsewhere none."""
+    groups: tuple[NodeGroup, ...] = ()
+    """What a cloud makes of it, in the order of its capacity kinds; empty elsewhere."""
 
     @property
     def shape(self) -> NodeShape:
@@ -49,13 +56,16 @@ def compile_pools(
     *,
     simulated: bool,
     known: Mapping[str, Accelerator] | None = None,
+    site: Site | None = None,
 ) -> tuple[tuple[PoolPlan, ...], tuple[Mistake, ...]]:
-    """All pools compiled, and everything that the catalogue says cannot be.
+    """All pools compiled, and everything that the catalogue, or the cloud of `site`, says cannot be.
 
     `known` are the accelerators that a pool may name; default: Espalier's own. A pool that cannot be compiled is left
     out of the first tuple.
     """
     known = accelerators() if known is None else known
+    if site is not None:
+        return _in_cloud(pools, prices, known, site, simulated)
     plans: list[PoolPlan] = []
     mistakes: list[Mistake] = []
     for index, pool in enumerate(pools):
@@ -67,6 +77,59 @@ def compile_pools(
         mistakes += _label_mistakes(pool, plan, f"espalier:pools[{index}].labels")
         plans.append(plan)
     return tuple(plans), tuple(mistakes)
+
+
+def _in_cloud(
+    pools: Sequence[Pool],
+    prices: Mapping[str, PriceOverride],
+    known: Mapping[str, Accelerator],
+    site: Site,
+    simulated: bool,
+) -> tuple[tuple[PoolPlan, ...], tuple[Mistake, ...]]:
+    """As compile_pools; where the cluster is simulated, its nodes look like those that the cloud would make."""
+    mistakes: list[Mistake] = []
+    wanted: list[Wanted] = []
+    first = system_pool(pools)
+    for index, pool in enumerate(pools):
+        path = f"espalier:pools[{index}]"
+        found = _mistakes_of(pool, path, known, reference=False)
+        if not found:
+            accelerator = known[pool.accelerator] if pool.accelerator else None
+            one, found = wanted_of(pool, path, accelerator, prices, site, system=pool is first or pool.system)
+            if one is not None:
+                found = list(site.compiler.pool_mistakes(site.cluster, one))
+                wanted.append(one)
+        mistakes += found
+    mistakes += site.compiler.stack_mistakes(site.cluster, wanted)
+    if mistakes:
+        return (), tuple(mistakes)
+    plans = tuple(_cloud_plan(one, site, simulated) for one in wanted)
+    for one, plan in zip(wanted, plans, strict=True):
+        mistakes += _label_mistakes(one.pool, plan, f"{one.path}.labels")
+    return plans, tuple(mistakes)
+
+
+def system_pool(pools: Sequence[Pool]) -> Pool | None:
+    """The pool that cluster components run on: the first marked so, else the first without an accelerator."""
+    marked = [pool for pool in pools if pool.system]
+    return next(iter(marked or [pool for pool in pools if pool.accelerator is None]), None)
+
+
+def _cloud_plan(one: Wanted, site: Site, simulated: bool) -> PoolPlan:
+    pool = one.pool
+    groups = site.compiler.groups(site.cluster, one)
+    shapes = {group.shape.capacity_kind: group.shape for group in reversed(groups)}
+    return PoolPlan(
+        name=pool.name,
+        accelerator=one.accelerator,
+        shapes=tuple(shapes[kind] for kind in pool.capacity if kind in shapes),
+        minimum=pool.nodes.min,
+        maximum=pool.nodes.max,
+        start=one.start,
+        sharing=pool.sharing.model_dump(by_alias=True, exclude_none=True) if pool.sharing else {},
+        nodes=simulated_nodes(played(shapes[pool.capacity[0]]), one.start) if simulated else (),
+        groups=groups,
+    )
 
 
 def compile_pool(
@@ -93,23 +156,6 @@ def compile_pool(
     )
 
 
-def advertised(accelerator: Accelerator | None, count: int, pool: Pool) -> dict[str, int]:
-    """The devices that one node's plugin advertises, after sharing.
-
-    MIG is advertised by profile (strategy "mixed"), so that a slice and a whole device are never mistaken for one
-    another; time slices and MPS multiply the plain resource. Source: NVIDIA/k8s-device-plugin v0.20.0 README and
-    internal/rm (a "+" in a profile becomes "." in the resource's name).
-    """
-    if accelerator is None:
-        return {}
-    sharing = pool.sharing
-    if sharing and sharing.mig:
-        profile = sharing.mig.removeprefix("all-")
-        return {f"nvidia.com/mig-{profile.replace('+', '.')}": count * accelerator.mig[profile]}
-    copies = (sharing.time_slices or sharing.mps or 1) if sharing else 1
-    return {accelerator.resource: count * copies}
-
-
 def _shape(
     pool: Pool,
     kind: CapacityKind,
@@ -119,7 +165,7 @@ def _shape(
 ) -> NodeShape:
     count = _count(pool, accelerator)
     machine, cpu, memory = _machine(pool, accelerator, count)
-    devices = advertised(accelerator, count, pool)
+    devices = advertised(accelerator, count, pool.sharing)
     capacity = {
         "cpu": str(cpu),
         "memory": memory,
@@ -134,7 +180,7 @@ def _shape(
         taints=(names.accelerator_taint(accelerator.resource),) if accelerator else (),
         capacity=capacity,
         devices=devices,
-        price=_price(pool, kind, machine, prices),
+        price=overridden(pool, kind, machine, prices)[1],
     )
 
 
@@ -172,33 +218,9 @@ def _labels(
             "topology.kubernetes.io/zone": "simulated-a",
         }
     if accelerator is not None:
-        labels |= {names.ACCELERATOR: accelerator.name, **accelerator.labels}
-        labels |= _vendor_labels(pool, accelerator, count)
+        labels |= {names.ACCELERATOR: accelerator.name}
+        labels |= names.vendor_labels(pool, accelerator, count)
     return dict(sorted(labels.items()))
-
-
-def _vendor_labels(pool: Pool, accelerator: Accelerator, count: int) -> dict[str, str]:
-    """Labels that plugins and their DaemonSets select by, without a feature discovery to set them."""
-    if accelerator.vendor == "nvidia":
-        labels = {"nvidia.com/gpu.present": "true", "nvidia.com/gpu.count": str(count)}
-        if pool.sharing and pool.sharing.mig:
-            labels["nvidia.com/mig.config"] = pool.sharing.mig.replace("+", ".")
-        if pool.sharing and pool.sharing.mps:
-            labels["nvidia.com/mps.capable"] = "true"
-        return labels
-    if pool.topology:
-        return {names.TPU_TOPOLOGY: pool.topology}
-    return {}
-
-
-def _price(pool: Pool, kind: CapacityKind, machine: str, prices: Mapping[str, PriceOverride]) -> Price | None:
-    for key in (pool.name, pool.accelerator, machine):
-        found = prices.get(key) if key else None
-        if found is None:
-            continue
-        amount: float | None = getattr(found, kind.replace("-", "_"))
-        return None if amount is None else Price(amount, found.source, found.date)
-    return None
 
 
 def _label_mistakes(pool: Pool, plan: PoolPlan, path: str) -> list[Mistake]:
@@ -212,7 +234,8 @@ def _label_mistakes(pool: Pool, plan: PoolPlan, path: str) -> list[Mistake]:
     ]
 
 
-def _mistakes_of(pool: Pool, path: str, known: Mapping[str, Accelerator]) -> list[Mistake]:
+def _mistakes_of(pool: Pool, path: str, known: Mapping[str, Accelerator], *, reference: bool = True) -> list[Mistake]:
+    """What no place can do. With `reference`, TPU slices are counted in the hosts of the reference machine."""
     if pool.accelerator is None:
         return []
     accelerator = known.get(pool.accelerator)
@@ -225,7 +248,7 @@ def _mistakes_of(pool: Pool, path: str, known: Mapping[str, Accelerator]) -> lis
                 "Write one of the catalogue's names.",
             )
         ]
-    return [*_sharing_mistakes(pool, accelerator, path), *_topology_mistakes(pool, accelerator, path)]
+    return [*_sharing_mistakes(pool, accelerator, path), *_topology_mistakes(pool, accelerator, path, reference)]
 
 
 def _sharing_mistakes(pool: Pool, accelerator: Accelerator, path: str) -> list[Mistake]:
@@ -254,7 +277,7 @@ def _sharing_mistakes(pool: Pool, accelerator: Accelerator, path: str) -> list[M
     ]
 
 
-def _topology_mistakes(pool: Pool, accelerator: Accelerator, path: str) -> list[Mistake]:
+def _topology_mistakes(pool: Pool, accelerator: Accelerator, path: str, reference: bool) -> list[Mistake]:
     """A TPU slice is one atomic unit: whole slices only. Source: XPK system_characteristics.py; GKE TPU concepts."""
     known = accelerator.topologies
     if pool.topology is None:
@@ -268,6 +291,8 @@ def _topology_mistakes(pool: Pool, accelerator: Accelerator, path: str) -> list[
     if pool.topology not in known:
         do = "Choose a topology of this TPU."
         return [Mistake(f"{path}.topology", repr(pool.topology), accelerator.topology_words, do)]
+    if not reference:
+        return []
     found: list[Mistake] = []
     if pool.count not in (None, accelerator.per_node):
         do = "Remove `count`; a TPU's chips a node follow from its machine."

@@ -29,7 +29,7 @@ def blueprint_of(
     """
     contents, mistakes = contents_of(settings, records, place, progress)
     try:
-        blueprint = build(settings, records, contents, place.catalogue().accelerators)
+        blueprint = build(settings, records, contents, place.catalogue())
     except Mistakes as error:
         raise Mistakes([*mistakes, *error.mistakes]) from None
     if mistakes:
@@ -53,12 +53,12 @@ def with_content(
     settings: Settings, records: Mapping[str, AddonRecord], place: Place
 ) -> dict[str, tuple[AddonRecord, AddonInputs]]:
     """The add-ons of a stack that are rendered, with what they are computed from; those with mistakes are left out."""
-    accelerators = place.catalogue().accelerators
+    known = place.catalogue()
     found: dict[str, tuple[AddonRecord, AddonInputs]] = {}
     for id in sorted(settings.addons):
         record = records.get(id)
         if record is not None and record.content is not None:
-            inputs = inputs_of(settings, record, accelerators)
+            inputs = inputs_of(settings, record, known)
             if inputs is not None:
                 found[id] = (record, inputs)
     return found

@@ -21,8 +21,8 @@ from espalier.content import (
     ManifestSource,
     Source,
 )
+from espalier.settings.base import Strict
 from espalier.settings.explain import check
-from espalier.settings.model import Strict
 from espalier.settings.strict_yaml import parse
 from espalier.settings.tree import Fault, Node, to_mistakes
 from espalier.types import AddonInputs, AddonRecord, Mistake, Mistakes

@@ -10,13 +10,13 @@ from espalier.commands.project import Project
 from espalier.engine.identity import Identity
 from espalier.failures import Missing
 from espalier.kube import Client, Kubeconfig
-from espalier.settings.model import Existing
+from espalier.settings.clusters import Existing, Simulated
 
 
 def simulated_name(project: Project) -> str | None:
     """The simulated cluster's name; None for a cluster of another kind."""
     cluster = project.blueprint.settings.cluster
-    return None if isinstance(cluster, Existing) else cluster.name or project.stack.name
+    return cluster.name or project.stack.name if isinstance(cluster, Simulated) else None
 
 
 def start_if_simulated(project: Project, progress: Callable[[str], None]) -> None:
@@ -33,6 +33,9 @@ def kubeconfig_of(project: Project) -> tuple[Path, str]:
     cluster = project.blueprint.settings.cluster
     if isinstance(cluster, Existing):
         return Path(os.path.expanduser(cluster.kubeconfig)), cluster.context
+    if not isinstance(cluster, Simulated):
+        do = "Bring it up by `pulumi up`; rehearse it by `espalier rehearse`."
+        raise Missing(f"{cluster.name} is a cloud's cluster, which Pulumi makes and reaches", do)
     from espalier.sim import kubeconfig_path
 
     name = cluster.name or project.stack.name

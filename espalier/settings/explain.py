@@ -16,7 +16,9 @@ from typing import Any, Final
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from espalier.settings.model import CLUSTER_KINDS, FORMS, Settings
+from espalier.settings.base import FORMS
+from espalier.settings.clusters import CLUSTER_KINDS
+from espalier.settings.model import Settings
 from espalier.settings.tree import BROKEN, Fault, Node, Path, find, plain, short
 
 Schema = Mapping[str, Any]

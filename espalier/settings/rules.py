@@ -11,7 +11,9 @@ from fractions import Fraction
 from typing import Any, Final
 
 from espalier.quantity import parse_quantity
-from espalier.settings.model import Pool, PriceOverride, Strict, Workspace, hyphenated
+from espalier.settings.base import Strict, hyphenated
+from espalier.settings.model import PriceOverride, Workspace
+from espalier.settings.pool import Pool
 from espalier.settings.tree import BROKEN, Fault, Node, Path, find
 
 Tree = dict[str, Any]

@@ -24,7 +24,7 @@ def stack_schema() -> dict[str, Any]:
     """
     schema = Settings.model_json_schema()
     definitions = {name: _closed(_without_titles(one)) for name, one in sorted(schema["$defs"].items())}
-    for name in ("Simulated", "Existing", "PriceOverride"):
+    for name in ("Simulated", "Existing", "Eks", "Gke", "Aks", "PriceOverride"):
         definitions[name].pop("required", None)
     properties: dict[str, Any] = {
         f"{PREFIX}{key}": _closed(_any_kind(_without_titles(one))) for key, one in schema["properties"].items()

@@ -16,7 +16,8 @@ from espalier.blueprint.nodes import generation_of
 from espalier.blueprint.pools import PoolPlan, compile_pool, compile_pools
 from espalier.blueprint.proofs import device_maxima
 from espalier.catalogue import accelerators
-from espalier.settings.model import Pool, PriceOverride
+from espalier.settings.model import PriceOverride
+from espalier.settings.pool import Pool
 
 KINDS = ("reserved", "spot", "flex", "on-demand")
 GPUS = [row for row in accelerators().values() if row.vendor == "nvidia"]

@@ -11,7 +11,7 @@ import pytest
 from espalier.blueprint.pools import compile_pools
 from espalier.catalogue import accelerators, catalogue
 from espalier.catalogue.own import package_paths
-from espalier.settings.model import Pool
+from espalier.settings.pool import Pool
 from espalier.types import Mistakes
 
 GOOD = """

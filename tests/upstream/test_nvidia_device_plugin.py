@@ -14,7 +14,7 @@ import yaml
 
 from espalier.addons.nvidia_device_plugin import IMAGE, NAME, RECORD, VERSION
 from espalier.blueprint.pools import compile_pools
-from espalier.settings.model import Pool
+from espalier.settings.pool import Pool
 from espalier.types import AddonInputs, Facts
 
 UPSTREAM = Path(__file__).parents[2].parent / "shared" / "upstream"

@@ -1,0 +1,56 @@
+"""Clusters in clouds: what each kind's component gives, and the one of a plan."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from typing import Final, Protocol
+
+import pulumi
+
+from espalier.blueprint.clouds import CloudPlan
+from espalier.components.inputs import run_error
+from espalier.types import Mistake
+
+SDKS: Final = {
+    "eks": ("pulumi_aws", "aws"),
+    "gke": ("pulumi_gcp", "gcp"),
+    "aks": ("pulumi_azure_native", "azure"),
+}
+"""Kind of cluster -> the module of Pulumi's SDK for its cloud, and Espalier's extra that installs it."""
+
+
+class MadeCluster(Protocol):
+    """A cluster that a cloud makes, with its pools: one shape of outputs, whatever the cloud."""
+
+    provider: pulumi.ProviderResource
+    """Reaches the cluster. It depends on all that grants access to it and on the system pool, so that what lives in
+    the cluster comes after these and goes before them."""
+    kubeconfig: pulumi.Output[str]
+    """Secret, though it holds no credential: an exec plugin gets one of the cloud's own command."""
+    endpoint: pulumi.Output[str]
+    certificate_authority: pulumi.Output[str]
+    """PEM, base64."""
+    oidc_issuer: pulumi.Output[str]
+    """URL of the issuer of the service accounts' tokens."""
+
+
+def made_cluster(name: str, plan: CloudPlan, options: pulumi.ResourceOptions) -> MadeCluster:
+    """The component of the plan's kind. Only its own cloud's SDK is imported.
+
+    Raises pulumi.RunError where that SDK is not installed.
+    """
+    module, extra = SDKS[plan.kind]
+    if find_spec(module) is None:
+        do = f"Install it: pip install 'espalier[{extra}]'."
+        raise run_error(name, [Mistake(f"{name}.kind", plan.kind, f"the Python package {module}", do)])
+    if plan.kind == "eks":
+        from espalier.components.cluster.eks import EksCluster
+
+        return EksCluster.planned(name, plan, options)
+    if plan.kind == "gke":
+        from espalier.components.cluster.gke import GkeCluster
+
+        return GkeCluster.planned(name, plan, options)
+    from espalier.components.cluster.aks import AksCluster
+
+    return AksCluster.planned(name, plan, options)

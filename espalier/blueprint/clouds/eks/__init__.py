@@ -1,0 +1,6 @@
+"""Amazon EKS: from the stack file to clusters, node groups and launch templates."""
+
+from espalier.blueprint.clouds.eks.compile import COMPILER
+from espalier.blueprint.clouds.eks.model import EksNodeGroup, EksPlan
+
+__all__ = ["COMPILER", "EksNodeGroup", "EksPlan"]

@@ -466,7 +466,7 @@ def test_a_run_that_another_overtook_changes_nothing(stack: Stack) -> None:
         stack.up(mine.replace("mine", "theirs"))
         stack.program(mine)
 
-    with pytest.raises(RefusedError, match="nothing was changed\n.*changed by another run meanwhile"):
+    with pytest.raises(RefusedError, match=r"nothing was changed\n.*changed by another run meanwhile"):
         stack.up(mine, judge=meanwhile)
     assert stack.get("mine") is None
     assert stack.get("theirs")

@@ -99,9 +99,9 @@ class Cluster:
 
 
 def _key(live: dict[str, Any]) -> Key:
+    """`Reference.key`, without the objects between: every live object of a kind comes here."""
     metadata = live["metadata"]
-    kind = Kind(live["apiVersion"], live["kind"])
-    return Reference(kind, metadata.get("namespace") or "", metadata["name"]).key
+    return (live["apiVersion"].rpartition("/")[0], live["kind"], metadata.get("namespace") or "", metadata["name"])
 
 
 class Clusters:

@@ -112,7 +112,7 @@ class Comparison:
         """The objects among those gone that the program now calls differently, by the URN that has them."""
         gone = {entry.reference.key for entry in self.gone()}
         moved: dict[str, Entry] = {}
-        for urn, target in self.targets.items():
+        for urn, target in self.targets.items() if gone else ():
             if target.reference is None or target.live() is not None:
                 continue
             old = target.cluster.entries_of((urn, *target.resource.former), target.kind)

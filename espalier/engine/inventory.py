@@ -12,7 +12,8 @@ import hashlib
 import json
 import threading
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from espalier.engine.errors import Problem, RefusedError
@@ -27,7 +28,7 @@ from espalier.engine.namespace import (
 )
 from espalier.kube import FIELD_MANAGER, ApiError, Client, Kind, Reference
 
-__all__ = ["NAMESPACE", "Entry", "Inventory", "Key", "cluster_uid", "done", "other_stacks", "short_id"]
+__all__ = ["NAMESPACE", "Entry", "Inventory", "Key", "cluster_uid", "other_stacks", "short_id"]
 
 _SCHEMA = 1
 _PER_SHARD = 400
@@ -96,6 +97,7 @@ class Entry:
         )
 
 
+@lru_cache(maxsize=100_000)
 def short_id(urn: str) -> str:
     """Sixteen letters for a URN: an object may depend on a thousand others."""
     return hashlib.sha256(urn.encode()).hexdigest()[:16]
@@ -330,8 +332,3 @@ def other_stacks(client: Client, stack_id: str) -> dict[Key, str]:
 def cluster_uid(client: Client) -> str:
     """What identifies a cluster for its whole life: the UID of kube-system."""
     return client.get(NAMESPACE_KIND, "kube-system")["metadata"]["uid"]
-
-
-def done(entry: Entry, *, uid: str, desired: str, live: str) -> Entry:
-    """Gives the entry of an object that was applied and became ready."""
-    return replace(entry, uid=uid, desired=desired, live=live)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from espalier.engine.model import Resource
@@ -76,12 +77,18 @@ def kind_of(resource: Resource) -> Kind | None:
         return None
     api_version = resource.inputs.get("apiVersion")
     kind = resource.inputs.get("kind")
-    return Kind(
+    return _kind(
         api_version if isinstance(api_version, str) else module.removeprefix("core/"),
         kind if isinstance(kind, str) else name,
     )
 
 
+@lru_cache(maxsize=4096)
+def _kind(api_version: str, kind: str) -> Kind:
+    return Kind(api_version, kind)
+
+
+@lru_cache(maxsize=4096)
 def is_remote(type_: str) -> bool:
     """Tells whether a token stands for a chart or a bundle that only a plugin can expand."""
     module = type_.split(":", 2)[1].partition("/")[0] if type_.count(":") == 2 else ""

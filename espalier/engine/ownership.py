@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from espalier.engine.paths import Path, Step, differences, following, text_of, without
-from espalier.engine.values import Json
+from espalier.engine.values import UNKNOWN, Json, Secret
 from espalier.kube import FIELD_MANAGER, Manifest
 
 _SERVERS_METADATA = frozenset(
@@ -27,9 +27,31 @@ Fields = Mapping[str, Any]
 """A tree of `fieldsV1`."""
 
 
+class _UnknownMetError(Exception):
+    """A value to be hashed holds `UNKNOWN`."""
+
+
+def _plain(value: Json) -> Json:
+    """What the encoder asks for of a marker: it walks the value in C, and is three times as fast as `reveal`."""
+    if isinstance(value, Secret):
+        return value.value
+    if value is UNKNOWN:
+        raise _UnknownMetError
+    raise TypeError(f"{type(value).__name__} is no JSON")
+
+
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), default=_plain, check_circular=False)
+
+
 def digest(value: Json) -> str:
-    """A one-way hash of JSON that does not depend on the order of keys."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"))
+    """A one-way hash of JSON that does not depend on the order of keys: empty while something in it is unknown.
+
+    A secret counts as its plain value.
+    """
+    try:
+        text = _ENCODER.encode(value)
+    except _UnknownMetError:
+        return ""
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
@@ -66,7 +88,15 @@ def owned_digest(live: Manifest, manifest: Json = None, ignored: tuple[Path, ...
 def _project(value: Json, fields: Fields) -> Json:
     if not fields:
         return value
-    return {key: key == "." or _project(child(value, key), below) for key, below in fields.items()}
+    projected: dict[str, Json] = {}
+    for key, below in fields.items():
+        if key == ".":
+            projected[key] = True
+            continue
+        # Most steps are fields: these are followed without a call.
+        part = value.get(key[2:]) if key[0] == "f" and isinstance(value, dict) else child(value, key)
+        projected[key] = _project(part, below) if below else part
+    return projected
 
 
 def _project_but(value: Json, fields: Fields, manifest: Json, ignored: tuple[Path, ...]) -> Json:

@@ -9,7 +9,7 @@ from typing import Any
 from espalier.engine.cluster import Cluster, Clusters
 from espalier.engine.errors import Problem, RefusedError
 from espalier.engine.ignoring import NOTHING, keep_live
-from espalier.engine.inventory import Entry, done, short_id
+from espalier.engine.inventory import Entry, short_id
 from espalier.engine.manifest import (
     AUTO_NAMED,
     auto_name,
@@ -27,6 +27,7 @@ from espalier.engine.options import malformed_options, paths_of, refused_options
 from espalier.engine.ownership import all_fields, digest, field_marks, owned_digest, owned_fields
 from espalier.engine.paths import Path, without
 from espalier.engine.values import Json, has_secret, has_unknown, reveal
+from espalier.engine.waitfor import TIMEOUT, WAIT_FOR
 from espalier.engine.waits import wait_for
 from espalier.kube import Kind, Reference, UnknownKindError
 
@@ -112,35 +113,37 @@ class Target:
         """The hash of our part of the live object, but for what is ignored."""
         return owned_digest(live, self.manifest, self.ignored)
 
-    def entry(self) -> Entry:
-        """The inventory's entry of an object that is about to be applied."""
+    def entry(self, *, uid: str = "", desired: str = "", live: str = "", fields: str = "") -> Entry:
+        """The inventory's entry of the object; with nothing given, of one that is about to be applied."""
         options = self.resource.options
         return Entry(
             urn=self.resource.urn,
             reference=self.known,
+            uid=uid,
+            desired=desired,
+            live=live,
             depends=tuple(short_id(urn) for urn in self.resource.dependencies),
             protect=bool(options.get("protect")),
             retain=bool(options.get("retainOnDelete")),
             generation=self.generation,
             deleted_with=short_id(options["deletedWith"]) if options.get("deletedWith") else "",
             delete_seconds=seconds_for(self.resource, "delete") or 0.0,
+            fields=fields,
             trigger=self.trigger,
         )
 
     def applied_entry(self, live: Mapping[str, Any], *, ready: bool) -> Entry:
         """The entry of an object that was applied; one that is not yet ready has no hashes, so it is tried again."""
-        entry = done(
-            self.entry(),
+        return self.entry(
             uid=live["metadata"]["uid"],
             desired=self.desired if ready else "",
             live=self.digest(live) if ready else "",
+            fields=field_marks(live),
         )
-        return replace(entry, fields=field_marks(live))
 
     def same_entry(self, before: Entry) -> Entry:
         """The entry of an object that needs nothing, with the marks that it has now."""
-        entry = done(self.entry(), uid=before.uid, desired=before.desired, live=before.live)
-        return replace(entry, fields=before.fields)
+        return self.entry(uid=before.uid, desired=before.desired, live=before.live, fields=before.fields)
 
 
 def refusals(resource: Resource) -> list[Problem]:
@@ -164,8 +167,12 @@ def refusals(resource: Resource) -> list[Problem]:
 
 def _unreadable_waits(resource: Resource) -> list[Problem]:
     """What annotations say of waiting but cannot be read: found before anything is applied."""
+    metadata = resource.inputs.get("metadata")
+    annotations = metadata.get("annotations") if isinstance(metadata, dict) else None
+    if not isinstance(annotations, dict) or annotations.keys().isdisjoint((TIMEOUT, WAIT_FOR)):
+        return []
     kind = kind_of(resource)
-    if kind is None or has_unknown(resource.inputs.get("metadata")):
+    if kind is None or has_unknown(metadata):
         return []
     try:
         wait_for(manifest_of(resource, kind))
@@ -191,14 +198,13 @@ def target_of(resource: Resource, clusters: Clusters) -> Target:
 
 def _target(resource: Resource, cluster: Cluster, kind: Kind, manifest: Mapping[str, Json], generation: int) -> Target:
     ignored = paths_of(resource, "ignoreChanges")
-    counted = without(dict(manifest), ignored)
     return Target(
         resource=resource,
         cluster=cluster,
         kind=kind,
         manifest=manifest,
         reference=_reference(manifest, kind),
-        desired="" if has_unknown(counted) else digest(reveal(counted)),
+        desired=digest(without(dict(manifest), ignored)),
         generation=generation,
         ignored=ignored,
         trigger=_trigger(resource),
@@ -207,9 +213,7 @@ def _target(resource: Resource, cluster: Cluster, kind: Kind, manifest: Mapping[
 
 def _trigger(resource: Resource) -> str:
     value = resource.options.get("replacementTrigger")
-    if value is None:
-        return ""
-    return UNTOLD if has_unknown(value) else digest(reveal(value))
+    return "" if value is None else digest(value) or UNTOLD
 
 
 def _named(manifest: Mapping[str, Json], name: str) -> dict[str, Json]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 Manifest = Mapping[str, Any]
@@ -17,7 +18,7 @@ class Kind:
     api_version: str
     kind: str
 
-    @property
+    @cached_property
     def group(self) -> str:
         """The API group; empty for the core group."""
         return self.api_version.rpartition("/")[0]
@@ -39,7 +40,7 @@ class Reference:
         where = f"{self.namespace}/" if self.namespace else ""
         return f"{self.kind.kind} {where}{self.name}"
 
-    @property
+    @cached_property
     def key(self) -> tuple[str, str, str, str]:
         """What stays the same when the kind is served at another version."""
         return (self.kind.group, self.kind.kind, self.namespace, self.name)

@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
-from typing import Final, Protocol
+from typing import Protocol
 
 import pulumi
 
 from espalier.blueprint.clouds import CloudPlan
+from espalier.blueprint.clouds.sdks import missing_sdk
 from espalier.components.inputs import run_error
 from espalier.types import Mistake
-
-SDKS: Final = {
-    "eks": ("pulumi_aws", "aws"),
-    "gke": ("pulumi_gcp", "gcp"),
-    "aks": ("pulumi_azure_native", "azure"),
-}
-"""Kind of cluster -> the module of Pulumi's SDK for its cloud, and Espalier's extra that installs it."""
 
 
 class MadeCluster(Protocol):
@@ -39,9 +32,8 @@ def made_cluster(name: str, plan: CloudPlan, options: pulumi.ResourceOptions) ->
 
     Raises pulumi.RunError where that SDK is not installed.
     """
-    module, extra = SDKS[plan.kind]
-    if find_spec(module) is None:
-        do = f"Install it: pip install 'espalier[{extra}]'."
+    if missing := missing_sdk(plan.kind):
+        module, do = missing
         raise run_error(name, [Mistake(f"{name}.kind", plan.kind, f"the Python package {module}", do)])
     if plan.kind == "eks":
         from espalier.components.cluster.eks import EksCluster

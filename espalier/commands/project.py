@@ -11,8 +11,10 @@ import yaml
 
 from espalier.addons import RECORDS
 from espalier.blueprint import Blueprint
+from espalier.blueprint.clouds.sdks import missing_sdk
 from espalier.charts.place import Place
 from espalier.charts.prepare import Progress, blueprint_of
+from espalier.failures import Missing
 from espalier.settings import StackFile, find_stack, load_file
 from espalier.types import AddonRecord, Mistake, Mistakes
 
@@ -93,7 +95,12 @@ def project_name(root: Path) -> str:
 
 
 def program_of(project: Project) -> Any:
-    """The project's own `__main__.py` with this stack's configuration, ready for the engine."""
+    """The project's own `__main__.py` with this stack's configuration, ready for the engine.
+
+    Raises Missing where it needs a cloud's SDK that is not installed.
+    """
+    if project.blueprint.cloud is not None and (missing := missing_sdk(project.blueprint.cloud.kind)):
+        raise Missing(f"{project.stack.name} needs the Python package {missing[0]}", missing[1])
     from espalier.engine.program import Program
 
     file = project.stack

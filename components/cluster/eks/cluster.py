@@ -8,8 +8,9 @@ from typing import Any
 import pulumi
 import pulumi_aws as aws
 
-from espalier.blueprint.clouds.eks import EksNodeGroup, EksPlan
+from espalier.blueprint.clouds.eks import EksPlan
 from espalier.blueprint.clouds.model import CloudPlan
+from espalier.components.cluster.eks.node_groups import node_groups
 from espalier.components.cluster.provider import provider_for
 
 
@@ -42,7 +43,9 @@ class EksCluster(pulumi.ComponentResource):
             access_config={"authentication_mode": "API", "bootstrap_cluster_creator_admin_permissions": False},
             opts=inside,
         )
-        groups = [self._group(name, cluster, group) for group in plan.groups if isinstance(group, EksNodeGroup)]
+        groups = node_groups(
+            self, name, plan, cluster.name, "arn:aws:iam::123456789012:role/node", dict.fromkeys(plan.zones, ""), [], []
+        )
         self.endpoint = cluster.endpoint
         self.certificate_authority = cluster.certificate_authority.apply(lambda found: found.data or "")
         self.kubeconfig = pulumi.Output.secret(_kubeconfig(plan, self.endpoint, self.certificate_authority))
@@ -55,21 +58,6 @@ class EksCluster(pulumi.ComponentResource):
             after=groups[:1],
         )
         self.register_outputs({"endpoint": self.endpoint, "kubeconfig": self.kubeconfig})
-
-    def _group(self, name: str, cluster: aws.eks.Cluster, group: EksNodeGroup) -> aws.eks.NodeGroup:
-        return aws.eks.NodeGroup(
-            f"{name}-group-{group.key}",
-            cluster_name=cluster.name,
-            node_group_name=group.name,
-            node_role_arn="arn:aws:iam::123456789012:role/node",
-            subnet_ids=[],
-            ami_type=group.ami_type,
-            capacity_type=group.capacity_type,
-            instance_types=list(group.instance_types),
-            labels=dict(group.labels),
-            scaling_config={"min_size": group.minimum, "max_size": group.maximum, "desired_size": group.start},
-            opts=pulumi.ResourceOptions(parent=self, ignore_changes=["scalingConfig.desiredSize"]),
-        )
 
 
 def _kubeconfig(plan: EksPlan, endpoint: pulumi.Output[str], authority: pulumi.Output[str]) -> pulumi.Output[str]:

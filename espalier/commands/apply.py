@@ -173,7 +173,9 @@ def destroy(
 
 def _ours(project: Project, wanted: str | None) -> bool:
     """Whether no engine is named and the embedded one brought the stack up: then it is the one that goes on."""
-    return wanted is None and simulated_name(project) is None and _has_inventory(project)
+    if wanted is not None or simulated_name(project) is not None or project.blueprint.cloud is not None:
+        return False
+    return _has_inventory(project)
 
 
 def _has_inventory(project: Project) -> bool:
@@ -190,13 +192,18 @@ def _runs(name: str) -> bool:
 
 
 def _engine_for(project: Project, wanted: str | None) -> Engine:
-    """Embedded on simulated clusters; elsewhere Pulumi's own unless the embedded one is named."""
+    """Embedded on simulated clusters; elsewhere Pulumi's own unless the embedded one is named. In clouds Pulumi's."""
     if wanted not in (None, "embedded", "pulumi"):
         raise Missing(f"no engine is called {wanted!r}", "Name embedded or pulumi.")
+    cloud = project.blueprint.cloud
+    if cloud is not None and wanted == "embedded":
+        do = f"Leave out --engine, or rehearse it: espalier rehearse {project.stack.name}."
+        raise Missing(f"the embedded engine makes nothing in a cloud, and {cloud.name} is {cloud.kind}'s", do)
     if wanted == "embedded" or (wanted is None and simulated_name(project) is not None):
         return "embedded"
     if not by_pulumi.found():
-        do = "Install the Pulumi CLI (https://www.pulumi.com/docs/install/), or name --engine embedded."
+        other = f"rehearse it: espalier rehearse {project.stack.name}" if cloud else "name --engine embedded"
+        do = f"Install the Pulumi CLI (https://www.pulumi.com/docs/install/), or {other}."
         raise Missing("the pulumi command is not on PATH", do)
     return "pulumi"
 

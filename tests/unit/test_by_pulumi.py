@@ -64,3 +64,44 @@ def test_without_a_pulumi_it_says_what_to_do(command: list[str], tmp_path: Path)
     [error] = json.loads(done.stdout)["errors"]
     assert "not on PATH" in error["got"]
     assert "--engine embedded" in error["do"]
+
+
+CLOUD_STACK = """\
+config:
+  espalier:cluster:
+    kind: eks
+    name: far
+    version: "1.35"
+    region: us-east-1
+    access: {via: network, admins: ["arn:aws:iam::123456789012:role/platform"]}
+  espalier:pools:
+    - {name: system, machine: {cpu: 4, memory: 16Gi}, nodes: {min: 2, max: 3}}
+"""
+
+
+@pytest.mark.parametrize("command", [["preview"], ["up", "--yes"], ["destroy", "--yes"]])
+@pytest.mark.parametrize(
+    ("engine", "got", "do"),
+    [
+        ([], "not on PATH", "espalier rehearse far"),
+        (["--engine", "embedded"], "the embedded engine makes nothing in a cloud", "espalier rehearse far"),
+    ],
+)
+def test_a_clouds_stack_is_pulumis_alone(
+    command: list[str], engine: list[str], got: str, do: str, tmp_path: Path
+) -> None:
+    (tmp_path / "stacks").mkdir()
+    (tmp_path / "Pulumi.yaml").write_text("name: t\nruntime: python\nstackConfigDir: stacks\n")
+    (tmp_path / "stacks" / "Pulumi.far.yaml").write_text(CLOUD_STACK)
+    done = subprocess.run(
+        [sys.executable, "-m", "espalier.cli", command[0], "far", *engine, *command[1:], "--json"],
+        cwd=tmp_path,
+        env=os.environ | {"PATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 3, done.stderr
+    [error] = json.loads(done.stdout)["errors"]
+    assert got in error["got"]
+    assert do in error["do"]

@@ -16,7 +16,7 @@ from espalier.engine.preview import preview
 from espalier.engine.up import up
 from espalier.kube import Client, Reference
 from espalier.report.console import Output
-from espalier.report.documents import VerifyDocument, header
+from espalier.report.documents import RehearseDocument, VerifyDocument, header
 from espalier.report.terminal import show_checks
 from espalier.verify.model import Verification, VerifyError
 from espalier.verify.noop import noop_check
@@ -72,8 +72,11 @@ def rehearse(stack: str, out: Output, *, keep: bool) -> int:
             keep=keep,
             progress=progress,
         )
-    document = _document("rehearse", project, result)
-    show_checks(out.people, document)
+    checks = _document("rehearse", project, result)
+    document: RehearseDocument = {**checks, "version": result.version, "notes": list(result.notes)}
+    show_checks(out.people, checks)
+    for note in result.notes:
+        out.people.print(f"Note: {note}.", markup=False)
     made = sum(change.op == "create" for change in result.changes)
     out.people.print(f"{made} objects made, verified and removed in {result.seconds:.0f} s.")
     if keep:

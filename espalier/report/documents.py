@@ -193,11 +193,18 @@ class CheckEntry(TypedDict):
 
 
 class VerifyDocument(Document):
-    """`espalier verify` and `rehearse`."""
+    """`espalier verify`."""
 
     stack: str
     checks: list[CheckEntry]
     skipped: list[dict[str, str]]
+
+
+class RehearseDocument(VerifyDocument):
+    """`espalier rehearse`: on which Kubernetes minor, and how it differs from the stack itself."""
+
+    version: str
+    notes: list[str]
 
 
 class CheckedStack(TypedDict):
@@ -342,7 +349,7 @@ DOCUMENTS: dict[str, Any] = {
     "up": ChangesDocument,
     "destroy": ChangesDocument,
     "verify": VerifyDocument,
-    "rehearse": VerifyDocument,
+    "rehearse": RehearseDocument,
     "render": RenderDocument,
     "images": ImagesDocument,
     "status": StatusDocument,

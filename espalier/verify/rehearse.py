@@ -10,10 +10,11 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from espalier import sim
 from espalier.blueprint import Blueprint
+from espalier.blueprint.clouds import cloud_of
 from espalier.charts.place import Place
 from espalier.charts.prepare import blueprint_of
 from espalier.engine.changes import Change, UpResult, Wave
@@ -22,12 +23,15 @@ from espalier.engine.program import Program
 from espalier.engine.up import Judge, up
 from espalier.kube import Client, Kind, Reference, UnknownKindError, reference_of
 from espalier.settings import Settings, StackFile, validate
+from espalier.settings.clusters import Simulated
 from espalier.types import AddonRecord, Check
 from espalier.verify.model import Skipped, until
 from espalier.verify.noop import noop_check
 from espalier.verify.run import verify
 
 PREFIX = "espalier:"
+SIMULATED_VERSION: Final[str] = Simulated.model_fields["version"].default
+"""The Kubernetes minor of the simulator."""
 DESTROYED = "destroy"
 """The check of a rehearsal alone: after `destroy` the cluster holds what it held before `up`."""
 
@@ -53,6 +57,10 @@ class RehearsalResult:
     left: tuple[str, ...]
     """What the verification or `destroy` left behind."""
     seconds: float
+    version: str = SIMULATED_VERSION
+    """The Kubernetes minor that was rehearsed on."""
+    notes: tuple[str, ...] = ()
+    """How the rehearsal differs from the stack itself."""
 
     @property
     def ok(self) -> bool:
@@ -66,20 +74,26 @@ class Rehearsal:
     program: Program
     blueprint: Blueprint
     cluster: str
+    notes: tuple[str, ...] = ()
+    """How it differs from the stack itself."""
 
     @classmethod
     def of(
         cls, file: StackFile, cluster: str, *, root: Path, project: str, records: Mapping[str, AddonRecord]
     ) -> Rehearsal:
-        """Raises Mistakes where the simulator cannot be what the stack asks for, such as its version."""
-        block = {"kind": "simulated", "version": file.settings.cluster.version, "name": cluster}
+        """Pools of a cloud's stack keep the shapes that the cloud gives them. Raises Mistakes."""
+        block: dict[str, Any] = {"kind": "simulated", "version": SIMULATED_VERSION, "name": cluster}
+        if cloud_of(file.settings.cluster) is not None:
+            given = file.raw["cluster"]
+            block["stands-for"] = given.get("stands-for", given)  # a simulated cluster may stand for one already
         values = {**file.raw, "cluster": block}
         values.pop("extends", None)  # what it extends is merged already
         settings: Settings = validate(values, where=file.path.name)
         others = {key: text for key, text in file.config.items() if not key.startswith(PREFIX)}
         config = others | {f"{PREFIX}{key}": _text(value) for key, value in sorted(values.items())}
         program = Program(root, project, file.name, config, file.secret_keys)
-        return cls(program, blueprint_of(settings, records, Place.of(root, file.name)), cluster)
+        blueprint = blueprint_of(settings, records, Place.of(root, file.name))
+        return cls(program, blueprint, cluster, tuple(_notes(file)))
 
 
 def rehearse(
@@ -115,6 +129,7 @@ def rehearse(
         skipped=result.skipped,
         left=result.left,
         seconds=time.monotonic() - started,
+        notes=rehearsal.notes,
     )
 
 
@@ -149,6 +164,16 @@ def _play(rehearsal: Rehearsal, client: Client, judge: Judge | None, keep: bool,
     evidence = f"{len(deleted)} objects deleted; left: {', '.join(left) or 'nothing'}"
     check = Check(DESTROYED, not left, evidence, round(time.monotonic() - began, 3))
     return _Played(first, (*found.checks, check), found.skipped, (*found.left, *left))
+
+
+def _notes(file: StackFile) -> Iterable[str]:
+    """How the rehearsal differs from the stack itself."""
+    cloud = cloud_of(file.settings.cluster)
+    version = (cloud or file.settings.cluster).version
+    if version != SIMULATED_VERSION:
+        yield f"rehearsed on Kubernetes {SIMULATED_VERSION}, the simulator's; the stack asks for {version}"
+    if cloud is not None:
+        yield f"what {cloud.kind} makes was not made; what lives in the cluster was, on nodes of the cloud's shapes"
 
 
 def _text_of(change: Change) -> str:

@@ -1,5 +1,6 @@
 """Every stack that can be rehearsed is: brought up on a throw-away cluster, verified, destroyed, with nothing left."""
 
+import json
 import os
 import signal
 import subprocess
@@ -13,7 +14,6 @@ from espalier import sim
 from espalier.addons import RECORDS
 from espalier.kube import Client
 from espalier.settings import StackFile, load_file
-from espalier.types import Mistakes
 from espalier.verify.rehearse import Rehearsal, RehearsalResult, cluster_name, references, rehearse
 
 ROOT = Path(__file__).parents[2]
@@ -61,14 +61,78 @@ def test_a_stack_for_an_existing_cluster_is_rehearsed_on_simulated_nodes_by_the_
     assert len(nodes) == 3 + 2
 
 
-def test_a_version_that_the_simulator_does_not_have_is_refused_and_not_replaced(tmp_path: Path) -> None:
-    text = (ROOT / "stacks" / "Pulumi.existing.yaml").read_text().replace('"1.36"', '"1.35"')
-    (tmp_path / "Pulumi.old.yaml").write_text(text.replace("  espalier:extends: [base]\n", ""))
-    with pytest.raises(Mistakes) as caught:
-        run(load_file(tmp_path / "Pulumi.old.yaml"))
-    (mistake,) = caught.value.mistakes
-    assert mistake.path.endswith("cluster.version")
-    assert ("1.35" in mistake.got, "1.36" in mistake.accepted) == (True, True)
+CLOUD = """
+config:
+  espalier:cluster:
+    kind: eks
+    name: small
+    version: "1.35"
+    region: us-east-1
+    access: {via: network, admins: ["arn:aws:iam::123456789012:role/platform"]}
+  espalier:pools:
+    - name: system
+      machine: {cpu: 4, memory: 16Gi}
+      nodes: {min: 2, max: 6}
+    - name: l4
+      accelerator: L4
+      nodes: {max: 4}
+      capacity: [spot, on-demand]
+  espalier:tenants:
+    - name: vision
+      groups: {edit: [vision-engineers]}
+      quota: {devices: {nvidia.com/gpu: 2}, cpu: 64, memory: 256Gi, storage: 1Ti}
+  espalier:addons:
+    nvidia-device-plugin: {}
+"""
+
+
+@pytest.fixture
+def cloud_stack(tmp_path: Path) -> StackFile:
+    (tmp_path / "Pulumi.small.yaml").write_text(CLOUD)
+    return load_file(tmp_path / "Pulumi.small.yaml")
+
+
+def test_a_clouds_stack_is_played_with_the_clouds_node_shapes(cloud_stack: StackFile) -> None:
+    rehearsal = Rehearsal.of(cloud_stack, "rehearse-x", root=ROOT, project="espalier", records=RECORDS)
+    assert rehearsal.blueprint.cloud is None
+    assert rehearsal.blueprint.facts.kind == "eks"
+    assert json.loads(rehearsal.program.config["espalier:cluster"]) == {
+        "kind": "simulated",
+        "version": "1.36",
+        "name": "rehearse-x",
+        "stands-for": cloud_stack.raw["cluster"],
+    }
+    system, l4 = rehearsal.blueprint.pools
+    assert len(system.nodes) == 2
+    assert l4.shape.labels["eks.amazonaws.com/capacityType"] == "SPOT"
+
+
+def test_a_clouds_stack_is_rehearsed(cloud_stack: StackFile) -> None:
+    result = run(cloud_stack)
+    assert [(check.name, check.evidence) for check in result.checks if not check.ok] == []
+    assert result.skipped == ()
+    assert result.ok
+    names = {check.name for check in result.checks}
+    assert {"land/l4", "taint/l4", "sharing/l4", "daemonset/nvidia-device-plugin-whole", "noop", "destroy"} <= names
+    assert (result.version, len(result.notes)) == ("1.36", 2)
+    assert "the stack asks for 1.35" in result.notes[0]
+
+
+def test_another_version_is_rehearsed_on_the_simulators_and_that_is_said(tmp_path: Path) -> None:
+    text = (ROOT / "stacks" / "Pulumi.existing.yaml").read_text()
+    (tmp_path / "Pulumi.old.yaml").write_text(
+        text.replace('"1.36"', '"1.35"').replace("  espalier:extends: [base]\n", "")
+    )
+    for file, notes in (
+        (
+            load_file(tmp_path / "Pulumi.old.yaml"),
+            ("rehearsed on Kubernetes 1.36, the simulator's; the stack asks for 1.35",),
+        ),
+        (load_file(ROOT / "stacks" / "Pulumi.existing.yaml"), ()),
+    ):
+        rehearsal = Rehearsal.of(file, "rehearse-x", root=ROOT, project="espalier", records=RECORDS)
+        assert rehearsal.notes == notes
+        assert rehearsal.blueprint.facts.kubernetes_version == "1.36"
 
 
 def test_names_of_clusters_are_fit_and_never_the_same() -> None:

@@ -113,7 +113,7 @@ def _plugin(config: str, pools: Sequence[PoolFacts]) -> list[Planned]:
 
 def _daemonset(name: str, component: str, pools: Sequence[PoolFacts], pod: Mapping[str, Any]) -> dict[str, Any]:
     selector = {key: value for key, value in _labels(component).items() if key.endswith(("/name", "/component"))}
-    taints = sorted({(t.key, t.value, t.effect) for pool in pools for t in pool.shape.taints})
+    taints = sorted({(t.key, t.value, t.effect) for pool in pools for t in pool.taints})
     affinity = {"key": _POOL, "operator": "In", "values": sorted(pool.name for pool in pools)}
     spec = {
         "priorityClassName": "system-node-critical",

@@ -259,12 +259,22 @@ class AddonRecord:
 
 @dataclass(frozen=True, slots=True)
 class PoolFacts:
-    """What add-ons may know of a pool."""
+    """What add-ons may know of a pool. `shapes` has one for each kind of capacity, the preferred one first."""
 
     name: str
-    shape: NodeShape
+    shapes: tuple[NodeShape, ...]
     sharing: Mapping[str, Any] = field(default_factory=dict[str, Any])
     vendor: str = ""
+
+    @property
+    def shape(self) -> NodeShape:
+        """The shape of the kind of capacity that is tried first."""
+        return self.shapes[0]
+
+    @property
+    def taints(self) -> tuple[Taint, ...]:
+        """All taints that some node of the pool has: a cloud taints spot nodes, or the pool does."""
+        return tuple(dict.fromkeys(taint for shape in self.shapes for taint in shape.taints))
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,7 +47,7 @@ class PoolPlan:
 
     def facts(self) -> PoolFacts:
         vendor = self.accelerator.vendor if self.accelerator else ""
-        return PoolFacts(self.name, self.shape, self.sharing, vendor)
+        return PoolFacts(self.name, self.shapes, self.sharing, vendor)
 
 
 def compile_pools(

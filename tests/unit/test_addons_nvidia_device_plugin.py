@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from espalier.addons.nvidia_device_plugin import RECORD
 from espalier.blueprint.pools import compile_pools
 from espalier.blueprint.proofs import daemonset_reaches
 from espalier.settings.pool import Pool
-from espalier.types import AddonInputs, Facts, Manifest, NodeShape, Planned
+from espalier.types import AddonInputs, Facts, Manifest, NodeShape, Planned, PoolFacts, Taint
 
 WAYS: dict[str, dict[str, Any] | None] = {
     "whole": None,
@@ -156,3 +157,15 @@ def test_a_daemonset_owns_its_own_pods_only() -> None:
         selector = daemonset["spec"]["selector"]["matchLabels"].items()
         matched = {n for n, d in made.items() if selector <= d["spec"]["template"]["metadata"]["labels"].items()}
         assert matched == {name}
+
+
+def test_the_plugin_reaches_nodes_of_every_kind_of_capacity() -> None:
+    """A cloud taints its spot nodes besides; the plugin must tolerate that although on-demand is preferred."""
+    plans, _ = compile_pools([pool("gpu", capacity=["on-demand", "spot"])], {}, simulated=False)
+    on_demand, spot = plans[0].shapes
+    spot = replace(spot, taints=(*spot.taints, Taint("kubernetes.azure.com/scalesetpriority", "spot")))
+    facts = PoolFacts("gpu", (on_demand, spot), {}, "nvidia")
+    inputs = AddonInputs(Facts("aks", "1.35", runs_containers=True), (facts,), RECORD.options())
+    objects = list(RECORD.objects(inputs))
+    assert reaching(objects, on_demand, "nvidia-device-plugin")
+    assert reaching(objects, spot, "nvidia-device-plugin")

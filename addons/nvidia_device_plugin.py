@@ -30,8 +30,14 @@ class Options(BaseModel):
 
 
 def objects(inputs: AddonInputs) -> Sequence[Planned]:
-    """Namespace and identity once; a configuration and a DaemonSet for each way of sharing that a pool asks for."""
-    pools = [pool for pool in inputs.pools if pool.vendor == "nvidia"]
+    """Namespace and identity once; a configuration and a DaemonSet for each way of sharing that a pool asks for.
+
+    Nothing at all where the cloud runs a plugin of its own on every pool.
+    """
+    having = [pool for pool in inputs.pools if pool.vendor == "nvidia"]
+    pools = [pool for pool in having if not _has_another(pool)]
+    if having and not pools:
+        return ()
     groups: dict[str, list[PoolFacts]] = {}
     for pool in pools:
         groups.setdefault(_config_name(pool.sharing), []).append(pool)
@@ -39,6 +45,11 @@ def objects(inputs: AddonInputs) -> Sequence[Planned]:
     for config, members in sorted(groups.items()):
         planned += _plugin(config, members)
     return planned
+
+
+def _has_another(pool: PoolFacts) -> bool:
+    """Whether the cloud runs a plugin of its own there (GKE, Bottlerocket): two would fight over the kubelet."""
+    return pool.owners is not None and pool.owners.device_plugin.who == "cloud"
 
 
 def _config_name(sharing: Mapping[str, Any]) -> str:

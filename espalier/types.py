@@ -258,6 +258,23 @@ class AddonRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class Owner:
+    """Who owns a part of a device's stack: the cloud (its image or installer), an add-on, or the host's owner."""
+
+    who: Literal["cloud", "addon", "host"]
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Owners:
+    """The owners of what a pool's devices need to be used by pods."""
+
+    driver: Owner
+    toolkit: Owner
+    device_plugin: Owner
+
+
+@dataclass(frozen=True, slots=True)
 class PoolFacts:
     """What add-ons may know of a pool. `shapes` has one for each kind of capacity, the preferred one first."""
 
@@ -265,6 +282,8 @@ class PoolFacts:
     shapes: tuple[NodeShape, ...]
     sharing: Mapping[str, Any] = field(default_factory=dict[str, Any])
     vendor: str = ""
+    owners: Owners | None = None
+    """Who owns its devices' driver, toolkit and plugin; None for a pool without devices."""
 
     @property
     def shape(self) -> NodeShape:

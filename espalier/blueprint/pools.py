@@ -9,13 +9,14 @@ from espalier.blueprint import names
 from espalier.blueprint.clouds.model import NodeGroup, Wanted
 from espalier.blueprint.clouds.wanted import Site, wanted_of
 from espalier.blueprint.nodes import played, simulated_nodes
+from espalier.blueprint.ownership import owners_of, ownership_mistakes
 from espalier.blueprint.prices import overridden
 from espalier.blueprint.sharing import advertised
 from espalier.catalogue import Accelerator, accelerators
 from espalier.settings.model import PriceOverride
 from espalier.settings.pool import Pool, Shape
 from espalier.settings.tree import path_text
-from espalier.types import CapacityKind, Mistake, NodeShape, Planned, PoolFacts
+from espalier.types import CapacityKind, Mistake, NodeShape, Owners, Planned, PoolFacts
 
 PODS_PER_NODE = "110"
 """The kubelet's default (KubeletConfiguration.maxPods)."""
@@ -39,6 +40,8 @@ class PoolPlan:
     """Node objects to register: on a simulated cluster those that it starts with, elsewhere none."""
     groups: tuple[NodeGroup, ...] = ()
     """What a cloud makes of it, in the order of its capacity kinds; empty elsewhere."""
+    owners: Owners | None = None
+    """Who owns the driver, the toolkit and the plugin of its devices."""
 
     @property
     def shape(self) -> NodeShape:
@@ -47,7 +50,7 @@ class PoolPlan:
 
     def facts(self) -> PoolFacts:
         vendor = self.accelerator.vendor if self.accelerator else ""
-        return PoolFacts(self.name, self.shapes, self.sharing, vendor)
+        return PoolFacts(self.name, self.shapes, self.sharing, vendor, self.owners)
 
 
 def compile_pools(
@@ -66,10 +69,11 @@ def compile_pools(
     known = accelerators() if known is None else known
     if site is not None:
         return _in_cloud(pools, prices, known, site, simulated)
+    kind = "simulated" if simulated else "existing"
     plans: list[PoolPlan] = []
     mistakes: list[Mistake] = []
     for index, pool in enumerate(pools):
-        found = _mistakes_of(pool, f"espalier:pools[{index}]", known)
+        found = _mistakes_of(pool, f"espalier:pools[{index}]", known, kind)
         mistakes += found
         if found:
             continue
@@ -92,7 +96,7 @@ def _in_cloud(
     first = system_pool(pools)
     for index, pool in enumerate(pools):
         path = f"espalier:pools[{index}]"
-        found = _mistakes_of(pool, path, known, reference=False)
+        found = _mistakes_of(pool, path, known, site.cluster.kind, reference=False)
         if not found:
             accelerator = known[pool.accelerator] if pool.accelerator else None
             one, found = wanted_of(pool, path, accelerator, prices, site, system=pool is first or pool.system)
@@ -129,6 +133,7 @@ def _cloud_plan(one: Wanted, site: Site, simulated: bool) -> PoolPlan:
         sharing=pool.sharing.model_dump(by_alias=True, exclude_none=True) if pool.sharing else {},
         nodes=simulated_nodes(played(shapes[pool.capacity[0]]), one.start) if simulated else (),
         groups=groups,
+        owners=owners_of(pool, one.accelerator, site.cluster.kind),
     )
 
 
@@ -153,6 +158,7 @@ def compile_pool(
         start=start,
         sharing=sharing,
         nodes=simulated_nodes(shapes[0], start) if simulated else (),
+        owners=owners_of(pool, accelerator, "simulated" if simulated else "existing"),
     )
 
 
@@ -234,10 +240,12 @@ def _label_mistakes(pool: Pool, plan: PoolPlan, path: str) -> list[Mistake]:
     ]
 
 
-def _mistakes_of(pool: Pool, path: str, known: Mapping[str, Accelerator], *, reference: bool = True) -> list[Mistake]:
-    """What no place can do. With `reference`, TPU slices are counted in the hosts of the reference machine."""
+def _mistakes_of(
+    pool: Pool, path: str, known: Mapping[str, Accelerator], kind: str, *, reference: bool = True
+) -> list[Mistake]:
+    """What no place can do, or none of this kind. With `reference`, slices are counted in the reference's hosts."""
     if pool.accelerator is None:
-        return []
+        return list(ownership_mistakes(pool, path, None, kind))
     accelerator = known.get(pool.accelerator)
     if accelerator is None:
         return [
@@ -248,7 +256,11 @@ def _mistakes_of(pool: Pool, path: str, known: Mapping[str, Accelerator], *, ref
                 "Write one of the catalogue's names.",
             )
         ]
-    return [*_sharing_mistakes(pool, accelerator, path), *_topology_mistakes(pool, accelerator, path, reference)]
+    return [
+        *_sharing_mistakes(pool, accelerator, path),
+        *_topology_mistakes(pool, accelerator, path, reference),
+        *ownership_mistakes(pool, path, accelerator, kind),
+    ]
 
 
 def _sharing_mistakes(pool: Pool, accelerator: Accelerator, path: str) -> list[Mistake]:

@@ -100,7 +100,7 @@ def _reaches(addon: AddonPlan, record: AddonRecord, pools: Sequence[PoolPlan]) -
     missed: list[str] = []
     reached: list[str] = []
     for pool in pools:
-        if pool.accelerator is None or pool.accelerator.resource not in record.reaches:
+        if pool.accelerator is None or pool.accelerator.resource not in record.reaches or _of_the_cloud(pool):
             continue
         for shape in pool.shapes:
             answers = {
@@ -119,19 +119,34 @@ def _base_devices(pools: Sequence[PoolPlan]) -> list[str]:
     return sorted({pool.accelerator.resource for pool in pools if pool.accelerator})
 
 
+def _of_the_cloud(pool: PoolPlan) -> bool:
+    return pool.owners is not None and pool.owners.device_plugin.who == "cloud"
+
+
 def _one_owner(
     device: str, pools: Sequence[PoolPlan], addons: Sequence[AddonPlan], records: Mapping[str, AddonRecord]
 ) -> Proof:
-    """At most one add-on advertises a device; with none, the nodes must come with a plugin of their own."""
+    """Exactly one owner advertises a device on each pool: the cloud's own plugin, or one add-on's."""
+    name = f"owner/{device}"
+    having = [pool for pool in pools if pool.accelerator and pool.accelerator.resource == device]
+    theirs = [pool for pool in having if _of_the_cloud(pool)]
+    ours = ", ".join(pool.name for pool in having if pool not in theirs)
     owners = [addon.id for addon in addons if f"device-plugin/{device}" in records[addon.id].provides]
-    where = ", ".join(pool.name for pool in pools if pool.accelerator and pool.accelerator.resource == device)
+    said = [f"{pool.name}: {pool.owners.device_plugin.why}" for pool in theirs if pool.owners]
+    if not ours:
+        return Proof(name, True, "; ".join(said))
     if len(owners) > 1:
-        return Proof(f"owner/{device}", False, f"{' and '.join(owners)} both own the device plugin of {where}")
+        return Proof(name, False, f"{' and '.join(owners)} both own the device plugin of {ours}")
     held = next((addon for addon in addons if addon.id in owners and addon.held), None)
     if held is not None:
-        return Proof(f"owner/{device}", False, _unseen(held), held=True)
+        return Proof(name, False, _unseen(held), held=True)
+    if not owners and any(pool.groups for pool in having):
+        why = next((pool.owners.device_plugin.why for pool in having if pool not in theirs and pool.owners), "")
+        known = sorted(id for id, record in records.items() if f"device-plugin/{device}" in record.provides)
+        do = f"add {' or '.join(known)} to espalier:addons" if known else "no add-on of Espalier's brings one yet"
+        return Proof(name, False, f"nobody advertises {device} on {ours}: {why}; {do}")
     who = owners[0] if owners else "the nodes themselves, no add-on"
-    return Proof(f"owner/{device}", True, f"{who}: pools {where}")
+    return Proof(name, True, "; ".join([f"{who}: pools {ours}", *said]))
 
 
 def _quota_fits(tenant: TenantPlan, pools: Sequence[PoolPlan]) -> Proof:

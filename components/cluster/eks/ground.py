@@ -1,0 +1,26 @@
+"""What node groups stand on: a cluster that is made or given, as far as they need it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pulumi
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ground:
+    """A cluster with its network and the nodes' identity, before it has any node."""
+
+    cluster_name: pulumi.Input[str]
+    network_id: pulumi.Input[str]
+    subnets: Mapping[str, pulumi.Input[str]]
+    """Private subnet by zone."""
+    security_group: pulumi.Input[str]
+    """The cluster's own, which every node joins."""
+    node_role: pulumi.Input[str]
+    """ARN of the nodes' role."""
+    disk_key: pulumi.Input[str] | None
+    """ARN of the key that encrypts disks; None is the account's own, aws/ebs."""
+    after: tuple[pulumi.Resource, ...]
+    """What must stand before the first node starts: routes, rights and the add-ons that make a node ready."""

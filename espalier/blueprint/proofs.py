@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from espalier.blueprint.pools import PoolPlan
 from espalier.blueprint.tenants import TenantPlan
 from espalier.types import AddonPlan, AddonRecord, NodeShape, Proof, Taint
+
+FABRICS: Final = ("vpc.amazonaws.com/efa",)
+"""Resources of fast networks: their plugins are add-ons on every image."""
 
 
 def prove(
@@ -100,7 +103,7 @@ def _reaches(addon: AddonPlan, record: AddonRecord, pools: Sequence[PoolPlan]) -
     missed: list[str] = []
     reached: list[str] = []
     for pool in pools:
-        if pool.accelerator is None or pool.accelerator.resource not in record.reaches or _of_the_cloud(pool):
+        if not any(_has(pool, device) and not _of_the_cloud(pool, device) for device in record.reaches):
             continue
         for shape in pool.shapes:
             answers = {
@@ -116,11 +119,21 @@ def _reaches(addon: AddonPlan, record: AddonRecord, pools: Sequence[PoolPlan]) -
 
 
 def _base_devices(pools: Sequence[PoolPlan]) -> list[str]:
-    return sorted({pool.accelerator.resource for pool in pools if pool.accelerator})
+    """What some plugin must advertise: accelerators by their plain names, and the adapters of fast networks."""
+    accelerators = {pool.accelerator.resource for pool in pools if pool.accelerator}
+    return sorted(accelerators | {fabric for fabric in FABRICS if any(_has(pool, fabric) for pool in pools)})
 
 
-def _of_the_cloud(pool: PoolPlan) -> bool:
-    return pool.owners is not None and pool.owners.device_plugin.who == "cloud"
+def _has(pool: PoolPlan, device: str) -> bool:
+    """Whether the pool's nodes have the device, shared or not."""
+    plain = pool.accelerator is not None and pool.accelerator.resource == device
+    return plain or any(device in shape.capacity for shape in pool.shapes)
+
+
+def _of_the_cloud(pool: PoolPlan, device: str) -> bool:
+    """Whether the cloud's own plugin advertises it."""
+    theirs = pool.owners is not None and pool.owners.device_plugin.who == "cloud"
+    return theirs and device not in FABRICS
 
 
 def _one_owner(
@@ -128,8 +141,8 @@ def _one_owner(
 ) -> Proof:
     """Exactly one owner advertises a device on each pool: the cloud's own plugin, or one add-on's."""
     name = f"owner/{device}"
-    having = [pool for pool in pools if pool.accelerator and pool.accelerator.resource == device]
-    theirs = [pool for pool in having if _of_the_cloud(pool)]
+    having = [pool for pool in pools if _has(pool, device)]
+    theirs = [pool for pool in having if _of_the_cloud(pool, device)]
     ours = ", ".join(pool.name for pool in having if pool not in theirs)
     owners = [addon.id for addon in addons if f"device-plugin/{device}" in records[addon.id].provides]
     said = [f"{pool.name}: {pool.owners.device_plugin.why}" for pool in theirs if pool.owners]
@@ -141,7 +154,7 @@ def _one_owner(
     if held is not None:
         return Proof(name, False, _unseen(held), held=True)
     if not owners and any(pool.groups for pool in having):
-        why = next((pool.owners.device_plugin.why for pool in having if pool not in theirs and pool.owners), "")
+        why = "the node image brings no plugin for it"
         known = sorted(id for id, record in records.items() if f"device-plugin/{device}" in record.provides)
         do = f"add {' or '.join(known)} to espalier:addons" if known else "no add-on of Espalier's brings one yet"
         return Proof(name, False, f"nobody advertises {device} on {ours}: {why}; {do}")

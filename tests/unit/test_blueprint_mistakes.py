@@ -92,7 +92,7 @@ CASES: list[tuple[str, dict[str, Any], str, str, str]] = [
      'pools[0].labels["espalier.dev/pool"]', "Espalier sets espalier.dev/pool itself", "Remove it"),
     ("unknown add-on", {"addons": {"nvidia-device-plugins": {}}}, "addons.nvidia-device-plugins",
      "nvidia-device-plugin", "Did you mean 'nvidia-device-plugin'?"),
-    ("nothing like an add-on", {"addons": {"zzz": {}}}, "addons.zzz", "alpha, beta", "Remove it"),
+    ("nothing like an add-on", {"addons": {"zzz": {}}}, "addons.zzz", "alpha, amd-device-plugin", "Remove it"),
     ("unknown option", {"addons": {"alpha": {"lvl": 1}}}, "addons.alpha.lvl", "level", "Correct or remove"),
     ("wrong option", {"addons": {"alpha": {"level": "high"}}}, "addons.alpha.level", "level", "Correct or remove"),
     ("option of none", {"addons": {"nvidia-device-plugin": {"x": 1}}}, "addons.nvidia-device-plugin.x", "no options",

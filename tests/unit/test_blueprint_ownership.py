@@ -181,7 +181,7 @@ def test_a_clouds_pool_whose_devices_nobody_advertises_fails_a_proof() -> None:
     in_cloud: Any = replace(plans[0], groups=(object(),), owners=owners_of(a_pool(), plans[0].accelerator, "eks"))
     (proof,) = prove([in_cloud], [], [], RECORDS)
     assert (proof.name, proof.ok) == ("owner/nvidia.com/gpu", False)
-    assert "nobody advertises nvidia.com/gpu on p: the al2023 image has no device plugin" in proof.evidence
+    assert "nobody advertises nvidia.com/gpu on p: the node image brings no plugin for it" in proof.evidence
     assert "add nvidia-device-plugin to espalier:addons" in proof.evidence
     (elsewhere,) = prove(plans, [], [], RECORDS)
     assert elsewhere.ok

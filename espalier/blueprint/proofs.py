@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from espalier.blueprint.pools import PoolPlan
 from espalier.blueprint.tenants import TenantPlan
-from espalier.types import AddonPlan, AddonRecord, NodeShape, Proof, Taint
+from espalier.types import AddonPlan, AddonRecord, Manifest, NodeShape, Proof, Taint
 
 FABRICS: Final = ("vpc.amazonaws.com/efa",)
 """Resources of fast networks: their plugins are add-ons on every image."""
@@ -24,6 +24,7 @@ def prove(
         *(_seen(addon) for addon in addons if addon.held),
         *(_reaches(addon, records[addon.id], pools) for addon in addons if records[addon.id].reaches),
         *(_one_owner(device, pools, addons, records) for device in _base_devices(pools)),
+        *(_not_held(pool, addons) for pool in pools if pool.accelerator),
         *(_quota_fits(tenant, pools) for tenant in tenants if tenant.quota.devices),
     )
 
@@ -116,6 +117,30 @@ def _reaches(addon: AddonPlan, record: AddonRecord, pools: Sequence[PoolPlan]) -
                 missed.append(f"{pool.name}/{shape.capacity_kind}: {reasons}")
     evidence = "; ".join(missed) if missed else f"reaches {', '.join(reached) or 'no pool: none holds its device'}"
     return Proof(f"daemonset/{addon.id}", not missed, evidence)
+
+
+_STAYING: Final = ("Deployment", "StatefulSet", "ReplicaSet", "Job", "Pod")
+"""Kinds whose pods an autoscaler does not remove a node beneath as readily as a DaemonSet's."""
+
+
+def _not_held(pool: PoolPlan, addons: Sequence[AddonPlan]) -> Proof:
+    """No pod of an add-on can land on the pool's nodes and keep an idle one: DaemonSets apart, which go with it."""
+    holders = [
+        f"{addon.id}: {manifest['kind']} {manifest['metadata']['name']} on {shape.capacity_kind}"
+        for addon in addons
+        for manifest in addon.manifests
+        if manifest["kind"] in _STAYING
+        for shape in pool.shapes
+        if daemonset_reaches(_template(manifest), shape) is None
+    ]
+    taints = ", ".join(str(taint) for taint in pool.shape.taints)
+    evidence = f"could land there: {'; '.join(holders)}" if holders else f"{taints} keeps the pods of all add-ons off"
+    return Proof(f"unheld/{pool.name}", not holders, evidence)
+
+
+def _template(manifest: Manifest) -> Mapping[str, Any]:
+    """The pod template of a workload; of a Pod, itself."""
+    return manifest if manifest["kind"] == "Pod" else manifest["spec"]["template"]
 
 
 def _base_devices(pools: Sequence[PoolPlan]) -> list[str]:

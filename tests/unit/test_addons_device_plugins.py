@@ -99,3 +99,30 @@ def test_a_pool_with_adapters_needs_their_plugin() -> None:
     lone = AddonPlan("aws-efa-device-plugin", "1", 0, (), ())
     (missed,) = [p for p in prove([in_cloud], [], [lone], RECORDS) if p.name == "daemonset/aws-efa-device-plugin"]
     assert not missed.ok
+
+
+def workload(kind: str, tolerations: list[dict[str, Any]]) -> Planned:
+    template = {"metadata": {}, "spec": {"containers": [], "tolerations": tolerations}}
+    body = template if kind == "Pod" else {"spec": {"template": template}}
+    metadata = {"name": "w", "namespace": "n"}
+    return Planned("w", {"apiVersion": "v1", "kind": kind, **body, "metadata": metadata})
+
+
+@pytest.mark.parametrize("kind", ["Deployment", "StatefulSet", "Job", "Pod"])
+def test_no_pod_of_an_add_on_may_hold_an_accelerators_node(kind: str) -> None:
+    (plan,) = plans("H100-80")
+
+    def held(*planned: Planned) -> tuple[bool, str]:
+        addon = AddonPlan("greedy", "1", 0, planned, ())
+        (proof,) = [
+            p
+            for p in prove([plan], [], [addon], RECORDS | {"greedy": RECORDS["amd-device-plugin"]})
+            if p.name == "unheld/h100-80"
+        ]
+        return proof.ok, proof.evidence
+
+    assert held(workload(kind, []))[0]
+    assert held(workload("DaemonSet", [{"operator": "Exists"}]))[0]
+    ok, evidence = held(workload(kind, [{"operator": "Exists"}]))
+    assert not ok
+    assert f"greedy: {kind} w on on-demand" in evidence

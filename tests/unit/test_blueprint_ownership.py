@@ -179,9 +179,9 @@ def test_a_clouds_pool_whose_devices_nobody_advertises_fails_a_proof() -> None:
 
     plans, _ = compile_pools([a_pool()], {}, simulated=False)
     in_cloud: Any = replace(plans[0], groups=(object(),), owners=owners_of(a_pool(), plans[0].accelerator, "eks"))
-    (proof,) = prove([in_cloud], [], [], RECORDS)
+    proof = prove([in_cloud], [], [], RECORDS)[0]
     assert (proof.name, proof.ok) == ("owner/nvidia.com/gpu", False)
     assert "nobody advertises nvidia.com/gpu on p: the node image brings no plugin for it" in proof.evidence
     assert "add nvidia-device-plugin to espalier:addons" in proof.evidence
-    (elsewhere,) = prove(plans, [], [], RECORDS)
+    elsewhere = prove(plans, [], [], RECORDS)[0]
     assert elsewhere.ok

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from espalier.blueprint import names
 from espalier.blueprint.clouds.model import NodeGroup, Wanted
@@ -107,10 +107,17 @@ def _in_cloud(
     mistakes += site.compiler.stack_mistakes(site.cluster, wanted)
     if mistakes:
         return (), tuple(mistakes)
+    open_pools = [one for one in wanted if _takes_plain_pods(one) and not one.system]
+    wanted = [replace(one, alone=one.system and not open_pools) for one in wanted]
     plans = tuple(_cloud_plan(one, site, simulated) for one in wanted)
     for one, plan in zip(wanted, plans, strict=True):
         mistakes += _label_mistakes(one.pool, plan, f"{one.path}.labels")
     return plans, tuple(mistakes)
+
+
+def _takes_plain_pods(one: Wanted) -> bool:
+    """Whether pods that ask for no device and tolerate nothing may run on it; spot is tainted in some clouds."""
+    return one.accelerator is None and not one.pool.taints and set(one.pool.capacity) != {"spot"}
 
 
 def system_pool(pools: Sequence[Pool]) -> Pool | None:

@@ -35,6 +35,8 @@ class Wanted:
     start: int
     system: bool
     """Cluster components run on it."""
+    alone: bool = False
+    """It is the system's pool, and no other takes pods that tolerate nothing: add-ons and tenants run on it, too."""
     prices: Mapping[CapacityKind, Price | None]
 
     def labels(self, kind: CapacityKind) -> dict[str, str]:

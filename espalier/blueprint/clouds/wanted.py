@@ -49,8 +49,8 @@ def region_mistakes(site: Site) -> list[Mistake]:
         Mistake(
             f"espalier:cluster.zones[{index}]",
             repr(zone),
-            f"zones of {cluster.region}: {', '.join(zones)}",
-            "Correct it.",
+            f"zones of {cluster.region}: {', '.join(zones)}" if zones else f"nothing: {cluster.region} has no zones",
+            "Correct it." if zones else "Remove `zones`.",
         )
         for index, zone in enumerate(cluster.zones or ())
         if zones is not None and zone not in zones
@@ -105,7 +105,10 @@ def _not_sold(pool: Pool, path: str, machine: Machine) -> Iterator[Mistake]:
     for index, kind in enumerate(pool.capacity):
         if kind not in machine.capacity:
             accepted = f"how {machine.name} is sold: {', '.join(machine.capacity)}"
-            yield Mistake(f"{path}.capacity[{index}]", kind, accepted, "Choose among these, or another machine.")
+            do = "Choose among these, or another machine."
+            if kind == "flex" and machine.cloud == "azure":
+                do = "Use spot or on-demand; AKS starts several nodes at once for a Kueue ProvisioningRequest."
+            yield Mistake(f"{path}.capacity[{index}]", kind, accepted, do)
 
 
 def _not_there(

@@ -40,6 +40,8 @@ class PoolPlan:
     """Node objects to register: on a simulated cluster those that it starts with, elsewhere none."""
     groups: tuple[NodeGroup, ...] = ()
     """What a cloud makes of it, in the order of its capacity kinds; empty elsewhere."""
+    system: bool = False
+    """In a cloud, cluster components run on it."""
     owners: Owners | None = None
     """Who owns the driver, the toolkit and the plugin of its devices."""
 

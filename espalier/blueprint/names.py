@@ -10,12 +10,18 @@ POOL = "espalier.dev/pool"
 ACCELERATOR = "espalier.dev/accelerator"
 CAPACITY = "espalier.dev/capacity"
 SIMULATED = "espalier.dev/simulated"
+SPOT = "espalier.dev/spot"
 TENANT = "espalier.dev/tenant"
 WORKSPACE = "espalier.dev/workspace"
 MANAGED_BY = {"app.kubernetes.io/managed-by": "espalier"}
 TPU_TOPOLOGY = "cloud.google.com/gke-tpu-topology"
 SIMULATED_CAPACITY = "espalier.dev/simulated-capacity"
 KWOK_NODE = "kwok.x-k8s.io/node"
+
+
+SPOT_TAINT = Taint(SPOT, "true")
+"""Of nodes that their cloud may take back, where the cloud itself taints none of them: nothing that cannot bear it
+lands there by chance."""
 
 
 def accelerator_taint(resource: str) -> Taint:

@@ -10,6 +10,7 @@ import pulumi_aws as aws
 
 from espalier.blueprint.clouds.eks import EksPlan
 from espalier.blueprint.clouds.model import CloudPlan
+from espalier.components.cluster.eks.ground import Ground
 from espalier.components.cluster.eks.node_groups import node_groups
 from espalier.components.cluster.provider import provider_for
 
@@ -43,9 +44,16 @@ class EksCluster(pulumi.ComponentResource):
             access_config={"authentication_mode": "API", "bootstrap_cluster_creator_admin_permissions": False},
             opts=inside,
         )
-        groups = node_groups(
-            self, name, plan, cluster.name, "arn:aws:iam::123456789012:role/node", dict.fromkeys(plan.zones, ""), [], []
+        ground = Ground(
+            cluster_name=cluster.name,
+            network_id="vpc-0",
+            subnets=dict.fromkeys(plan.zones, ""),
+            security_group="sg-0",
+            node_role="arn:aws:iam::123456789012:role/node",
+            disk_key=None,
+            after=(),
         )
+        groups = node_groups(self, name, plan, ground)
         self.endpoint = cluster.endpoint
         self.certificate_authority = cluster.certificate_authority.apply(lambda found: found.data or "")
         self.kubeconfig = pulumi.Output.secret(_kubeconfig(plan, self.endpoint, self.certificate_authority))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from espalier.blueprint.clouds.eks.cluster import cluster_mistakes, plan
-from espalier.blueprint.clouds.eks.pools import groups, pool_mistakes
+from espalier.blueprint.clouds.eks.pools import groups
+from espalier.blueprint.clouds.eks.rules import pool_mistakes
 from espalier.blueprint.clouds.eks.zones import regions, zones
 from espalier.blueprint.clouds.model import Compiler
 

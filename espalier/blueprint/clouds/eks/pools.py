@@ -3,46 +3,170 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Literal
 
+from espalier.blueprint import names
+from espalier.blueprint.clouds.eks import tags
+from espalier.blueprint.clouds.eks.images import ami_type
+from espalier.blueprint.clouds.eks.launch import PODS, fabric, huge_pages, placement, storage_gib, template_of
 from espalier.blueprint.clouds.eks.model import EksNodeGroup
-from espalier.blueprint.clouds.eks.zones import zones
+from espalier.blueprint.clouds.eks.zones import chosen
 from espalier.blueprint.clouds.model import NodeGroup, Wanted
 from espalier.blueprint.clouds.naming import generation_of, physical
 from espalier.settings.eks import Eks
-from espalier.types import CapacityKind, Mistake
+from espalier.types import CapacityKind, Taint
 
-
-def pool_mistakes(_cluster: Eks, _wanted: Wanted) -> Iterator[Mistake]:
-    """What EKS cannot do of a pool."""
-    yield from ()
+NAME_LIMIT = 63
+"""Characters of a node group's name (EKS API, CreateNodegroup)."""
+CAPACITY_TYPE = "eks.amazonaws.com/capacityType"
+EFA = "vpc.amazonaws.com/efa"
 
 
 def groups(cluster: Eks, wanted: Wanted) -> tuple[NodeGroup, ...]:
-    """One group a kind of capacity."""
+    """One group a kind of capacity, in the pool's order of preference."""
     return tuple(_group(cluster, wanted, kind, first=kind == wanted.pool.capacity[0]) for kind in wanted.pool.capacity)
 
 
+def zones_of(cluster: Eks, wanted: Wanted, kind: CapacityKind) -> tuple[str, ...]:
+    """The zones of a group: the reservation's, the pool's, else the cluster's; the first where it must be one."""
+    pool = wanted.pool
+    held = pool.reservation.zones if pool.reservation and kind == "reserved" else ()
+    there = held or pool.zones or chosen(cluster.region, cluster.zones)
+    return there[:1] if placement(wanted) == "cluster" else there
+
+
+def by_karpenter(cluster: Eks, wanted: Wanted) -> bool:
+    """Whether Karpenter makes the pool's nodes; it runs on the system pool, which is a managed group all the same."""
+    return cluster.autoscaler == "karpenter" and not wanted.system
+
+
 def _group(cluster: Eks, wanted: Wanted, kind: CapacityKind, *, first: bool) -> EksNodeGroup:
-    labels, taints = wanted.labels(kind), wanted.taints()
-    made = {"eks.amazonaws.com/capacityType": "SPOT" if kind == "spot" else "ON_DEMAND"}
-    fixed = {"machine": wanted.machine.name, "kind": kind}
-    generation = generation_of(fixed)
-    key = f"{wanted.pool.name}-{kind}"
+    pool = wanted.pool
+    capacity_type = _capacity_type(wanted, kind)
+    labels, taints, further = _labels(wanted, kind), _taints(wanted, kind), _further(wanted)
+    there = zones_of(cluster, wanted, kind)
+    pods, storage = pool.max_pods or PODS, storage_gib(wanted)
+    types = (wanted.machine.name, *(row.name for row in wanted.alternatives if kind == "spot"))
+    generation = generation_of(_fixed(wanted, kind, types, there, taints))
+    key = f"{pool.name}-{kind}"
+    name = physical(key, generation, NAME_LIMIT)
+    karpenter = by_karpenter(cluster, wanted)
+    made = _made_labels(cluster, wanted, capacity_type, there, name, karpenter)
+    surge = pool.surge > 0 if pool.surge is not None else kind != "reserved"
     return EksNodeGroup(
         key=key,
-        name=physical(key, generation, 63),
+        name=name,
         generation=generation,
-        pool=wanted.pool.name,
-        shape=wanted.shape(kind, labels={**labels, **made}, taints=taints, pods=110, storage_gib=100),
+        pool=pool.name,
+        shape=wanted.shape(
+            kind, labels={**labels, **made}, taints=taints, pods=pods, storage_gib=storage, further=further
+        ),
         labels=labels,
         taints=taints,
-        minimum=wanted.pool.nodes.min if first else 0,
-        maximum=wanted.pool.nodes.max,
+        minimum=pool.nodes.min if first else 0,
+        maximum=pool.nodes.max,
         start=wanted.start if first else 0,
-        zones=wanted.pool.zones or cluster.zones or zones(cluster.region) or (),
-        instance_types=(wanted.machine.name,),
-        ami_type="AL2023_x86_64_NVIDIA" if wanted.accelerator else "AL2023_x86_64_STANDARD",
-        capacity_type="SPOT" if kind == "spot" else "ON_DEMAND",
-        disk_gib=100,
-        asg_tags={},
+        zones=there,
+        instance_types=() if capacity_type == "CAPACITY_BLOCK" else types,
+        ami_type=ami_type(wanted) or "",
+        release=pool.image.release,
+        capacity_type=capacity_type,
+        template=template_of(wanted, kind),
+        surge=surge,
+        max_unavailable=pool.surge or 1,
+        repair=pool.repair,
+        asg_tags=tags.asg_tags(
+            {**labels, CAPACITY_TYPE: capacity_type},
+            taints,
+            wanted.devices,
+            further,
+            pods=pods,
+            storage_gib=storage,
+        ),
+        system=wanted.system,
+        karpenter=karpenter,
+        notes=tuple(_notes(cluster, wanted, kind, there, surge)),
     )
+
+
+def _capacity_type(wanted: Wanted, kind: CapacityKind) -> Literal["ON_DEMAND", "SPOT", "CAPACITY_BLOCK"]:
+    held = wanted.pool.reservation
+    if kind == "reserved" and held is not None and held.type == "capacity-block":
+        return "CAPACITY_BLOCK"
+    return "SPOT" if kind == "spot" else "ON_DEMAND"
+
+
+def _labels(wanted: Wanted, kind: CapacityKind) -> dict[str, str]:
+    given = wanted.labels(kind) | tags.accelerator_label(wanted.devices, wanted.machine.cloud_accelerator)
+    if fabric(wanted):
+        given[f"{EFA}.present"] = "true"
+    return dict(sorted(given.items()))
+
+
+def _made_labels(
+    cluster: Eks, wanted: Wanted, capacity_type: str, there: tuple[str, ...], name: str, karpenter: bool
+) -> dict[str, str]:
+    """Labels that EKS, the cloud's controller and the kubelet, or Karpenter, give by themselves."""
+    made = {
+        "kubernetes.io/arch": wanted.machine.architecture,
+        "kubernetes.io/os": "linux",
+        "node.kubernetes.io/instance-type": wanted.machine.name,
+        "topology.kubernetes.io/region": cluster.region,
+        **({"topology.kubernetes.io/zone": there[0]} if there else {}),
+    }
+    if karpenter:
+        # As the karpenter add-on names its pools; to Karpenter, a capacity block is reserved capacity like any other.
+        kind = {"SPOT": "spot", "CAPACITY_BLOCK": "reserved"}.get(capacity_type, "on-demand")
+        return made | {"karpenter.sh/capacity-type": kind}
+    return made | {CAPACITY_TYPE: capacity_type, "eks.amazonaws.com/nodegroup": name}
+
+
+def _taints(wanted: Wanted, kind: CapacityKind) -> tuple[Taint, ...]:
+    return (*wanted.taints(), *((names.SPOT_TAINT,) if kind == "spot" else ()))
+
+
+def _further(wanted: Wanted) -> dict[str, int]:
+    """Extended resources besides the accelerator's devices."""
+    found: dict[str, int] = {}
+    if wanted.accelerator is not None and wanted.accelerator.cores:
+        found["aws.amazon.com/neuroncore"] = wanted.count * wanted.accelerator.cores
+    if fabric(wanted):
+        found[EFA] = wanted.machine.efa or 0
+    if pages := huge_pages(wanted):
+        found["hugepages-2Mi"] = pages
+    return found
+
+
+def _fixed(
+    wanted: Wanted, kind: CapacityKind, types: tuple[str, ...], there: tuple[str, ...], taints: tuple[Taint, ...]
+) -> dict[str, object]:
+    """What EKS cannot change in place, and what must not change under the work on a node."""
+    held = wanted.pool.reservation
+    return {
+        "types": types,
+        "ami": ami_type(wanted),
+        "kind": _capacity_type(wanted, kind),
+        "zones": there,
+        "taints": [str(taint) for taint in taints],
+        "devices": dict(wanted.devices),
+        "block": held.id if held and _capacity_type(wanted, kind) == "CAPACITY_BLOCK" else None,
+        "fabric": fabric(wanted),
+        "placement": placement(wanted),
+    }
+
+
+def _notes(cluster: Eks, wanted: Wanted, kind: CapacityKind, there: tuple[str, ...], surge: bool) -> Iterator[str]:
+    pool = wanted.pool
+    group = f"{pool.name}-{kind}"
+    said = pool.zones or (pool.reservation.zones if pool.reservation and kind == "reserved" else ())
+    if placement(wanted) == "cluster" and not said and len(chosen(cluster.region, cluster.zones)) > 1:
+        yield f"{group}: its nodes stand close together, hence in one zone, {there[0]}; `zones` chooses another"
+    if kind == "spot" and not wanted.alternatives:
+        yield f"{group}: spot of one machine type alone; further ones under `machines` are taken back less often"
+    if _capacity_type(wanted, kind) == "CAPACITY_BLOCK":
+        yield (
+            f"{group}: EKS takes the block's nodes away 40 minutes before it ends by a scheduled action of its own, "
+            "and upgrades the group only while it has no node"
+        )
+    elif not surge:
+        yield f"{group}: upgraded without spare nodes: {pool.surge or 1} fewer while it lasts"

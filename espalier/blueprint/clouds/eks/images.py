@@ -1,0 +1,51 @@
+"""Which of EKS's optimised images a pool's nodes start from.
+
+Source: `amiType` of CreateNodegroup in botocore's model of EKS (2026): it has no Neuron image for Arm, and none of
+Bottlerocket with Neuron. AWS: what the NVIDIA images hold is in awslabs/amazon-eks-ami and Bottlerocket's variants.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+from espalier.blueprint.clouds.model import Wanted
+
+Family = Literal["al2023", "bottlerocket"]
+
+AMI_TYPES: Final[dict[tuple[Family, str, str], str]] = {
+    ("al2023", "", "amd64"): "AL2023_x86_64_STANDARD",
+    ("al2023", "", "arm64"): "AL2023_ARM_64_STANDARD",
+    ("al2023", "nvidia", "amd64"): "AL2023_x86_64_NVIDIA",
+    ("al2023", "nvidia", "arm64"): "AL2023_ARM_64_NVIDIA",
+    ("al2023", "aws", "amd64"): "AL2023_x86_64_NEURON",
+    ("bottlerocket", "", "amd64"): "BOTTLEROCKET_x86_64",
+    ("bottlerocket", "", "arm64"): "BOTTLEROCKET_ARM_64",
+    ("bottlerocket", "nvidia", "amd64"): "BOTTLEROCKET_x86_64_NVIDIA",
+    ("bottlerocket", "nvidia", "arm64"): "BOTTLEROCKET_ARM_64_NVIDIA",
+}
+"""Operating system, accelerator's vendor ("" for none), architecture -> amiType."""
+
+FAMILIES: Final[tuple[Family, ...]] = ("al2023", "bottlerocket")
+
+
+def family(wanted: Wanted) -> Family | None:
+    """The operating system of a pool's nodes; None for one that managed node groups have no image of."""
+    os = wanted.pool.image.os
+    return "al2023" if os is None or os == "al2023" else "bottlerocket" if os == "bottlerocket" else None
+
+
+def vendor(wanted: Wanted) -> str:
+    """Whose driver the image must hold; "" for none."""
+    return wanted.accelerator.vendor if wanted.accelerator else ""
+
+
+def ami_type(wanted: Wanted) -> str | None:
+    """The amiType of a pool; None where EKS has no such image."""
+    os = family(wanted)
+    return None if os is None else AMI_TYPES.get((os, vendor(wanted), wanted.machine.architecture))
+
+
+def images_for(wanted: Wanted) -> tuple[Family, ...]:
+    """The operating systems that there is an image of for the pool's machine."""
+    machine = wanted.machine.architecture
+    return tuple(os for os in FAMILIES if (os, vendor(wanted), machine) in AMI_TYPES)

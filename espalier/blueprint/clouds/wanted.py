@@ -108,6 +108,9 @@ def _not_sold(pool: Pool, path: str, machine: Machine) -> Iterator[Mistake]:
             do = "Choose among these, or another machine."
             if kind == "flex" and machine.cloud == "azure":
                 do = "Use spot or on-demand; AKS starts several nodes at once for a Kueue ProvisioningRequest."
+            elif kind == "flex" and machine.cloud == "aws":
+                do = "On EKS, what begins later and ends is a capacity block: capacity: [reserved], "
+                do += "reservation: {type: capacity-block, ...}."
             yield Mistake(f"{path}.capacity[{index}]", kind, accepted, do)
 
 

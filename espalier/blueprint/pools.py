@@ -142,6 +142,7 @@ def _cloud_plan(one: Wanted, site: Site, simulated: bool) -> PoolPlan:
         sharing=pool.sharing.model_dump(by_alias=True, exclude_none=True) if pool.sharing else {},
         nodes=simulated_nodes(played(shapes[pool.capacity[0]]), one.start) if simulated else (),
         groups=groups,
+        system=one.system,
         owners=owners_of(pool, one.accelerator, site.cluster.kind),
     )
 

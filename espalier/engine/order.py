@@ -59,12 +59,17 @@ class Order:
         """Has `first` gone before `node`."""
         self.before.setdefault(node, set()).update(first)
 
-    def below(self, nodes: Iterable[Node]) -> set[Node]:
-        """All that any of these must be gone before, themselves included."""
+    def after(self) -> dict[Node, list[Node]]:
+        """What waits for each node to be gone."""
         after: dict[Node, list[Node]] = {}
         for node, first in self.before.items():
             for each in first:
                 after.setdefault(each, []).append(node)
+        return after
+
+    def below(self, nodes: Iterable[Node]) -> set[Node]:
+        """All that any of these must be gone before, themselves included."""
+        after = self.after()
         found: set[Node] = set()
         rest = list(nodes)
         while rest:

@@ -11,19 +11,19 @@ from typing import Any
 from espalier.engine import finalizers
 from espalier.engine.changes import Change
 from espalier.engine.cluster import Cluster
+from espalier.engine.contents import judges_deletions, leave_to_namespaces
 from espalier.engine.drain import Survey, left_of
 from espalier.engine.errors import Problem
 from espalier.engine.inventory import Entry
 from espalier.engine.order import Drain, Node, Order, order_of
 from espalier.engine.ownership import may_be_ours
 from espalier.engine.schedule import Done, Schedule
-from espalier.engine.waitfor import annotations_of, is_skipped
+from espalier.engine.waitfor import PROPAGATION, annotations_of, is_skipped
 from espalier.engine.waitfor import seconds_of as seconds_asked
 from espalier.engine.waits import State
 from espalier.engine.watcher import Watcher
 from espalier.kube import ApiError, KubeError, Manifest, Reference, UnknownKindError, reference_of
 
-PROPAGATION = "pulumi.com/deletionPropagationPolicy"
 SECONDS = 600.0
 """How long a deletion is awaited where nothing else is said, as in Pulumi."""
 _ROUNDS = 20
@@ -62,6 +62,8 @@ class Remover:
         self._consent = consent
         self._lock = threading.Lock()
         self._advice: dict[Reference, str] = {}
+        self._along: dict[Node, list[Entry]] = {}
+        """What goes with its Namespace, by the Namespace's node."""
         self.changes: list[Change] = []
         self.errors: list[Problem] = []
         self.skipped: list[Problem] = []
@@ -69,12 +71,16 @@ class Remover:
     def remove(self, entries: Iterable[Entry], found: Survey) -> None:
         """Deletes what can be deleted; what has to come after something that fails stays."""
         order = order_of(entries, found.drains, found.custom)
+        client = self._cluster.client
+        self._along = leave_to_namespaces(order, self._cluster.live, lambda: judges_deletions(client))
         left = Schedule(order.before).run(lambda node, done: self._begin(order, node, done))
         failed = ", ".join(sorted(problem.reason.partition(":")[0] for problem in self.errors))
         for node in left:
             entry = order.entries.get(node)
-            if entry is not None:
-                self.skipped.append(Problem(entry.urn, f"{entry.reference} is left until {failed} is gone"))
+            for each in (entry, *self._along.pop(node, ())) if entry is not None else ():
+                self.skipped.append(Problem(each.urn, f"{each.reference} is left until {failed} is gone"))
+        for entry in (entry for along in self._along.values() for entry in along):
+            self.skipped.append(Problem(entry.urn, f"{entry.reference} is left until its namespace is gone"))
 
     def _begin(self, order: Order, node: Node, done: Done) -> None:
         if node in order.drains:
@@ -88,6 +94,8 @@ class Remover:
         def over(gone: bool) -> None:
             for rider in order.riders.get(node, ()) if gone else ():
                 self._forget(rider)
+            for along in self._along.pop(node, ()) if gone else ():
+                self._settle(along, "")
             done(gone)
 
         live = self._cluster.live(entry.reference)

@@ -18,6 +18,7 @@ from espalier.kube import Manifest
 SKIP = "pulumi.com/skipAwait"
 TIMEOUT = "pulumi.com/timeoutSeconds"
 WAIT_FOR = "pulumi.com/waitFor"
+PROPAGATION = "pulumi.com/deletionPropagationPolicy"
 _CONDITION, _JSONPATH = "condition=", "jsonpath="
 _ACCEPTED = (
     "condition=Type, condition=Type=Status, jsonpath={.a.b[0].c}, jsonpath={.a.b}=value "

@@ -338,7 +338,7 @@ def test_what_is_made_anew_by_someone_else_stays(stack: Stack) -> None:
 def test_what_is_deleted_with_another_is_not_deleted_itself(stack: Stack) -> None:
     stack.up("""
 obj("core/v1", "ConfigMap", "rides", {}, inside, deleted_with=ns)
-obj("core/v1", "ConfigMap", "walks", {}, inside)
+deployment("walks")
 """)
     mark = stack.mark()
     changes = stack.destroy()
@@ -385,3 +385,85 @@ deployment("gone", {"namespace": "default"}, replicas=1, depends_on=[node])
     # Its node is gone, so nobody else takes the pod away.
     path = f"/api/v1/namespaces/default/pods/{left[0]['metadata']['name']}"
     stack.client.request("DELETE", path, body={"gracePeriodSeconds": 0})
+
+
+def test_a_namespace_takes_along_what_no_controller_acts_on(stack: Stack) -> None:
+    """Two hundred requests that the cluster's own controller does in a few; all the same each is told."""
+    stack.up("""
+for i in range(5):
+    obj("core/v1", "ConfigMap", f"c{i}", {}, inside)
+held = obj("core/v1", "ConfigMap", "held", {}, inside)
+obj("core/v1", "Service", "front", {"spec": {"ports": [{"port": 80}]}}, inside, depends_on=[held])
+""")
+    stack.client.patch(CONFIG_MAP, "held", {"metadata": {"finalizers": ["example.com/x"]}}, namespace=stack.name)
+    mark = stack.mark()
+    helper = threading.Timer(2, lambda: stack.release(CONFIG_MAP, "held"))
+    helper.start()
+    changes = stack.destroy()
+    helper.join()
+    assert stack.deleted(mark) == ["front", "held", stack.name]
+    names = {stack.name, "front", "held", *(f"c{i}" for i in range(5))}
+    assert {change.urn.rpartition("::")[2] for change in changes} == names
+    assert {f"delete ConfigMap {stack.name}/c{i}" for i in range(5)} <= set(stack.lines)
+    assert stack.find(NAMESPACE, stack.name, "") is None
+    assert not Inventory.load(stack.client, "gone", stack.name).exists
+
+
+def test_what_would_go_with_a_namespace_that_stays_is_told_and_stays_too(stack: Stack) -> None:
+    stack.up("""
+obj("core/v1", "ConfigMap", "waits", {}, inside)
+obj("core/v1", "Service", "stuck", {"spec": {"ports": [{"port": 80}]}}, {**inside, "finalizers": ["example.com/x"]},
+    custom_timeouts=pulumi.CustomTimeouts(delete="1s"))
+""")
+    with pytest.raises(ApplyFailed) as failed:
+        stack.destroy()
+    left = f"is left until Service {stack.name}/stuck is gone"
+    assert {problem.reason for problem in failed.value.skipped} == {
+        f"ConfigMap {stack.name}/waits {left}",
+        f"Namespace {stack.name} {left}",
+    }
+    kept = {entry.reference.name for entry in Inventory.load(stack.client, "gone", stack.name).entries.values()}
+    assert kept == {"waits", "stuck", stack.name}
+    stack.release(SERVICE, "stuck")
+    assert {change.urn.rpartition("::")[2] for change in stack.destroy()} >= {"waits", stack.name}
+
+
+def test_where_a_policy_judges_deletions_it_is_the_object_that_is_named(stack: Stack) -> None:
+    stack.up('obj("core/v1", "ConfigMap", "books", {}, inside)')
+    admission, name = "admissionregistration.k8s.io/v1", stack.name
+    rule = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["DELETE"], "resources": ["configmaps"]}
+    selector = {"matchLabels": {"kubernetes.io/metadata.name": name}}
+    specs = {
+        "ValidatingAdmissionPolicy": {
+            "matchConstraints": {"resourceRules": [rule]},
+            "validations": [{"expression": "false", "message": "the auditors want it"}],
+        },
+        "ValidatingAdmissionPolicyBinding": {
+            "policyName": name,
+            "validationActions": ["Deny"],
+            "matchResources": {"namespaceSelector": selector},
+        },
+    }
+    for kind, spec in specs.items():
+        stack.client.create({"apiVersion": admission, "kind": kind, "metadata": {"name": name}, "spec": spec})
+
+    def is_judged() -> bool:
+        try:
+            stack.client.delete(CONFIG_MAP, "books", name, dry_run=True)
+        except ApiError as error:
+            return "the auditors want it" in str(error)
+        return False
+
+    try:
+        eventually(is_judged)
+        with pytest.raises(ApplyFailed, match=f"ConfigMap {name}/books: .*the auditors want it"):
+            stack.destroy()
+        namespace = stack.find(NAMESPACE, name, "")
+        assert namespace is not None
+        assert "deletionTimestamp" not in namespace["metadata"]
+    finally:
+        for kind in specs:
+            stack.client.delete(Kind(admission, kind), name)
+    eventually(lambda: not is_judged())
+    stack.destroy()
+    assert stack.find(NAMESPACE, name, "") is None

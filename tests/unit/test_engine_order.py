@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from espalier.engine import schedule
 from espalier.engine.inventory import Entry, short_id
 from espalier.engine.order import Drain, Node, Order, order_of
 from espalier.engine.schedule import Done, Schedule
@@ -183,6 +184,33 @@ def test_steps_follow_what_they_wait_for() -> None:
     assert sorted(ended) == ["a", "b", "c", "x"]
     assert ended.index("a") < ended.index("b") < ended.index("c")
     assert left == []
+
+
+def test_the_longest_chain_is_begun_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With one thread, so that what is begun next is a choice each time."""
+    monkeypatch.setattr(schedule, "_THREADS", 1)
+    begun: list[str] = []
+
+    def begin(step: Node, done: Done) -> None:
+        begun.append(step[3])
+        done(True)
+
+    graph = {"a1": set[str](), "a2": set[str](), "z1": set[str](), "z2": {"z1"}, "z3": {"z2"}, "end": {"a1", "z3"}}
+    Schedule({node(name): {node(each) for each in first} for name, first in graph.items()}).run(begin)
+    assert begun == ["z1", "z2", "a1", "z3", "a2", "end"]
+
+
+def test_equal_chains_are_begun_namespace_by_namespace(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(schedule, "_THREADS", 1)
+    begun: list[Node] = []
+
+    def begin(step: Node, done: Done) -> None:
+        begun.append(step)
+        done(True)
+
+    nodes: list[Node] = [("", kind, space, "x") for kind in ("ConfigMap", "Secret") for space in ("n1", "n2")]
+    Schedule({node: set() for node in nodes}).run(begin)
+    assert [node[2] for node in begun] == ["n1", "n1", "n2", "n2"]
 
 
 def test_what_comes_after_a_failure_is_left_and_the_rest_goes_on() -> None:

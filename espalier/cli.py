@@ -223,6 +223,21 @@ def fetch(stack: Stack, as_json: AsJson = False) -> None:
 
 
 @app.command()
+def preflight(stack: Stack, as_json: AsJson = False) -> None:
+    """What the cloud's account lacks for a stack, asked with your credentials, by reading alone.
+
+    Example: espalier preflight aws-dev
+    """
+
+    def body(out: Output) -> int:
+        from espalier.commands.preflight import preflight as ask
+
+        return ask(stack, out)
+
+    _run("preflight", as_json, body)
+
+
+@app.command()
 def preview(
     stack: Stack, engine: Engine = None, force: Force = False, adopt: Adopt = False, as_json: AsJson = False
 ) -> None:

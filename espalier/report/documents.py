@@ -207,6 +207,22 @@ class RehearseDocument(VerifyDocument):
     notes: list[str]
 
 
+class PreflightFinding(TypedDict):
+    """One thing that the cloud was asked about; `do` is empty where it is fine."""
+
+    level: Literal["error", "warning", "ok"]
+    what: str
+    got: str
+    do: str
+
+
+class PreflightDocument(Document):
+    """`espalier preflight`: errors, then warnings, then what is fine."""
+
+    stack: str
+    findings: list[PreflightFinding]
+
+
 class CheckedStack(TypedDict):
     """A stack file that `check` read."""
 
@@ -350,6 +366,7 @@ DOCUMENTS: dict[str, Any] = {
     "destroy": ChangesDocument,
     "verify": VerifyDocument,
     "rehearse": RehearseDocument,
+    "preflight": PreflightDocument,
     "render": RenderDocument,
     "images": ImagesDocument,
     "status": StatusDocument,

@@ -17,6 +17,7 @@ from espalier.report.documents import (
     ErrorEntry,
     PlanDocument,
     PolicyEntry,
+    PreflightDocument,
     StatusDocument,
     VerifyDocument,
 )
@@ -156,6 +157,20 @@ def show_checks(console: Console, document: VerifyDocument) -> None:
     console.print(table)
     for skipped in document["skipped"]:
         console.print(f"  skipped {escape(skipped['name'])}: {escape(skipped['why'])}")
+
+
+def show_findings(console: Console, document: PreflightDocument) -> None:
+    """All findings in one table, then how many there are of each level."""
+    colours = {"error": "red", "warning": "yellow", "ok": "green"}
+    table = _table("", "What", "Found", "Do")
+    for finding in document["findings"]:
+        level = finding["level"]
+        texts = (escape(finding[key]) for key in ("what", "got", "do"))
+        table.add_row(f"[{colours[level]}]{level}[/{colours[level]}]", *texts)
+    console.print(table)
+    counts = {level: sum(finding["level"] == level for finding in document["findings"]) for level in colours}
+    errors, warnings = _many(counts["error"], "error", "errors"), _many(counts["warning"], "warning", "warnings")
+    console.print(f"{errors}, {warnings}, {counts['ok']} fine. Nothing was made or changed.")
 
 
 def show_checked(console: Console, document: CheckDocument) -> None:

@@ -1,0 +1,14 @@
+"""Google Cloud: what a GKE stack needs of its project and region."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from espalier.preflight.gcp import ask, judge
+from espalier.preflight.model import Finding
+from espalier.preflight.needs import Needs
+
+
+def findings(needs: Needs, progress: Callable[[str], None]) -> list[Finding]:
+    """Asks and judges. Raises NotPossibleError."""
+    return judge.findings(needs, ask.facts_of(needs, progress))

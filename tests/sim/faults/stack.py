@@ -28,6 +28,8 @@ NAMESPACE = Kind("v1", "Namespace")
 CONFIG_MAP = Kind("v1", "ConfigMap")
 DEFINITION = Kind("apiextensions.k8s.io/v1", "CustomResourceDefinition")
 MODULES = {"v1": "core/v1"}
+UNWRITTEN = ("not in the inventory", "the inventory has another uid")
+"""How those problems begin that a run which ended in order leaves none of."""
 
 
 @dataclass(frozen=True)
@@ -205,12 +207,11 @@ def _within(wanted: Any, value: Any) -> bool:
 def _inventory_wrongs(client: Client, stack: str, found: list[dict[str, Any]]) -> list[str]:
     entries = Inventory.load(client, PROJECT, stack).entries
     lives = {_key(obj): obj["metadata"]["uid"] for obj in found}
-    problems = [f"not in the inventory: {key}" for key in sorted(lives.keys() - entries.keys())]
+    unknown, another = UNWRITTEN
+    problems = [f"{unknown}: {key}" for key in sorted(lives.keys() - entries.keys())]
     problems += [f"only in the inventory: {key}" for key in sorted(entries.keys() - lives.keys())]
     return problems + [
-        f"the inventory has another uid: {key}"
-        for key, uid in sorted(lives.items())
-        if key in entries and entries[key].uid != uid
+        f"{another}: {key}" for key, uid in sorted(lives.items()) if key in entries and entries[key].uid != uid
     ]
 
 

@@ -1,0 +1,68 @@
+"""What the plan tells its reader besides: what GKE demands, and what the stack asks of it without spare capacity."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from espalier.blueprint.clouds.gke import zones
+from espalier.blueprint.clouds.gke.labels import changed
+from espalier.blueprint.clouds.gke.maintenance import LEAST_HOURS
+from espalier.blueprint.clouds.gke.model import GkeNodePool
+from espalier.settings.gke import Gke
+
+if TYPE_CHECKING:
+    from espalier.blueprint.pools import PoolPlan
+
+_BY_PRICE = ("reserved", "spot", "flex", "on-demand")
+
+
+def notes(cluster: Gke, pools: Sequence[PoolPlan]) -> Iterator[str]:
+    """Of the cluster first, then pool by pool."""
+    if cluster.maintenance.hours < LEAST_HOURS and cluster.given is None:
+        yield (
+            f"maintenance: GKE demands 48 hours in 32 days, so the weekly window lasts {LEAST_HOURS} hours "
+            f"instead of {cluster.maintenance.hours}"
+        )
+    for tag, label in changed(cluster).items():
+        yield f"tags: {tag} becomes {label}, as Google Cloud's labels are written"
+    if cluster.given is None and not (cluster.keys.secrets and cluster.keys.disks):
+        yield (
+            "keys: a key ring cannot be deleted, and it is kept when the cluster goes, with the keys of its volumes; "
+            "to make a cluster of this name anew, give these keys by id"
+        )
+    if cluster.network.egress == "none" and cluster.given is None and cluster.network.id is None:
+        yield "network: without egress nodes pull images from Google's registries alone (Private Google Access)"
+    for pool in pools:
+        yield from _of_pool(cluster, pool)
+
+
+def _of_pool(cluster: Gke, pool: PoolPlan) -> Iterator[str]:
+    groups = [group for group in pool.groups if isinstance(group, GkeNodePool)]
+    kinds = [shape.capacity_kind for shape in pool.shapes]
+    if kinds != sorted(kinds, key=_BY_PRICE.index):
+        yield (
+            f"pool {pool.name}: GKE's autoscaler takes the cheapest kind of capacity that has room, so the order "
+            f"{', '.join(kinds)} is kept only as far as prices agree"
+        )
+    tight = sorted({group.shape.capacity_kind for group in groups if group.surge == 0})
+    if tight:
+        yield f"pool {pool.name}: {' and '.join(tight)} upgrades without a spare node: one is missing at a time"
+    if any(group.fabric for group in groups):
+        yield f"pool {pool.name}: pods get the machine's fast networks by ResourceClaims (DRANET)"
+    if any(group.placement and group.placement.workload_policy for group in groups):
+        yield f"pool {pool.name}: its slices' workload policies follow cluster-toolkit; no run on such TPUs is known"
+    yield from _unsure_zones(cluster, pool, groups)
+
+
+def _unsure_zones(cluster: Gke, pool: PoolPlan, groups: Sequence[GkeNodePool]) -> Iterator[str]:
+    open_groups = [group for group in groups if group.reservation is None]
+    if pool.accelerator is None or not open_groups:
+        return
+    machine = open_groups[0].machine_type
+    stand = sorted({zone for group in open_groups for zone in group.zones})
+    have = zones.zones_with(machine, pool.accelerator.name, cluster.region)
+    if have is None:
+        yield f"pool {pool.name}: which zones have {machine} is not known; {', '.join(stand)} is tried"
+    elif without := [zone for zone in stand if zone not in have]:
+        yield f"pool {pool.name}: {machine} is not known to be in {', '.join(without)}"

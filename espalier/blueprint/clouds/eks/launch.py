@@ -82,12 +82,23 @@ def fabric(wanted: Wanted) -> bool:
     return (wanted.machine.efa or 0) >= JOINED if said is None else said and bool(wanted.machine.efa)
 
 
-def placement(wanted: Wanted) -> Literal["cluster", "spread"] | None:
-    """The strategy of the group's placement group: close together where EFA joins the nodes."""
+def placement(wanted: Wanted, kind: CapacityKind) -> Literal["cluster", "spread"] | None:
+    """The strategy of the group's placement group: close together where EFA joins the nodes.
+
+    None for reserved capacity, whose place was settled when it was reserved: a capacity block's machines stand close
+    together by themselves, and another reservation's can join no placement group that it was not made in.
+    """
     said = wanted.pool.placement
+    if kind == "reserved":
+        return None
     if said == "compact" or (said is None and fabric(wanted)):
         return "cluster"
     return "spread" if said == "spread" else None
+
+
+def one_zone(wanted: Wanted) -> bool:
+    """Whether all nodes of a group must stand in one zone: EFA and placement close together do not cross zones."""
+    return fabric(wanted) or wanted.pool.placement == "compact"
 
 
 def interfaces(wanted: Wanted) -> tuple[Interface, ...]:
@@ -131,7 +142,7 @@ def template_of(wanted: Wanted, kind: CapacityKind) -> LaunchTemplate:
     return LaunchTemplate(
         volumes=_volumes(wanted),
         interfaces=interfaces(wanted),
-        placement=placement(wanted),
+        placement=placement(wanted, kind),
         reservation=held.id if held and held.type != "group" else None,
         reservation_group=held.id if held and held.type == "group" else None,
         instance_type=wanted.machine.name if block else None,

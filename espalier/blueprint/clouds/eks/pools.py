@@ -8,7 +8,7 @@ from typing import Literal
 from espalier.blueprint import names
 from espalier.blueprint.clouds.eks import tags
 from espalier.blueprint.clouds.eks.images import ami_type
-from espalier.blueprint.clouds.eks.launch import PODS, fabric, huge_pages, placement, storage_gib, template_of
+from espalier.blueprint.clouds.eks.launch import PODS, fabric, huge_pages, one_zone, placement, storage_gib, template_of
 from espalier.blueprint.clouds.eks.model import EksNodeGroup
 from espalier.blueprint.clouds.eks.zones import chosen
 from espalier.blueprint.clouds.model import NodeGroup, Wanted
@@ -32,7 +32,7 @@ def zones_of(cluster: Eks, wanted: Wanted, kind: CapacityKind) -> tuple[str, ...
     pool = wanted.pool
     held = pool.reservation.zones if pool.reservation and kind == "reserved" else ()
     there = held or pool.zones or chosen(cluster.region, cluster.zones)
-    return there[:1] if placement(wanted) == "cluster" else there
+    return there[:1] if one_zone(wanted) else there
 
 
 def by_karpenter(cluster: Eks, wanted: Wanted) -> bool:
@@ -151,7 +151,7 @@ def _fixed(
         "devices": dict(wanted.devices),
         "block": held.id if held and _capacity_type(wanted, kind) == "CAPACITY_BLOCK" else None,
         "fabric": fabric(wanted),
-        "placement": placement(wanted),
+        "placement": placement(wanted, kind),
     }
 
 
@@ -159,8 +159,8 @@ def _notes(cluster: Eks, wanted: Wanted, kind: CapacityKind, there: tuple[str, .
     pool = wanted.pool
     group = f"{pool.name}-{kind}"
     said = pool.zones or (pool.reservation.zones if pool.reservation and kind == "reserved" else ())
-    if placement(wanted) == "cluster" and not said and len(chosen(cluster.region, cluster.zones)) > 1:
-        yield f"{group}: its nodes stand close together, hence in one zone, {there[0]}; `zones` chooses another"
+    if one_zone(wanted) and not said and len(chosen(cluster.region, cluster.zones)) > 1:
+        yield f"{group}: its nodes are joined closely, hence in one zone, {there[0]}; `zones` chooses another"
     if kind == "spot" and not wanted.alternatives:
         yield f"{group}: spot of one machine type alone; further ones under `machines` are taken back less often"
     if _capacity_type(wanted, kind) == "CAPACITY_BLOCK":

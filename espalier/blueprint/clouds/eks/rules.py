@@ -71,8 +71,7 @@ def _zones(cluster: Eks, wanted: Wanted) -> Iterator[Mistake]:
         if there and zone not in there:
             do = "Correct it, or add it to the cluster's `zones`, whose subnets nodes stand in."
             yield Mistake(f"{path}[{index}]", repr(zone), f"zones of the cluster: {', '.join(there)}", do)
-    together = launch.placement(wanted) == "cluster"
-    if together and len(pool.zones or ()) > 1:
+    if launch.one_zone(wanted) and len(pool.zones or ()) > 1:
         why = "EFA does not cross zones" if launch.fabric(wanted) else "nodes stand close together in one zone alone"
         do = "Keep one of them" + (", or set fabric: false." if launch.fabric(wanted) else ", or remove `placement`.")
         yield Mistake(f"{wanted.path}.zones", f"{len(pool.zones or ())} zones", f"one zone: {why}", do)
@@ -114,6 +113,9 @@ def _place_and_time(wanted: Wanted, held: Reservation) -> Iterator[Mistake]:
     if held.zones and pool.zones and not set(held.zones) <= set(pool.zones):
         accepted = f"zones with the reservation's: {', '.join(held.zones)}"
         yield Mistake(f"{wanted.path}.zones", ", ".join(pool.zones), accepted, "Add it, or remove `zones`.")
+    if pool.placement is not None and pool.capacity == ("reserved",):
+        do = "Remove `placement`; reserve the machines close together."
+        yield Mistake(f"{wanted.path}.placement", pool.placement, "nothing: the reservation has settled it", do)
     if held.type in ("capacity-block", "future"):
         yield from _not_yet(wanted, held.type)
     if held.type == "capacity-block" and not wanted.machine.name.startswith(_BLOCKS):

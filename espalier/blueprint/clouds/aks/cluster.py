@@ -1,0 +1,205 @@
+"""The AKS cluster that a stack file asks for."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Final, Literal
+
+from espalier.blueprint.clouds.aks import ids
+from espalier.blueprint.clouds.aks.identities import roles_of
+from espalier.blueprint.clouds.aks.model import (
+    AksApi,
+    AksFiles,
+    AksGiven,
+    AksKeys,
+    AksMonitoring,
+    AksNodeGroup,
+    AksPlan,
+)
+from espalier.blueprint.clouds.aks.network import network_notes, network_of
+from espalier.blueprint.clouds.aks.zones import zones
+from espalier.blueprint.clouds.model import CloudPlan
+from espalier.settings.aks import Aks
+from espalier.settings.cloud import CloudCluster
+
+if TYPE_CHECKING:
+    from espalier.blueprint.pools import PoolPlan
+
+_TIERS: Final[dict[str, Literal["Free", "Standard", "Premium"]]] = {
+    "free": "Free",
+    "standard": "Standard",
+    "premium": "Premium",
+}
+_NODE_IMAGES: Final = {
+    "node-image": "NodeImage",
+    "security-patch": "SecurityPatch",
+    "unmanaged": "Unmanaged",
+    "none": "None",
+}
+_DAYS: Final = {
+    "mon": "Monday",
+    "tue": "Tuesday",
+    "wed": "Wednesday",
+    "thu": "Thursday",
+    "fri": "Friday",
+    "sat": "Saturday",
+    "sun": "Sunday",
+}
+AUTOSCALER: Final[Mapping[str, str]] = {
+    "scan_interval": "10s",
+    # A stock-out of spot falls through to the next kind of capacity after this, and a GPU's driver fits into it.
+    "max_node_provision_time": "10m",
+    "scale_down_delay_after_add": "10m",
+    "scale_down_unneeded_time": "10m",
+    "scale_down_utilization_threshold": "0.5",
+    "max_graceful_termination_sec": "600",
+    # Scratch files and AKS's own pods must not keep a GPU awake.
+    "skip_nodes_with_local_storage": "false",
+    "skip_nodes_with_system_pods": "false",
+}
+"""The cluster-wide profile of AKS's autoscaler, by the SDK's names (azure-aks-docs, cluster-autoscaler.md)."""
+
+
+def plan(cluster: CloudCluster, pools: Sequence[PoolPlan]) -> CloudPlan:
+    """The cluster with all its agent pools, of a stack without mistakes."""
+    assert isinstance(cluster, Aks)  # noqa: S101 - its own kind's
+    groups = [group for pool in pools for group in pool.groups if isinstance(group, AksNodeGroup)]
+    priorities = _priorities(pools) if cluster.autoscaler != "none" else None
+    day, start = cluster.maintenance.start.split(" ")
+    return AksPlan(
+        kind="aks",
+        name=cluster.name,
+        region=cluster.region,
+        zones=cluster.zones or zones(cluster.region) or (),
+        tags=tags_of(cluster),
+        groups=tuple(groups),
+        notes=tuple(_notes(cluster, groups)),
+        version=cluster.version,
+        subscription=cluster.subscription or "",
+        tenant=cluster.tenant or "",
+        resource_group=cluster.resource_group or cluster.name,
+        makes_group=cluster.resource_group is None,
+        node_group=f"{cluster.name}-nodes",
+        given=_given(cluster),
+        network=network_of(cluster),
+        api=_api(cluster),
+        admins=tuple(sorted(set(cluster.access.admins if cluster.access else ()))),
+        identity=cluster.identity or "",
+        roles=roles_of(cluster, groups),
+        keys=_keys(cluster),
+        files=_files(cluster),
+        tier=_TIERS[cluster.tier],
+        support="AKSLongTermSupport" if cluster.tier == "premium" else "KubernetesOfficial",
+        upgrade_channel=cluster.upgrades,
+        node_os_channel=_NODE_IMAGES[cluster.node_images],
+        day=_DAYS[day],
+        start=start,
+        hours=cluster.maintenance.hours,
+        autoscaler=_autoscaler(cluster, priorities),
+        priorities=priorities,
+        monitoring=_monitoring(cluster),
+        azure_policy=cluster.azure_policy,
+        protected=cluster.deletion_protection and cluster.given is None,
+        deny_deletion=cluster.deletion_protection and cluster.given is None and cluster.deletion_guard == "policy",
+    )
+
+
+def tags_of(cluster: Aks) -> dict[str, str]:
+    """Tags of everything that is made."""
+    return dict(sorted({**cluster.tags, "espalier-cluster": cluster.name, "managed-by": "espalier"}.items()))
+
+
+def _given(cluster: Aks) -> AksGiven | None:
+    given = cluster.given
+    if given is None:
+        return None
+    return AksGiven(endpoint=given.endpoint, certificate=given.certificate, issuer=given.issuer or "")
+
+
+def _api(cluster: Aks) -> AksApi:
+    access = cluster.access
+    private = access is None or access.via != "public"
+    return AksApi(
+        private=private,
+        dns_zone=cluster.private_dns_zone if private else "",
+        public_name=private and cluster.private_dns_zone == "none",
+        ranges=access.cidrs if access and not private else (),
+        proxy=(access.proxy if access else None) or "",
+    )
+
+
+def _keys(cluster: Aks) -> AksKeys:
+    makes = cluster.disk_encryption == "customer" and cluster.keys.disks is None and cluster.given is None
+    return AksKeys(
+        vault=_global_name(cluster, "kv") if makes else "",
+        disk_set=cluster.keys.disks or "",
+        etcd_key=cluster.keys.secrets or "",
+    )
+
+
+def _files(cluster: Aks) -> AksFiles | None:
+    storage = cluster.storage
+    if storage is None:
+        return None
+    zonal = bool(cluster.zones or zones(cluster.region))
+    return AksFiles(
+        account=ids.name_of(storage.id) if storage.id else _global_name(cluster, "st"),
+        group=ids.group_of(storage.id) if storage.id else "",
+        sku="PremiumV2_ZRS" if zonal else "PremiumV2_LRS",
+    )
+
+
+def _global_name(cluster: Aks, prefix: str) -> str:
+    """A name that is unique in all of Azure, of lower-case letters and digits, at most 24."""
+    place = f"{cluster.subscription}/{cluster.resource_group}/{cluster.region}/{cluster.name}"
+    return f"{prefix}{cluster.name.replace('-', '')[:14]}{hashlib.sha256(place.encode()).hexdigest()[:8]}"
+
+
+def _monitoring(cluster: Aks) -> AksMonitoring | None:
+    asked = cluster.monitoring
+    if asked is None or cluster.given is not None:
+        return None
+    return AksMonitoring(
+        workspace=asked.workspace, containers=asked.containers, metrics=asked.metrics, defender=asked.defender
+    )
+
+
+def _autoscaler(cluster: Aks, priorities: Mapping[str, tuple[str, ...]] | None) -> Mapping[str, str] | None:
+    if cluster.autoscaler == "none":
+        return None
+    return {**AUTOSCALER, "expander": "priority" if priorities else "least-waste"}
+
+
+def _priorities(pools: Sequence[PoolPlan]) -> Mapping[str, tuple[str, ...]] | None:
+    """The ladder of each pool with several kinds of capacity; all agent pools are in it, or they would never grow.
+
+    The expander matches the names of scale sets, aks-<agent pool>-<digits>-vmss, and wants patterns that exclude one
+    another; a name has no hyphen, so these do (cluster-autoscaler, expander/priority/readme.md).
+    """
+    if all(len({group.shape.capacity_kind for group in pool.groups}) < 2 for pool in pools):
+        return None
+    found: dict[str, list[str]] = {}
+    for pool in pools:
+        kinds = list(dict.fromkeys(group.shape.capacity_kind for group in pool.groups))
+        for group in pool.groups:
+            found.setdefault(str(100 - 10 * kinds.index(group.shape.capacity_kind)), []).append(f"^aks-{group.name}-.*")
+    return {priority: tuple(sorted(found[priority])) for priority in sorted(found, key=int, reverse=True)}
+
+
+def _notes(cluster: Aks, groups: Sequence[AksNodeGroup]) -> Iterator[str]:
+    yield from network_notes(cluster)
+    if cluster.given is None and cluster.keys.secrets is None:
+        yield (
+            "keys: Kubernetes Secrets are encrypted at rest by keys of Azure's; keys.secrets names one of your own, in "
+            "a Key Vault that the control plane reaches"
+        )
+    if _keys(cluster).vault:
+        yield "keys: the Key Vault that is made cannot be purged: after a destroy its name stays taken for 90 days"
+    if cluster.deletion_protection and cluster.given is None:
+        yield (
+            "deletion: Pulumi refuses to delete the cluster, and locks hold its network and keys; a lock of the "
+            "cluster itself would hold old agent pools, too (deletion-guard: policy denies its deletion alone)"
+        )
+    for group in groups:
+        yield from group.notes

@@ -1,0 +1,51 @@
+"""The node that an autoscaler makes up before there is one, and what it is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from espalier.catalogue import Catalogue
+from espalier.quantity import parse_quantity
+from espalier.types import Taint
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What a program registered: its resources as JSON, the Kubernetes objects among them, and the machines known."""
+
+    resources: tuple[Mapping[str, Any], ...]
+    objects: tuple[Mapping[str, Any], ...]
+    catalogue: Catalogue
+    region: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Template:
+    """A node as its autoscaler takes it to be. `allocatable` in base units: cores, bytes, devices."""
+
+    labels: Mapping[str, str]
+    taints: tuple[Taint, ...]
+    allocatable: Mapping[str, Fraction]
+    said: str
+    """What it was made of, in a few words."""
+    broken: str = ""
+    """Why the autoscaler would never start such a node, whatever it looks like."""
+
+
+def amounts(resources: Mapping[str, Any]) -> dict[str, Fraction]:
+    """A resource list in base units; what is no quantity is left out."""
+    found: dict[str, Fraction] = {}
+    for key, value in resources.items():
+        try:
+            found[key] = parse_quantity(str(value))
+        except ValueError:
+            continue
+    return found
+
+
+def unique(taints: Sequence[Taint]) -> tuple[Taint, ...]:
+    """Each taint once, in the order given."""
+    return tuple(dict.fromkeys(taints))

@@ -121,11 +121,12 @@ def test_tls_connections_that_are_cut_anywhere_are_no_matter(
 def test_a_server_that_asks_to_slow_down_is_heard(trouble: Trouble) -> None:
     draw = random.Random(SEED)  # noqa: S311
     refused: list[tuple[str, str, float]] = []
+    early: list[Asked] = []
 
     def harm(asked: Asked) -> Harm:
         now = time.monotonic()
-        early = [each for each in refused if each[:2] == (asked.method, asked.path) and now - each[2] < 0.99]
-        assert not early, f"{asked} came again too early"
+        if any(each[:2] == (asked.method, asked.path) and now - each[2] < 0.99 for each in refused):
+            early.append(asked)
         if draw.random() >= 0.1:
             return NONE
         refused.append((asked.method, asked.path, now))
@@ -134,6 +135,7 @@ def test_a_server_that_asks_to_slow_down_is_heard(trouble: Trouble) -> None:
     trouble.proxy.reset(harm)
     trouble.up()
     assert len(refused) > 10
+    assert early == [], "they came again too early"
     trouble.check()
 
 
@@ -226,7 +228,10 @@ def test_credentials_that_expire_end_the_run_at_once(trouble: Trouble, monkeypat
     trouble.settle()
 
 
-def test_a_certificate_that_does_not_fit_is_told_at_once(trouble: Trouble, kubeconfig: Path, tmp_path: Path) -> None:
+def test_a_certificate_that_does_not_fit_is_told_at_once(
+    trouble: Trouble, kubeconfig: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retries, "FIRST_PATIENCE", 20.0)
     config = yaml.safe_load(kubeconfig.read_text())
     other = config["users"][0]["user"]["client-certificate-data"]
     config["clusters"][0]["cluster"]["certificate-authority-data"] = other
@@ -235,7 +240,7 @@ def test_a_certificate_that_does_not_fit_is_told_at_once(trouble: Trouble, kubec
     began = time.monotonic()
     with pytest.raises((EngineError, UnreachableError), match="certificate verify failed"):
         trouble.up(path)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 15
     trouble.settle()
 
 
@@ -270,5 +275,9 @@ def test_a_wait_outlives_its_watch(trouble: Trouble) -> None:
     thread.start()
     trouble.up(variant="gated")
     thread.join()
+    followed = [asked for asked in trouble.proxy.asked if asked.path.startswith("/api/v1/configmaps?")]
+    for count in (2, 4):
+        after = followed[followed.index(watches[count - 1]) + 1]
+        assert not after.watches, "what is too old is listed anew"
     trouble.check()
     assert trouble.client.find_object(Reference(CONFIG_MAP, STACK, "behind"))

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any
+from collections.abc import Mapping
 
 import pulumi
 import pulumi_aws as aws
 
 from espalier.blueprint.clouds.eks import EksPlan
+from espalier.blueprint.clouds.eks.identities import RoleKey
+from espalier.blueprint.clouds.eks.plan import GivenControlPlane
 from espalier.blueprint.clouds.model import CloudPlan
+from espalier.components.cluster.eks.addons import addons
+from espalier.components.cluster.eks.control_plane import Api, control_plane, given
 from espalier.components.cluster.eks.ground import Ground
+from espalier.components.cluster.eks.identities import Identity, access, identities, key, pod_identities
+from espalier.components.cluster.eks.interruptions import interruptions
+from espalier.components.cluster.eks.kubeconfig import kubeconfig
+from espalier.components.cluster.eks.network import Standing, network
 from espalier.components.cluster.eks.node_groups import node_groups
+from espalier.components.cluster.eks.storage import file_system, storage_classes
 from espalier.components.cluster.provider import provider_for
 
 
 class EksCluster(pulumi.ComponentResource):
-    """The cluster with its network, identities, add-ons and node groups."""
+    """The cluster with its network, identities, add-ons and node groups; or node groups for one that is there."""
 
     provider: pulumi.ProviderResource
     kubeconfig: pulumi.Output[str]
@@ -33,43 +41,68 @@ class EksCluster(pulumi.ComponentResource):
         return self
 
     def _register(self, name: str, plan: EksPlan, opts: pulumi.ResourceOptions) -> None:
-        super().__init__("espalier:index:EksCluster", name, {}, opts)
-        inside = pulumi.ResourceOptions(parent=self)
-        cluster = aws.eks.Cluster(
-            f"{name}-control-plane",
-            name=plan.name,
-            version=plan.version,
-            role_arn="arn:aws:iam::123456789012:role/eks",
-            vpc_config={"subnet_ids": [], "endpoint_private_access": True, "endpoint_public_access": False},
-            access_config={"authentication_mode": "API", "bootstrap_cluster_creator_admin_permissions": False},
-            opts=inside,
+        # Made before the component, whose children inherit it: they go to the plan's region and account, wherever the
+        # deployer's own configuration points.
+        cloud = aws.Provider(
+            f"{name}-aws",
+            region=plan.region,
+            allowed_account_ids=[plan.account] if plan.account else None,
+            opts=pulumi.ResourceOptions(parent=opts.parent),
         )
+        inherited = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(providers=[cloud]))
+        super().__init__("espalier:index:EksCluster", name, {}, inherited)
+        standing = network(self, name, plan)
+        roles = identities(self, name, plan)
+        api = self._api(name, plan, standing, roles)
+        granted = access(self, name, plan, api.name)
+        first = [addon for addon in plan.addons if addon.before_nodes]
+        ready = addons(self, name, plan, first, api.name, roles, standing.pods, [])
+        disks = key(self, f"{name}-key-disks", plan, plan.disk_key, "Disks") if plan.disk_key else None
         ground = Ground(
-            cluster_name=cluster.name,
-            network_id="vpc-0",
-            subnets=dict.fromkeys(plan.zones, ""),
-            security_group="sg-0",
-            node_role="arn:aws:iam::123456789012:role/node",
-            disk_key=None,
-            after=(),
+            cluster_name=api.name,
+            network_id=standing.id,
+            subnets=standing.subnets,
+            security_group=api.security_group,
+            node_role=roles["nodes"].arn,
+            disk_key=disks.arn if disks else None,
+            after=(*standing.ready, *roles["nodes"].rights, *ready),
         )
-        groups = node_groups(self, name, plan, ground)
-        self.endpoint = cluster.endpoint
-        self.certificate_authority = cluster.certificate_authority.apply(lambda found: found.data or "")
-        self.kubeconfig = pulumi.Output.secret(_kubeconfig(plan, self.endpoint, self.certificate_authority))
+        system = node_groups(self, name, plan, ground, plan.managed(system=True))
+        later = [addon for addon in plan.addons if not addon.before_nodes]
+        running = addons(self, name, plan, later, api.name, roles, standing.pods, [*ready, *system])
+        # An upgrade takes DNS and volumes' drivers before the pools of accelerators, and a removal after them.
+        node_groups(self, name, plan, ground.later_than(running), plan.managed(system=False))
+        associated = pod_identities(self, name, plan, roles, api.name)
+        interruptions(self, name, plan)
+        filled = file_system(self, name, plan, ground)
+        self._reach(name, plan, api, [*granted, *api.doors, *system, *running, *associated])
+        storage_classes(self, name, plan, filled, self.provider)
+        self.register_outputs(
+            {
+                "kubeconfig": self.kubeconfig,
+                "endpoint": self.endpoint,
+                "certificate_authority": self.certificate_authority,
+                "oidc_issuer": self.oidc_issuer,
+            }
+        )
+
+    def _api(self, name: str, plan: EksPlan, standing: Standing, roles: Mapping[RoleKey, Identity]) -> Api:
+        if isinstance(plan.control, GivenControlPlane):
+            return given(plan, plan.control)
+        secrets = key(self, f"{name}-key-secrets", plan, plan.control.secrets_key, "Secrets")
+        return control_plane(self, name, plan, plan.control, standing, roles["cluster"], secrets)
+
+    def _reach(self, name: str, plan: EksPlan, api: Api, after: list[pulumi.Resource]) -> None:
+        """The way into the cluster, which opens once someone is let in and something runs there."""
+        self.endpoint = api.endpoint
+        self.certificate_authority = api.certificate_authority
+        self.oidc_issuer = api.issuer
+        self.kubeconfig = pulumi.Output.secret(kubeconfig(plan, api.endpoint, api.certificate_authority))
         self.provider = provider_for(
             self,
             name,
             kubeconfig=self.kubeconfig,
             context=plan.name,
             identifier=f"eks/{plan.region}/{plan.name}",
-            after=groups[:1],
+            after=after,
         )
-        self.register_outputs({"endpoint": self.endpoint, "kubeconfig": self.kubeconfig})
-
-
-def _kubeconfig(plan: EksPlan, endpoint: pulumi.Output[str], authority: pulumi.Output[str]) -> pulumi.Output[str]:
-    def text(found: dict[str, Any]) -> str:
-        return json.dumps({"server": found["endpoint"], "ca": found["authority"], "cluster": plan.name})
-
-    return pulumi.Output.all(endpoint=endpoint, authority=authority).apply(text)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import pulumi
 
@@ -24,3 +24,7 @@ class Ground:
     """ARN of the key that encrypts disks; None is the account's own, aws/ebs."""
     after: tuple[pulumi.Resource, ...]
     """What must stand before the first node starts: routes, rights and the add-ons that make a node ready."""
+
+    def later_than(self, resources: Sequence[pulumi.Resource]) -> Ground:
+        """The same ground, for nodes that start later than `resources`, too."""
+        return replace(self, after=(*self.after, *resources))

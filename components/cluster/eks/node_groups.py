@@ -21,9 +21,10 @@ _EFFECTS = {
 _TAGGED = ("instance", "volume", "network-interface")
 
 
-def node_groups(parent: pulumi.Resource, name: str, plan: EksPlan, ground: Ground) -> list[aws.eks.NodeGroup]:
-    """A group for each of the plan's that EKS manages, in the plan's order."""
-    managed = [group for group in plan.groups if isinstance(group, EksNodeGroup) and not group.karpenter]
+def node_groups(
+    parent: pulumi.Resource, name: str, plan: EksPlan, ground: Ground, managed: Sequence[EksNodeGroup]
+) -> list[aws.eks.NodeGroup]:
+    """A group for each of `managed`, in their order."""
     inside = pulumi.ResourceOptions(parent=parent)
     joined = any(group.template.interfaces for group in managed)
     security_groups = [ground.security_group, *([_fabric(name, plan, ground, inside)] if joined else [])]

@@ -1,39 +1,124 @@
-"""What EKS cannot do of a cluster block, and the cluster that it asks for."""
+"""From the cluster block to the plan of an EKS cluster."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from espalier.blueprint.clouds.eks.model import EksPlan
-from espalier.blueprint.clouds.eks.zones import zones
+from espalier.blueprint.clouds.eks.addons import addons_of, tags_of
+from espalier.blueprint.clouds.eks.identities import (
+    disk_key,
+    entries_of,
+    pod_identities,
+    roles_of,
+    secrets_key,
+    where_of,
+)
+from espalier.blueprint.clouds.eks.model import EksNodeGroup
+from espalier.blueprint.clouds.eks.network import MadeNetwork, discovery_of, network_of, services_of
+from espalier.blueprint.clouds.eks.plan import ControlPlane, EksPlan, GivenControlPlane, Interruptions, Route
+from espalier.blueprint.clouds.eks.policies_karpenter import interruption_queue
+from espalier.blueprint.clouds.eks.storage import classes_of, file_system_of
+from espalier.blueprint.clouds.eks.zones import chosen
 from espalier.blueprint.clouds.model import CloudPlan
 from espalier.settings.cloud import CloudCluster
 from espalier.settings.eks import Eks
-from espalier.types import Mistake
 
 if TYPE_CHECKING:
     from espalier.blueprint.pools import PoolPlan
 
 
-def cluster_mistakes(cluster: Eks) -> Iterator[Mistake]:
-    """What EKS cannot do of the cluster block."""
-    if cluster.access is None:
-        do = "Add access: {via: network | tunnel | public, ...}."
-        yield Mistake("espalier:cluster.access", "nothing", "how the deployer reaches a private API", do)
-
-
 def plan(cluster: CloudCluster, pools: Sequence[PoolPlan]) -> CloudPlan:
-    """The cluster with all its groups."""
+    """The cluster of a block without mistakes, with all its groups."""
+    assert isinstance(cluster, Eks)  # noqa: S101 - its own kind's
+    groups = tuple(group for pool in pools for group in pool.groups)
+    made = cluster.given is None
     return EksPlan(
         kind="eks",
         name=cluster.name,
         region=cluster.region,
-        zones=cluster.zones or zones(cluster.region) or (),
-        tags=cluster.tags,
-        groups=tuple(group for pool in pools for group in pool.groups),
-        notes=(),
+        zones=chosen(cluster.region, cluster.zones),
+        tags=tags_of(cluster),
+        groups=groups,
+        notes=(
+            *_notes(cluster),
+            *(note for group in groups if isinstance(group, EksNodeGroup) for note in group.notes),
+        ),
         version=cluster.version,
-        cidr=cluster.network.cidr or "10.64.0.0/16",
-        admins=cluster.access.admins if cluster.access else (),
+        account=cluster.account_id,
+        network=network_of(cluster),
+        control=_control(cluster),
+        roles=roles_of(cluster),
+        disk_key=disk_key(cluster),
+        entries=entries_of(cluster) if made else (),
+        addons=addons_of(cluster),
+        identities=pod_identities(cluster),
+        classes=classes_of(cluster),
+        file_system=file_system_of(cluster) if made else None,
+        interruptions=_interruptions(cluster) if cluster.autoscaler == "karpenter" else None,
+        route=_route(cluster),
+        system_pools=frozenset(pool.name for pool in pools if pool.system),
+        protect=cluster.deletion_protection,
     )
+
+
+def _control(cluster: Eks) -> ControlPlane | GivenControlPlane:
+    given, access = cluster.given, cluster.access
+    if given is not None:
+        return GivenControlPlane(
+            endpoint=given.endpoint,
+            certificate=given.certificate,
+            security_group=given.security_group,
+            issuer=given.issuer or "",
+        )
+    public = access is not None and access.via == "public"
+    return ControlPlane(
+        secrets_key=secrets_key(cluster),
+        services=services_of(cluster),
+        public=public,
+        public_cidrs=access.cidrs if access and public else (),
+        reached_from={} if public else _reached_from(cluster),
+        group_tags=discovery_of(cluster),
+        logs=cluster.logs.types,
+        retention_days=cluster.logs.retention_days,
+        deletion_protection=cluster.deletion_protection,
+        zonal_shift=cluster.zonal_shift,
+    )
+
+
+def _reached_from(cluster: Eks) -> dict[str, str]:
+    """The network itself where it is made, and the ranges that `access` names: the cluster's group lets nobody else."""
+    network = network_of(cluster)
+    inside = {"network": network.cidr} if isinstance(network, MadeNetwork) else {}
+    named = cluster.access.cidrs if cluster.access else ()
+    return inside | {f"cidr-{cidr.replace('/', '-')}": cidr for cidr in named}
+
+
+def _route(cluster: Eks) -> Route:
+    """https:// is a port that is forwarded to the API; http:// and socks5:// are proxies."""
+    access = cluster.access
+    if access is None or access.via != "tunnel" or access.proxy is None:
+        return Route(way="straight", url="")
+    return Route(way="port" if access.proxy.startswith("https://") else "proxy", url=access.proxy)
+
+
+def _interruptions(cluster: Eks) -> Interruptions:
+    """Events that Karpenter acts on (aws/karpenter-provider-aws, cloudformation.yaml)."""
+    details = {
+        "capacity": ("aws.ec2", "EC2 Capacity Reservation Instance Interruption Warning"),
+        "health": ("aws.health", "AWS Health Event"),
+        "rebalance": ("aws.ec2", "EC2 Instance Rebalance Recommendation"),
+        "spot": ("aws.ec2", "EC2 Spot Instance Interruption Warning"),
+        "state": ("aws.ec2", "EC2 Instance State-change Notification"),
+    }
+    return Interruptions(
+        queue=cluster.name,
+        policy=interruption_queue(where_of(cluster).arn("sqs", cluster.name)),
+        events={name: {"source": [source], "detail-type": [kind]} for name, (source, kind) in details.items()},
+    )
+
+
+def _notes(cluster: Eks) -> tuple[str, ...]:
+    if cluster.given is None and disk_key(cluster) is None:
+        return ("disks are encrypted with the account's key aws/ebs: with account-id, Espalier makes one of its own",)
+    return ()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from espalier.blueprint.clouds.eks.cluster import cluster_mistakes, plan
+from espalier.blueprint.clouds.eks.cluster import plan
+from espalier.blueprint.clouds.eks.cluster_rules import cluster_mistakes, stack_mistakes
 from espalier.blueprint.clouds.eks.pools import groups
 from espalier.blueprint.clouds.eks.rules import pool_mistakes
 from espalier.blueprint.clouds.eks.zones import regions, zones
@@ -16,4 +17,5 @@ COMPILER = Compiler(
     pool_mistakes=pool_mistakes,
     groups=groups,
     plan=plan,
+    stack_mistakes=stack_mistakes,
 )

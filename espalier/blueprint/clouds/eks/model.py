@@ -1,4 +1,4 @@
-"""An EKS cluster, decided."""
+"""A node group of EKS, decided."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from espalier.blueprint.clouds.eks.launch import LaunchTemplate
-from espalier.blueprint.clouds.model import CloudPlan, NodeGroup
+from espalier.blueprint.clouds.model import NodeGroup
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,12 +34,3 @@ class EksNodeGroup(NodeGroup):
     """Karpenter makes these nodes: there is no managed group, and this is what its nodes look like."""
     notes: tuple[str, ...]
     """What the plan tells its reader of the group."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EksPlan(CloudPlan):
-    """A cluster, its network, its identities and its node groups."""
-
-    version: str
-    cidr: str
-    admins: tuple[str, ...]

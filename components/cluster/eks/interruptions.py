@@ -1,0 +1,43 @@
+"""The queue that Karpenter reads EC2's warnings from, as resources."""
+
+from __future__ import annotations
+
+import json
+
+import pulumi
+import pulumi_aws as aws
+
+from espalier.blueprint.clouds.eks import EksPlan
+
+
+def interruptions(parent: pulumi.Resource, name: str, plan: EksPlan) -> None:
+    """The queue with the rules that fill it, where the plan has one."""
+    wanted = plan.interruptions
+    if wanted is None:
+        return
+    inside = pulumi.ResourceOptions(parent=parent)
+    queue = aws.sqs.Queue(
+        f"{name}-interruptions",
+        name=wanted.queue,
+        message_retention_seconds=300,
+        sqs_managed_sse_enabled=True,
+        tags=dict(plan.tags),
+        opts=inside,
+    )
+    aws.sqs.QueuePolicy(
+        f"{name}-interruptions-policy",
+        queue_url=queue.url,
+        policy=json.dumps(wanted.policy, sort_keys=True),
+        opts=inside,
+    )
+    for event, pattern in wanted.events.items():
+        rule = aws.cloudwatch.EventRule(
+            f"{name}-interruptions-{event}",
+            name=f"{wanted.queue}-{event}",
+            event_pattern=json.dumps(pattern, sort_keys=True),
+            tags=dict(plan.tags),
+            opts=inside,
+        )
+        aws.cloudwatch.EventTarget(
+            f"{name}-interruptions-{event}-target", rule=rule.name, arn=queue.arn, target_id="karpenter", opts=inside
+        )

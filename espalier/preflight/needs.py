@@ -11,10 +11,7 @@ from espalier.blueprint import Blueprint
 from espalier.blueprint.clouds import CloudPlan, NodeGroup
 from espalier.blueprint.pools import PoolPlan
 from espalier.quantity import parse_quantity
-from espalier.settings.aks import Aks
 from espalier.settings.cloud import CloudCluster
-from espalier.settings.eks import Eks
-from espalier.settings.gke import Gke
 from espalier.settings.pool import Pool, Reservation
 from espalier.types import CapacityKind
 
@@ -83,7 +80,7 @@ def needs_of(blueprint: Blueprint, resources: Iterable[tuple[str, Mapping[str, A
     groups = [_need(plan_, pools[plan_.name], group) for plan_ in blueprint.pools for group in plan_.groups]
     cloudy = [(type_, inputs) for type_, inputs in resources if not type_.startswith(("kubernetes:", "pulumi:"))]
     made = tuple(sorted(cloudy, key=lambda each: each[0]))
-    given = isinstance(cluster, Eks | Gke | Aks) and cluster.given is not None
+    given = cluster.given is not None
     return Needs(cluster=cluster, plan=plan, groups=tuple(groups), resources=made, given=given)
 
 

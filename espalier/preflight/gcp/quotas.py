@@ -1,7 +1,7 @@
 """Which regional quota of Compute Engine a machine or an accelerator counts against.
 
-Source: compute v1 discovery, Quota.metric, and the Compute Engine documentation, "Allocation quotas". Newer GPUs
-have quotas that only Cloud Quotas tells; a metric that the region does not list is not judged.
+Source: compute v1 discovery, Quota.metric, and the Compute Engine documentation, "Allocation quotas". Newer families of
+GPUs have quotas that only Cloud Quotas tells; a metric that the region does not list is not judged.
 """
 
 from __future__ import annotations

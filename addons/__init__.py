@@ -2,13 +2,20 @@
 
 from espalier.addons.amd_device_plugin import RECORD as AMD_DEVICE_PLUGIN
 from espalier.addons.aws_efa_device_plugin import RECORD as AWS_EFA_DEVICE_PLUGIN
+from espalier.addons.cluster_autoscaler import RECORD as CLUSTER_AUTOSCALER
 from espalier.addons.neuron_device_plugin import RECORD as NEURON_DEVICE_PLUGIN
 from espalier.addons.nvidia_device_plugin import RECORD as NVIDIA_DEVICE_PLUGIN
 from espalier.types import AddonRecord
 
 RECORDS: dict[str, AddonRecord] = {
     record.id: record
-    for record in (AMD_DEVICE_PLUGIN, AWS_EFA_DEVICE_PLUGIN, NEURON_DEVICE_PLUGIN, NVIDIA_DEVICE_PLUGIN)
+    for record in (
+        AMD_DEVICE_PLUGIN,
+        AWS_EFA_DEVICE_PLUGIN,
+        CLUSTER_AUTOSCALER,
+        NEURON_DEVICE_PLUGIN,
+        NVIDIA_DEVICE_PLUGIN,
+    )
 }
 """All add-ons that a stack file may name, by id."""
 

@@ -105,7 +105,8 @@ class Facts:
     """The cluster's name in its cloud; "" for one that is not in a cloud."""
     region: str = ""
     autoscaler: str = ""
-    """What scales its pools: cluster-autoscaler, karpenter, managed or none; "" outside clouds."""
+    """What scales its pools: cluster-autoscaler, karpenter, managed or none; "" outside clouds, and where
+    a cluster is given whose autoscaler its owner knows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,6 +256,12 @@ class AddonRecord:
     """Namespaces whose pods need host access; the policies name exactly these."""
     reaches: frozenset[str] = frozenset()
     """Device resource names whose nodes its DaemonSets must reach."""
+    version_on: Callable[[Facts], str] | None = None
+    """Its version where that follows from the cluster's; None: it is `version` everywhere."""
+    refuses: Callable[[Facts], Iterable[Mistake]] = lambda _: ()
+    """Why it cannot be on such a cluster."""
+    implied: Callable[[Facts], bool] = lambda _: False
+    """Whether such a cluster has it even where its stack file does not name it."""
 
 
 @dataclass(frozen=True, slots=True)

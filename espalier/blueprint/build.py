@@ -8,11 +8,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from espalier.blueprint.autoscaling import machine_types
 from espalier.blueprint.clouds import CloudPlan, cloud_of, compiler_of
 from espalier.blueprint.clouds.wanted import Site, region_mistakes
 from espalier.blueprint.money import Cost, cost_of
-from espalier.blueprint.order import plan_addons
-from espalier.blueprint.pools import PoolPlan, compile_pools
+from espalier.blueprint.order import plan_addons, with_implied
+from espalier.blueprint.pools import PoolPlan, autoscaled, compile_pools
 from espalier.blueprint.priorities import priority_classes
 from espalier.blueprint.proofs import device_maxima, prove
 from espalier.blueprint.tenants import TenantPlan, compile_tenant, namespace_of
@@ -43,6 +44,15 @@ class Blueprint:
     waivers: tuple[Waiver, ...]
     cloud: CloudPlan | None = None
     """What the components make in a cloud; None for clusters that are not made in one."""
+    catalogue: Catalogue | None = None
+    """The machines and accelerators that the pools were chosen from; None is Espalier's own."""
+
+    @property
+    def machines(self) -> str | None:
+        """The machine types of a simulated cluster's autoscaler, as JSON; None for a cluster that has none."""
+        cluster = self.settings.cluster
+        wanted = isinstance(cluster, Simulated) and cluster.autoscaler == "karpenter"
+        return machine_types(self.pools) if wanted else None
 
     def held(self) -> tuple[Mistake, ...]:
         """Add-ons that are left out of the program, each with why and what to do."""
@@ -107,7 +117,12 @@ def build(
     pools, pool_mistakes = _pools_of(settings, known)
     pool_facts = tuple(pool.facts() for pool in pools)
     addons, addon_mistakes = plan_addons(
-        settings.addons, records, facts, pool_facts, contents, ImageRule(settings.sources.registry or "")
+        with_implied(settings.addons, records, facts),
+        records,
+        facts,
+        pool_facts,
+        contents,
+        ImageRule(settings.sources.registry or ""),
     )
     quota_mistakes = () if pool_mistakes else _quota_mistakes(settings.tenants, pools)
     namespace_mistakes = [*_namespace_mistakes(settings.tenants, addons), *_twins(settings.tenants)]
@@ -129,6 +144,7 @@ def build(
         privileged_namespaces=tuple(privileged),
         waivers=settings.waivers,
         cloud=_cloud_plan(settings, pools),
+        catalogue=known,
     )
 
 
@@ -138,13 +154,20 @@ def _pools_of(settings: Settings, known: Catalogue | None) -> tuple[tuple[PoolPl
     simulated = isinstance(settings.cluster, Simulated)
     cluster = cloud_of(settings.cluster)
     if cluster is None:
-        return compile_pools(settings.pools, settings.prices, simulated=simulated, known=known.accelerators)
+        plans, mistakes = compile_pools(settings.pools, settings.prices, simulated=simulated, known=known.accelerators)
+        return _scaled(settings, plans), mistakes
     site = Site(cluster=cluster, compiler=compiler_of(cluster.kind), catalogue=known)
     found = [*region_mistakes(site), *site.compiler.cluster_mistakes(cluster)]
     pools, mistakes = compile_pools(
         settings.pools, settings.prices, simulated=simulated, known=known.accelerators, site=site
     )
-    return pools, (*found, *mistakes)
+    return _scaled(settings, pools), (*found, *mistakes)
+
+
+def _scaled(settings: Settings, pools: tuple[PoolPlan, ...]) -> tuple[PoolPlan, ...]:
+    """The pools, with what a simulated cluster's autoscaler is told of them where it has one."""
+    cluster = settings.cluster
+    return autoscaled(pools) if isinstance(cluster, Simulated) and cluster.autoscaler == "karpenter" else pools
 
 
 def _cloud_plan(settings: Settings, pools: Sequence[PoolPlan]) -> CloudPlan | None:
@@ -173,7 +196,8 @@ def facts_of(settings: Settings) -> Facts:
     cloud = cloud_of(cluster)
     if cloud is None:
         return Facts(cluster.kind, cluster.version, runs_containers=real)
-    autoscaler = cloud.autoscaler or ("cluster-autoscaler" if cloud.kind == "eks" else "managed")
+    default = "managed" if cloud.kind != "eks" else "" if cloud.given is not None else "cluster-autoscaler"
+    autoscaler = cloud.autoscaler or default
     return Facts(cloud.kind, cluster.version, real, cluster=cloud.name, region=cloud.region, autoscaler=autoscaler)
 
 

@@ -30,6 +30,7 @@ def plan_addons(
     `images` is for the objects that records write; those of `contents` were rewritten with the hidden ones' paths.
     """
     mistakes = [m for id in sorted(wanted) for m in _mistakes_of(id, wanted, records)]
+    mistakes += [m for id in sorted(wanted) if id in records for m in records[id].refuses(facts)]
     if mistakes:
         return (), tuple(mistakes)
     graph = {id: sorted(records[id].needs) for id in sorted(wanted)}
@@ -48,6 +49,14 @@ def plan_addons(
     return tuple(plans.values()), _two_owners(plans.values())
 
 
+def with_implied(
+    named: Mapping[str, Mapping[str, Any]], records: Mapping[str, AddonRecord], facts: Facts
+) -> dict[str, Mapping[str, Any]]:
+    """The add-ons that a stack file names, and those that its cluster has in any case, with their defaults."""
+    implied: dict[str, Mapping[str, Any]] = {id: {} for id, record in records.items() if record.implied(facts)}
+    return implied | dict(named)
+
+
 def _plan(
     record: AddonRecord,
     options: Mapping[str, Any],
@@ -57,7 +66,8 @@ def _plan(
     content: Rendered | Recorded | None,
     images: ImageRule,
 ) -> AddonPlan:
-    plan = AddonPlan(record.id, record.version, wave, (), tuple(sorted(record.needs)))
+    version = record.version_on(facts) if record.version_on else record.version
+    plan = AddonPlan(record.id, version, wave, (), tuple(sorted(record.needs)))
     if record.content is None:
         inputs = AddonInputs(facts, pools, record.options.model_validate(options))
         objects = images.apply_to(record.objects(inputs))

@@ -8,12 +8,14 @@ from typing import Any
 
 from espalier.blueprint import Blueprint
 from espalier.blueprint.pools import PoolPlan
+from espalier.blueprint.wake import wake_proofs
+from espalier.catalogue import catalogue
 from espalier.commands.project import Project, program_of
 from espalier.content import is_hook
 from espalier.engine.model import Recording
 from espalier.policies.resources import ADDON_TYPE, RENDERED
 from espalier.report.documents import PlanDocument, PolicyEntry, PoolEntry, header
-from espalier.types import Image, Registered, Verdict
+from espalier.types import Image, Proof, Registered, Verdict
 
 UNKNOWN: dict[str, bool] = {"$unknown": True}
 WORKLOADS = ("CronJob", "DaemonSet", "Deployment", "Job", "Pod", "ReplicaSet", "StatefulSet")
@@ -46,6 +48,7 @@ def plan_of(project: Project, recording: Recording) -> Plan:
     verdicts = judge([registered(resource) for resource in resources])
     blueprint = project.blueprint
     objects = kubernetes_objects(resources)
+    proofs = (*blueprint.proofs, *_wake_proofs(blueprint, resources, objects))
     document: PlanDocument = {
         **header("plan"),
         "stack": project.stack.name,
@@ -74,16 +77,26 @@ def plan_of(project: Project, recording: Recording) -> Plan:
             for addon in blueprint.addons
         ],
         "cost": _cost_entry(blueprint),
-        "proofs": [{"name": proof.name, "ok": proof.ok, "evidence": proof.evidence} for proof in blueprint.proofs],
+        "proofs": [{"name": proof.name, "ok": proof.ok, "evidence": proof.evidence} for proof in proofs],
         "policies": [policy_entry(verdict) for verdict in verdicts],
         "images": [
             {"image": image.image, "addon": image.addon, "where": image.where}
             for image in _all_images(objects, blueprint)
         ],
     }
-    proven = all(proof.ok for proof in blueprint.proofs)
-    usable = all(proof.ok or proof.held for proof in blueprint.proofs)
+    proven = all(proof.ok for proof in proofs)
+    usable = all(proof.ok or proof.held for proof in proofs)
     return Plan(document, proven and passes(verdicts), usable and passes(verdicts))
+
+
+def _wake_proofs(
+    blueprint: Blueprint, resources: Sequence[Mapping[str, Any]], objects: Sequence[Mapping[str, Any]]
+) -> tuple[Proof, ...]:
+    """That each pool wakes: of what is registered, since it is there that an autoscaler looks."""
+    if blueprint.cloud is None:
+        return ()
+    known = blueprint.catalogue or catalogue()
+    return wake_proofs(blueprint.pools, blueprint.cloud, blueprint.facts.autoscaler, resources, objects, known)
 
 
 class NotAllowedError(Exception):

@@ -45,8 +45,11 @@ def _of_pool(cluster: Gke, pool: PoolPlan) -> Iterator[str]:
             f"pool {pool.name}: GKE's autoscaler takes the cheapest kind of capacity that has room, so the order "
             f"{', '.join(kinds)} is kept only as far as prices agree"
         )
+    slices = any(group.placement and group.placement.tpu_topology for group in groups)
+    if slices:
+        yield f"pool {pool.name}: a slice is upgraded whole, and takes no pods meanwhile"
     tight = sorted({group.shape.capacity_kind for group in groups if group.surge == 0})
-    if tight:
+    if tight and not slices:
         yield f"pool {pool.name}: {' and '.join(tight)} upgrades without a spare node: one is missing at a time"
     if any(group.fabric for group in groups):
         yield f"pool {pool.name}: pods get the machine's fast networks by ResourceClaims (DRANET)"

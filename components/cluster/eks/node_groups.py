@@ -144,18 +144,20 @@ def _reservation(group: EksNodeGroup) -> aws.ec2.LaunchTemplateCapacityReservati
     return None
 
 
-def _volume(volume: Volume, key: pulumi.Input[str] | None) -> aws.ec2.LaunchTemplateBlockDeviceMappingArgsDict:
-    ebs: aws.ec2.LaunchTemplateBlockDeviceMappingEbsArgsDict = {
-        "encrypted": "true",
-        "delete_on_termination": "true",
-        "volume_type": volume.type,
-        "volume_size": volume.size_gib,
-        "iops": volume.iops,
-        "throughput": volume.throughput,
-        "snapshot_id": volume.snapshot,
-        "kms_key_id": key,
-    }
-    return {"device_name": volume.device, "ebs": ebs}
+def _volume(volume: Volume, key: pulumi.Input[str] | None) -> aws.ec2.LaunchTemplateBlockDeviceMappingArgs:
+    return aws.ec2.LaunchTemplateBlockDeviceMappingArgs(
+        device_name=volume.device,
+        ebs=aws.ec2.LaunchTemplateBlockDeviceMappingEbsArgs(
+            encrypted="true",
+            delete_on_termination="true",
+            volume_type=volume.type,
+            volume_size=volume.size_gib,
+            iops=volume.iops,
+            throughput=volume.throughput,
+            snapshot_id=volume.snapshot,
+            kms_key_id=key,
+        ),
+    )
 
 
 def _interfaces(

@@ -32,7 +32,7 @@ def access_mistakes(cluster: Eks) -> Iterator[Mistake]:
         yield Mistake(AT, "nothing", "how the deployer reaches a private API", do)
         return
     yield from _way(cluster, access)
-    yield from _public(access)
+    yield from _public(access) if cluster.given is None else ()
     yield from _reached(cluster, access)
     yield from _admins(cluster, access)
 

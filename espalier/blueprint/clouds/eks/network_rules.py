@@ -127,13 +127,13 @@ def _one_a_zone(path: str, subnets: Sequence[str], named: Sequence[str]) -> Iter
 
 
 def room_mistakes(cluster: Eks, wanted: Sequence[Wanted]) -> Iterator[Mistake]:
-    """More nodes at most than the subnets have addresses for. Nothing is said of a range that has other mistakes."""
+    """More nodes at most than the subnets have addresses for. Nothing is said of what has other mistakes."""
     key = "pods" if cluster.network.pods else "cidr"
     range_ = IPv4Network(cluster.network.pods or cluster.network.cidr or CIDR)
-    if not PREFIXES[0] <= range_.prefixlen <= PREFIXES[1]:
+    named = chosen(cluster.region, cluster.zones)
+    if not named or not PREFIXES[0] <= range_.prefixlen <= PREFIXES[1]:
         return
     each = blocks(str(range_))[0].num_addresses - RESERVED
-    named = chosen(cluster.region, cluster.zones)
     room = len(named) * (each // A_NODE)
     nodes = sum(one.pool.nodes.max for one in wanted)
     if nodes > room:

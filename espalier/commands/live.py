@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from espalier import failures
 from espalier.commands import by_pulumi
-from espalier.commands.plan import allowed, plan_of
+from espalier.commands.plan import NotAllowedError, allowed, plan_of
 from espalier.commands.project import Project, open_project, program_of
 from espalier.commands.target import client_of, simulated_name
 from espalier.engine.changes import Change
+from espalier.engine.errors import Problem, RefusedError
 from espalier.engine.inventory import Inventory
 from espalier.engine.model import Recording
 from espalier.engine.preview import preview
@@ -59,8 +61,14 @@ def rehearse(stack: str, out: Output, *, keep: bool) -> int:
     """Plays the stack on a throw-away cluster; FAILED where a check fails or something is left."""
     project = open_project(stack)
 
+    # Nothing of the cloud is registered here; that pools wake is tried, not proven.
+    played = replace(project, blueprint=replace(project.blueprint, cloud=None))
+
     def judge(recording: Recording) -> None:
-        allowed(plan_of(project, recording))
+        try:
+            allowed(plan_of(played, recording))
+        except NotAllowedError as refused:
+            raise RefusedError("nothing was rehearsed: the plan does not hold", list(refusals(refused))) from None
 
     with out.progress(f"rehearsing {project.stack.name}") as progress:
         result = play(
@@ -83,6 +91,18 @@ def rehearse(stack: str, out: Output, *, keep: bool) -> int:
         out.people.print(f"The cluster stays: espalier sim down --name {result.cluster}")
     out.document(document)
     return 0 if result.ok else failures.FAILED
+
+
+def refusals(refused: NotAllowedError) -> Iterable[Problem]:
+    """What does not hold, proof by proof and finding by finding."""
+    document = refused.plan.document
+    for proof in document["proofs"]:
+        if not proof["ok"]:
+            yield Problem(f"proof {proof['name']}", proof["evidence"])
+    for policy in document["policies"]:
+        for finding in policy["findings"] if policy["level"] == "mandatory" else ():
+            if finding["waived"] is None:
+                yield Problem(f"policy {policy['name']}", f"{finding['urn']}: {finding['message']}")
 
 
 def _document(command: str, project: Project, found: Verification | RehearsalResult) -> VerifyDocument:

@@ -15,11 +15,13 @@ from typing import Any, Final
 from espalier import sim
 from espalier.blueprint import Blueprint
 from espalier.blueprint.clouds import cloud_of
+from espalier.blueprint.clouds.sdks import missing_sdk
 from espalier.charts.place import Place
 from espalier.charts.prepare import blueprint_of
 from espalier.engine.changes import Change, UpResult, Wave
 from espalier.engine.destroy import destroy
 from espalier.engine.program import Program
+from espalier.engine.record import record
 from espalier.engine.up import Judge, up
 from espalier.kube import Client, Kind, Reference, UnknownKindError, reference_of
 from espalier.settings import Settings, StackFile, validate
@@ -28,6 +30,7 @@ from espalier.types import AddonRecord, Check
 from espalier.verify.model import Skipped, until
 from espalier.verify.noop import noop_check
 from espalier.verify.run import verify
+from espalier.verify.wake import Wake, wakes_of
 
 PREFIX = "espalier:"
 SIMULATED_VERSION: Final[str] = Simulated.model_fields["version"].default
@@ -74,6 +77,8 @@ class Rehearsal:
     program: Program
     blueprint: Blueprint
     cluster: str
+    wakes: tuple[Wake, ...] = ()
+    """A cloud's pools with the nodes that their autoscaler takes them for."""
     notes: tuple[str, ...] = ()
     """How it differs from the stack itself."""
 
@@ -92,8 +97,10 @@ class Rehearsal:
         others = {key: text for key, text in file.config.items() if not key.startswith(PREFIX)}
         config = others | {f"{PREFIX}{key}": _text(value) for key, value in sorted(values.items())}
         program = Program(root, project, file.name, config, file.secret_keys)
-        blueprint = blueprint_of(settings, records, Place.of(root, file.name))
-        return cls(program, blueprint, cluster, tuple(_notes(file)))
+        place = Place.of(root, file.name)
+        blueprint = blueprint_of(settings, records, place)
+        wakes = () if cloud_of(file.settings.cluster) is None else _wakes(file, root, project, records, place)
+        return cls(program, blueprint, cluster, wakes, tuple(_notes(file)))
 
 
 def rehearse(
@@ -154,7 +161,7 @@ def _play(rehearsal: Rehearsal, client: Client, judge: Judge | None, keep: bool,
         return [_text_of(change) for change in second.changes if change.op != "same"]
 
     noop = noop_check(again, client, lambda: planned)
-    found = verify(rehearsal.blueprint, client, simulated=True, noop=noop, progress=progress)
+    found = verify(rehearsal.blueprint, client, simulated=True, noop=noop, wakes=rehearsal.wakes, progress=progress)
     if keep:
         return _Played(first, found.checks, found.skipped, found.left)
     progress(f"destroying {program.stack}")
@@ -166,6 +173,18 @@ def _play(rehearsal: Rehearsal, client: Client, judge: Judge | None, keep: bool,
     return _Played(first, (*found.checks, check), found.skipped, (*found.left, *left))
 
 
+def _wakes(
+    file: StackFile, root: Path, project: str, records: Mapping[str, AddonRecord], place: Place
+) -> tuple[Wake, ...]:
+    """Of the stack's own program, which is recorded for it; none where its cloud's SDK is not installed."""
+    blueprint = blueprint_of(file.settings, records, place)
+    if blueprint.cloud is None or missing_sdk(blueprint.cloud.kind):
+        return ()
+    own = Program(root, project, file.name, file.config, frozenset(file.secret_keys))
+    resources = [resource.to_json() for resource in record(own).resources]
+    return wakes_of(blueprint, resources, [each["inputs"] for each in resources if "kind" in each["inputs"]])
+
+
 def _notes(file: StackFile) -> Iterable[str]:
     """How the rehearsal differs from the stack itself."""
     cloud = cloud_of(file.settings.cluster)
@@ -174,6 +193,8 @@ def _notes(file: StackFile) -> Iterable[str]:
         yield f"rehearsed on Kubernetes {SIMULATED_VERSION}, the simulator's; the stack asks for {version}"
     if cloud is not None:
         yield f"what {cloud.kind} makes was not made; what lives in the cluster was, on nodes of the cloud's shapes"
+        if missing := missing_sdk(cloud.kind):
+            yield f"no pool was woken: the Python package {missing[0]} is not installed"
 
 
 def _text_of(change: Change) -> str:

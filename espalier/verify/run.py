@@ -16,6 +16,7 @@ from espalier.verify.noop import NAME as NOOP
 from espalier.verify.quota import quota_tasks
 from espalier.verify.scheduling import land_tasks, sharing_tasks, taint_tasks
 from espalier.verify.stage import Stage
+from espalier.verify.wake import Wake, template_tasks
 
 Found = dict[str, Check | Skipped]
 
@@ -49,12 +50,14 @@ def verify(
     simulated: bool,
     probe: bool = False,
     noop: Callable[[], Check] | None = None,
+    wakes: Sequence[Wake] = (),
     progress: Callable[[str], None] = lambda _: None,
 ) -> Verification:
     """Asks the cluster of `client`, an administrator's, whether it is what `blueprint` says.
 
     `simulated` allows drills that disturb (nodes are added); `probe` allows pods elsewhere; without both the checks
-    read and ask for server-side dry runs only. `noop` is made last, alone, and only where no check failed.
+    read and ask for server-side dry runs only. `noop` is made last, alone, and only where no check failed. `wakes` are
+    a cloud's pools and their template nodes, which are tried on simulated clusters.
     Interrupting it leaves nothing behind.
     Raises VerifyError where `simulated` is said of a cluster that is not, UnreachableError where nothing answers.
     """
@@ -73,6 +76,8 @@ def verify(
             stage.set_up()
         drills = [task for family in DRILLS.values() for task in family(context, stage)]
         found |= _make(drills, context, progress)
+        if context.simulated:  # after the others, whose verdicts tell of every node that there is
+            found |= _make(template_tasks(context, stage, wakes), context, progress)
         stage.clear()
         reads = [task for family in READS.values() for task in family(context)]
         found |= _make(reads, context, progress)

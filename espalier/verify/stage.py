@@ -136,6 +136,12 @@ class Stage:
         spec["taints"] = [*spec.get("taints", []), DRILL_TAINT.to_json()]
         return Node.of(self._make(manifest))
 
+    def add_node(self, manifest: Json, seconds: float) -> bool:
+        """Adds a further node, on a simulated cluster only; whether it is Ready by so many seconds."""
+        manifest["metadata"]["labels"][LABEL] = self._run
+        name = str(self._make(manifest)["metadata"]["name"])
+        return self._context.until(lambda: self._is_ready(name), seconds) is True
+
     def _make(self, manifest: Manifest) -> Json:
         # Noted first: an interrupt may come between the request and its answer.
         self._made.append(reference_of(manifest))
@@ -147,6 +153,10 @@ class Stage:
         ready = any(c["type"] == "Ready" and c["status"] == "True" for c in live["status"].get("conditions", []))
         new = any(taint["key"] == "node.kubernetes.io/not-ready" for taint in live["spec"].get("taints", []))
         return True if ready and not new else None
+
+    def end_drills(self) -> None:
+        """Removes pods and drill nodes; the namespace stays for what comes."""
+        _remove_pods_and_nodes(self._client, self._made)
 
     def clear(self) -> None:
         """Removes everything that was made: pods, then nodes with what is still on them, then the namespace."""
@@ -187,6 +197,12 @@ def devices_text(devices: dict[str, int]) -> str:
 
 
 def _remove(client: Client, made: Sequence[Reference]) -> None:
+    _remove_pods_and_nodes(client, made)
+    for namespace in (reference for reference in made if reference.kind == _NAMESPACE):
+        _accept_gone(lambda name=namespace.name: client.delete(_NAMESPACE, name))
+
+
+def _remove_pods_and_nodes(client: Client, made: Sequence[Reference]) -> None:
     never = threading.Event()
     namespaces = [reference for reference in made if reference.kind == _NAMESPACE]
     nodes = [reference for reference in made if reference.kind == NODE]
@@ -198,8 +214,6 @@ def _remove(client: Client, made: Sequence[Reference]) -> None:
     for node in nodes:
         _accept_gone(lambda name=node.name: client.delete(NODE, name))
         until(lambda name=node.name: _no_pods_on(client, name), _GONE_SECONDS, never)
-    for namespace in namespaces:
-        _accept_gone(lambda name=namespace.name: client.delete(_NAMESPACE, name))
 
 
 def _no_pods_on(client: Client, node: str) -> bool | None:

@@ -5,6 +5,8 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,8 @@ from espalier import sim
 from espalier.addons import RECORDS
 from espalier.kube import Client
 from espalier.settings import StackFile, load_file
+from espalier.types import Taint
+from espalier.verify import verify
 from espalier.verify.rehearse import Rehearsal, RehearsalResult, cluster_name, references, rehearse
 
 ROOT = Path(__file__).parents[2]
@@ -114,8 +118,33 @@ def test_a_clouds_stack_is_rehearsed(cloud_stack: StackFile) -> None:
     assert result.ok
     names = {check.name for check in result.checks}
     assert {"land/l4", "taint/l4", "sharing/l4", "daemonset/nvidia-device-plugin-whole", "noop", "destroy"} <= names
+    assert {"wake/system/plain", "wake/l4/one", "wake/l4/whole"} <= names
+    (whole,) = (check.evidence for check in result.checks if check.name == "wake/l4/whole")
+    assert whole.count("Running on wake-l4-") == 2  # on spot and on demand
     assert (result.version, len(result.notes)) == ("1.36", 2)
     assert "the stack asks for 1.35" in result.notes[0]
+
+
+def test_a_template_node_that_would_wake_in_vain_fails_in_the_schedulers_own_words(
+    cloud_stack: StackFile, sim_cluster: sim.SimStatus
+) -> None:
+    rehearsal = Rehearsal.of(cloud_stack, "rehearse-x", root=ROOT, project="espalier", records=RECORDS)
+    wake = next(each for each in rehearsal.wakes if (each.pool, each.work.name) == ("l4", "whole"))
+    good = wake.groups[0][1]
+    assert good is not None
+    unlabelled = replace(good, labels={key: v for key, v in good.labels.items() if key != "espalier.dev/pool"})
+    tainted = replace(good, taints=(*good.taints, Taint("example.com/mine", "yes", "NoSchedule")))
+    smaller = replace(good, allocatable={**good.allocatable, "nvidia.com/gpu": Fraction(4)})
+    trials = {"good": good, "unlabelled": unlabelled, "tainted": tainted, "smaller": smaller, "none": None}
+    wakes = [replace(wake, pool=name, groups=((f"{name}-group", node),)) for name, node in trials.items()]
+    blueprint = replace(rehearsal.blueprint, pools=(), tenants=(), addons=(), objects=())
+    found = verify(blueprint, Client.connect(sim_cluster.kubeconfig), simulated=True, wakes=wakes)
+    said = {check.name.split("/")[1]: check for check in found.checks}
+    assert {name: check.ok for name, check in said.items()} == {name: name == "good" for name in trials}
+    assert "didn't match Pod's node affinity/selector" in said["unlabelled"].evidence
+    assert "untolerated taint" in said["tainted"].evidence
+    assert "Insufficient nvidia.com/gpu" in said["smaller"].evidence
+    assert found.left == ()
 
 
 def test_another_version_is_rehearsed_on_the_simulators_and_that_is_said(tmp_path: Path) -> None:
@@ -165,6 +194,8 @@ import signal, sys
 from pathlib import Path
 from espalier.addons import RECORDS
 from espalier.settings import load_file
+from espalier.types import Taint
+from espalier.verify import verify
 from espalier.verify.rehearse import rehearse
 signal.signal(signal.SIGINT, signal.default_int_handler)
 root = Path(sys.argv[1])

@@ -172,8 +172,23 @@ RESOURCES: Mapping[str, tuple[Row, ...]] = {
                 "namePrefix": "the provider makes a name of it",
                 "revokeRulesOnDelete": "of the deletion",
             },
+            given={"GroupName": "made-by-the-provider"},
         ),
     ),
+    # The group that every network comes with: the provider takes its rules away.
+    "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup": (
+        _ec2(
+            "DescribeSecurityGroups",
+            left_out={
+                "vpcId": "a filter",
+                "tags": "CreateTags",
+                "ingress": "given with no rule, taken away",
+                "egress": "given with no rule, taken away",
+            },
+        ),
+        _ec2("CreateTags", {"tags": "Tags"}, takes=frozenset({"tags"}), given={"Resources": ["sg-0123456789abcdef0"]}),
+    ),
+    "aws:ec2/tag:Tag": (_ec2("CreateTags", {"key": "Tags[].Key", "value": "Tags[].Value", "resourceId": "Resources"}),),
     "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule": (
         _ec2("AuthorizeSecurityGroupIngress", _RULE, left_out=_RULE_TEXT),
     ),

@@ -84,13 +84,12 @@ RESOURCES: Mapping[str, tuple[Row, ...]] = {
                 "monitoringConfig.enableComponents": "componentConfig.enableComponents",
                 "monitoringConfig.managedPrometheus": "managedPrometheusConfig",
                 "maintenancePolicy": "maintenancePolicy.window",
+                "maintenancePolicy.maintenanceExclusions.exclusionOptions": "maintenanceExclusionOptions",
                 "maintenancePolicy.recurringWindow.startTime": "window.startTime",
                 "maintenancePolicy.recurringWindow.endTime": "window.endTime",
             },
-            left_out={
-                "deletionProtection": _PROVIDER,
-                "removeDefaultNodePool": _PROVIDER,
-            },
+            left_out={"deletionProtection": _PROVIDER, "location": _PATH, "removeDefaultNodePool": _PROVIDER},
+            keyed={"maintenancePolicy.maintenanceExclusions": "exclusionName"},
             values={"networkingMode": {"VPC_NATIVE": True, "ROUTES": False}},
             patterns={"name": r"[a-z]([-a-z0-9]{0,38}[a-z0-9])?"},
         ),
@@ -194,6 +193,9 @@ RESOURCES: Mapping[str, tuple[Row, ...]] = {
             "EnableServiceRequest",
             left_out={"service": _PATH, "disableOnDestroy": _PROVIDER, "disableDependentServices": _PROVIDER},
         ),
+    ),
+    "gcp:projects/serviceIdentity:ServiceIdentity": (
+        _row("serviceusage.v1", "EnableServiceRequest", left_out={"service": _PATH}),
     ),
     "gcp:filestore/instance:Instance": (
         _row("file.v1", "Instance", left_out={"location": _PATH, "zone": _PATH, "name": _PATH}),

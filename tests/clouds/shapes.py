@@ -97,6 +97,11 @@ def _aws(service: str) -> Mapping[str, Any]:
     return json.loads(gzip.decompress((folder / version / "service-2.json.gz").read_bytes()))
 
 
+def operations(service: str) -> frozenset[str]:
+    """Names of a service's operations; none of a service that botocore lacks."""
+    return frozenset(_aws(service)["operations"]) if (files("botocore") / "data" / service).is_dir() else frozenset()
+
+
 @cache
 def aws(service: str, operation: str) -> Shape:
     """What an operation takes. Raises KeyError for one that the service lacks."""

@@ -24,6 +24,6 @@ WRITTEN = {"small-eks": SMALL_EKS}
 ALL = [*OF_CHECKOUT, *WRITTEN]
 
 
-def graph_of(stack: str) -> Graph:
-    """The recorded graph of one of `ALL`."""
-    return recorded(WRITTEN[stack] if stack in WRITTEN else _NAMED[stack])
+def graph_of(stack: str, *, imagined: bool = False) -> Graph:
+    """The recorded graph of one of `ALL`; `imagined` as `recorded` has it."""
+    return recorded(WRITTEN[stack] if stack in WRITTEN else _NAMED[stack], imagined=imagined)

@@ -20,4 +20,4 @@ def test_every_request_is_one_that_the_cloud_describes(stack: str) -> None:
             found += [f"{name} ({resource.type}): {wrong}" for wrong in wrong_of(resource.type, graph.inputs(name))]
         elif resource.type not in NO_API:
             found.append(f"{name}: nothing judges {resource.type}: add a row to the cloud's table beside this file")
-    assert not found, "\n".join(found)
+    assert not found, "\n".join(dict.fromkeys(found))

@@ -33,6 +33,8 @@ class Row:
     """Path of an input -> what the API calls its values."""
     words: Mapping[str, frozenset[Any]] = field(default_factory=dict[str, frozenset[Any]])
     """Place in the request -> what may stand there, where the shape itself leaves it open."""
+    keyed: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Path of a list -> which key of its objects is the API's key of a mapping."""
     patterns: Mapping[str, str] = field(default_factory=dict[str, str])
     """Place in the request -> the form of its text, where the shape itself leaves it open."""
     given: Mapping[str, Any] = field(default_factory=dict[str, Any])
@@ -147,24 +149,39 @@ def _value(shape: Shape, path: str, value: Any, row: Row, wrong: list[Wrong], ro
                 _place(made, shape, "", inner, item, row, wrong, root)
         return made
     if shape.kind == "map" and isinstance(value, list):
-        return {item: {} for item in value}  # azure-native writes the keys of an object of nothing as a list
-    if shape.kind == "boolean" and value in {"true", "false"}:
-        return value == "true"
+        return _keyed(shape, path, value, row, wrong, root)
+    if shape.kind == "boolean" and isinstance(value, str) and value.lower() in {"true", "false"}:
+        return value.lower() == "true"
     if shape.kind == "integer" and isinstance(value, str) and re.fullmatch(r"-?\d+", value):
         return int(value)
     return value
 
 
+def _keyed(shape: Shape, path: str, items: list[Any], row: Row, wrong: list[Wrong], root: Any) -> dict[Any, Any]:
+    """A list where the API wants a mapping: of names, to objects of nothing, or of objects, by one of their keys."""
+    named = row.keyed.get(path)
+    if named is None:
+        return {item: {} for item in items if isinstance(item, str)}
+    return {
+        item[named]: _value(
+            shape.item, path, {key: value for key, value in item.items() if key != named}, row, wrong, root
+        )
+        for item in items
+    }
+
+
 def _is_api_name(shape: Shape, key: str) -> bool:
     """Tags that have been made into pairs are in the API's spelling already."""
-    return key in {"Key", "Value"} and key in shape.members
+    return key in {"Key", "Value", "TagKey", "TagValue"} and key in shape.members
 
 
 def _tags(shape: Shape, value: Any) -> list[dict[str, Any]] | None:
     """A mapping where the API wants pairs."""
-    pairs = shape.item.kind == "struct" and {"Key", "Value"} <= shape.item.members.keys()
-    if pairs and isinstance(value, dict) and not {"key", "value"} <= value.keys():
-        return [{"Key": key, "Value": text} for key, text in value.items()]
+    if not isinstance(value, dict) or shape.item.kind != "struct" or {"key", "value"} <= value.keys():
+        return None
+    for key, text in (("Key", "Value"), ("TagKey", "TagValue")):
+        if {key, text} <= shape.item.members.keys():
+            return [{key: name, text: said} for name, said in value.items()]
     return None
 
 

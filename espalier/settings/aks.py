@@ -75,6 +75,11 @@ class Aks(CloudCluster):
         default=None,
         description="user-assigned identity of the control plane, with its roles; default: one with least roles",
     )
+    login: Literal["azurecli", "workloadidentity", "msi", "spn"] = Field(
+        default="azurecli",
+        description="how the command kubelogin gets the deployer's token: az's login, a federated identity (CI), the "
+        "machine's identity, or a service principal from the environment",
+    )
     tier: Literal["free", "standard", "premium"] = Field(
         default="standard", description="free has no uptime agreement, premium has two years of support a minor"
     )

@@ -10,6 +10,7 @@ from espalier.blueprint.clouds.aks import ids
 from espalier.blueprint.clouds.aks.identities import roles_of
 from espalier.blueprint.clouds.aks.model import (
     AksApi,
+    AksAutoscaler,
     AksFiles,
     AksGiven,
     AksKeys,
@@ -46,19 +47,6 @@ _DAYS: Final = {
     "sat": "Saturday",
     "sun": "Sunday",
 }
-AUTOSCALER: Final[Mapping[str, str]] = {
-    "scan_interval": "10s",
-    # A stock-out of spot falls through to the next kind of capacity after this, and a GPU's driver fits into it.
-    "max_node_provision_time": "10m",
-    "scale_down_delay_after_add": "10m",
-    "scale_down_unneeded_time": "10m",
-    "scale_down_utilization_threshold": "0.5",
-    "max_graceful_termination_sec": "600",
-    # Scratch files and AKS's own pods must not keep a GPU awake.
-    "skip_nodes_with_local_storage": "false",
-    "skip_nodes_with_system_pods": "false",
-}
-"""The cluster-wide profile of AKS's autoscaler, by the SDK's names (azure-aks-docs, cluster-autoscaler.md)."""
 
 
 def plan(cluster: CloudCluster, pools: Sequence[PoolPlan]) -> CloudPlan:
@@ -84,6 +72,7 @@ def plan(cluster: CloudCluster, pools: Sequence[PoolPlan]) -> CloudPlan:
         given=_given(cluster),
         network=network_of(cluster),
         api=_api(cluster),
+        login=cluster.login,
         admins=tuple(sorted(set(cluster.access.admins if cluster.access else ()))),
         identity=cluster.identity or "",
         roles=roles_of(cluster, groups),
@@ -165,10 +154,10 @@ def _monitoring(cluster: Aks) -> AksMonitoring | None:
     )
 
 
-def _autoscaler(cluster: Aks, priorities: Mapping[str, tuple[str, ...]] | None) -> Mapping[str, str] | None:
+def _autoscaler(cluster: Aks, priorities: Mapping[str, tuple[str, ...]] | None) -> AksAutoscaler | None:
     if cluster.autoscaler == "none":
         return None
-    return {**AUTOSCALER, "expander": "priority" if priorities else "least-waste"}
+    return AksAutoscaler(expander="priority" if priorities else "least-waste")
 
 
 def _priorities(pools: Sequence[PoolPlan]) -> Mapping[str, tuple[str, ...]] | None:

@@ -34,6 +34,13 @@ def cluster_mistakes(cluster: Aks) -> Iterator[Mistake]:
     yield from _resources(cluster)
     yield from _autoscaler(cluster)
     yield from _tags(cluster)
+    if cluster.deletion_guard == "policy" and cluster.resource_group is not None and cluster.subscription is None:
+        do = "Add subscription: <its id>, or use deletion-guard: lock."
+        yield Mistake(f"{_PATH}.subscription", "nothing", "the subscription that the given group is in", do)
+    makes_vault = cluster.disk_encryption == "customer" and cluster.keys.disks is None and cluster.given is None
+    if cluster.identity is not None and cluster.tenant is None and makes_vault:
+        do = "Add tenant: <the Entra tenant's id>, or disk-encryption: platform."
+        yield Mistake(f"{_PATH}.tenant", "nothing", "the tenant of the Key Vault that is made", do)
     if cluster.given is not None and cluster.resource_group is None:
         do = "Add resource-group: <the group that the cluster is in>."
         yield Mistake(f"{_PATH}.resource-group", "nothing", "the group of the given cluster", do)

@@ -140,6 +140,29 @@ class AksGiven:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AksAutoscaler:
+    """The profile of AKS's autoscaler, one for all pools. Times as AKS spells them; what is text there is text here.
+
+    Source of the defaults that it departs from: azure-aks-docs, cluster-autoscaler.md (2026-08).
+    """
+
+    expander: Literal["priority", "least-waste"]
+    scan_interval: str = "10s"
+    max_node_provision_time: str = "10m"
+    """A stock-out of spot falls through to the next kind of capacity after this, and a GPU's driver fits into it."""
+    max_graceful_termination_sec: str = "600"
+    scale_down_delay_after_add: str = "10m"
+    scale_down_unneeded_time: str = "10m"
+    scale_down_utilization_threshold: str = "0.5"
+    ignore_daemonsets: bool = True
+    """A node with nothing but DaemonSets is idle."""
+    skip_nodes_with_local_storage: str = "false"
+    """Scratch files must not keep a GPU awake."""
+    skip_nodes_with_system_pods: str = "false"
+    """AKS's own pods must not, either."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AksPlan(CloudPlan):
     """A cluster, its network, its identity and its agent pools."""
 
@@ -154,6 +177,8 @@ class AksPlan(CloudPlan):
     given: AksGiven | None
     network: AksNetwork
     api: AksApi
+    login: str
+    """How kubelogin gets a token."""
     admins: tuple[str, ...]
     identity: str
     """Resource id of a given identity of the control plane; "" for one that is made."""
@@ -167,8 +192,8 @@ class AksPlan(CloudPlan):
     day: str
     start: str
     hours: int
-    autoscaler: Mapping[str, str] | None
-    """The autoscaler's profile, as AKS spells its keys in Python; None where nothing scales pools."""
+    autoscaler: AksAutoscaler | None
+    """None where nothing scales pools."""
     priorities: Mapping[str, tuple[str, ...]] | None
     """Priority -> patterns of scale sets, for the priority expander; None where no pool has a choice."""
     monitoring: AksMonitoring | None

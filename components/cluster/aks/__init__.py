@@ -1,0 +1,5 @@
+"""A cluster of Azure Kubernetes Service, as components."""
+
+from espalier.components.cluster.aks.cluster import AksCluster
+
+__all__ = ["AksCluster"]

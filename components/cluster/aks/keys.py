@@ -1,0 +1,90 @@
+"""A disk encryption set with a key of its own, in a vault that nobody reaches but Azure's own services."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pulumi
+from pulumi_azure_native import authorization, compute, keyvault
+
+from espalier.blueprint.clouds.aks.identities import CRYPTO_SERVICE_USER
+from espalier.blueprint.clouds.aks.model import AksPlan
+from espalier.components.cluster.aks.azure import Azure
+from espalier.components.cluster.aks.roles import definition
+
+
+@dataclass(frozen=True, slots=True)
+class DiskKeys:
+    """The set, the vault, and what must stand before a disk is encrypted by them."""
+
+    id: pulumi.Output[str]
+    vault: keyvault.Vault
+    granted: pulumi.Resource
+
+
+def disk_keys(azure: Azure, plan: AksPlan, tenant: pulumi.Input[str]) -> DiskKeys:
+    """The vault, its key and the set that disks name. The key rotates once a year, and the set follows it."""
+    vault = _vault(azure, plan, tenant)
+    key = keyvault.Key(
+        f"{azure.name}-disk-key",
+        key_name="disks",
+        resource_group_name=azure.group,
+        vault_name=vault.name,
+        properties={
+            "kty": "RSA",
+            "key_size": 4096,
+            "key_ops": ["wrapKey", "unwrapKey"],
+            "rotation_policy": {
+                "attributes": {"expiry_time": "P2Y"},
+                "lifetime_actions": [{"action": {"type": _ROTATE}, "trigger": {"time_after_create": "P1Y"}}],
+            },
+        },
+        tags=azure.tags,
+        opts=azure.options(protect=plan.protected),
+    )
+    disks = compute.DiskEncryptionSet(
+        f"{azure.name}-disks",
+        disk_encryption_set_name=f"{plan.name}-disks",
+        resource_group_name=azure.group,
+        location=azure.location,
+        identity={"type": "SystemAssigned"},
+        encryption_type="EncryptionAtRestWithCustomerKey",
+        active_key={"key_url": key.key_uri_with_version, "source_vault": {"id": vault.id}},
+        rotation_to_latest_key_version_enabled=True,
+        tags=azure.tags,
+        opts=azure.options(protect=plan.protected),
+    )
+    granted = authorization.RoleAssignment(
+        f"{azure.name}-role-disk-key",
+        scope=vault.id,
+        role_definition_id=definition(CRYPTO_SERVICE_USER, vault.id),
+        principal_id=disks.identity.apply(lambda identity: identity.principal_id if identity else ""),
+        principal_type="ServicePrincipal",
+        opts=azure.options(),
+    )
+    return DiskKeys(disks.id, vault, granted)
+
+
+_ROTATE = keyvault.KeyRotationPolicyActionType.ROTATE
+
+
+def _vault(azure: Azure, plan: AksPlan, tenant: pulumi.Input[str]) -> keyvault.Vault:
+    return keyvault.Vault(
+        f"{azure.name}-vault",
+        vault_name=plan.keys.vault,
+        resource_group_name=azure.group,
+        location=azure.location,
+        properties={
+            "tenant_id": tenant,
+            "sku": {"family": "A", "name": keyvault.SkuName.STANDARD},
+            "enable_rbac_authorization": True,
+            "enable_soft_delete": True,
+            # A disk encryption set takes keys of such vaults only.
+            "enable_purge_protection": True,
+            "soft_delete_retention_in_days": 90,
+            "public_network_access": "Disabled",
+            "network_acls": {"bypass": "AzureServices", "default_action": "Deny"},
+        },
+        tags=azure.tags,
+        opts=azure.options(protect=plan.protected),
+    )

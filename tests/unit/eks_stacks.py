@@ -1,0 +1,52 @@
+"""Pools on EKS, for tests: compiled from the keys of a stack file, or the mistakes that a user sees."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from espalier.blueprint.clouds.eks import COMPILER, EksNodeGroup
+from espalier.blueprint.clouds.wanted import Site
+from espalier.blueprint.pools import PoolPlan, compile_pools
+from espalier.catalogue import catalogue
+from espalier.settings.eks import Eks
+from espalier.settings.pool import Pool
+from espalier.types import Mistake
+
+CATALOGUE = catalogue()
+SYSTEM: dict[str, Any] = {
+    "name": "system",
+    "system": True,
+    "machine": {"cpu": 4, "memory": "16Gi"},
+    "nodes": {"min": 2, "max": 6},
+}
+BLOCK = {"id": "cr-0123456789abcdef0", "type": "capacity-block", "zones": ["us-east-1a"]}
+
+
+def a_pool(**keys: Any) -> Pool:
+    """A pool of its keys in the stack file, of at most 4 nodes unless they say otherwise."""
+    return Pool.model_validate_json(json.dumps({"name": "p", "nodes": {"max": 4}, **keys}))
+
+
+def a_cluster(**keys: Any) -> Eks:
+    """A cluster in us-east-1."""
+    block = {"kind": "eks", "name": "c", "version": "1.35", "region": "us-east-1", "access": {"via": "network"}, **keys}
+    return Eks.model_validate_json(json.dumps(block))
+
+
+def compiled(*pools: Pool, cluster: Eks | None = None) -> tuple[tuple[PoolPlan, ...], tuple[Mistake, ...]]:
+    """The pools beside a system pool, and what is wrong with them."""
+    site = Site(cluster=cluster or a_cluster(), compiler=COMPILER, catalogue=CATALOGUE)
+    return compile_pools((*pools, a_pool(**SYSTEM)), {}, simulated=False, known=CATALOGUE.accelerators, site=site)
+
+
+def groups_of(pool: Pool, cluster: Eks | None = None) -> tuple[EksNodeGroup, ...]:
+    """The groups of a pool without mistakes."""
+    plans, mistakes = compiled(pool, cluster=cluster)
+    assert mistakes == (), "\n".join(mistake.text() for mistake in mistakes)
+    return tuple(group for group in plans[0].groups if isinstance(group, EksNodeGroup))
+
+
+def group_of(cluster: Eks | None = None, **keys: Any) -> EksNodeGroup:
+    """The only group of a pool, or its first."""
+    return groups_of(a_pool(**keys), cluster)[0]

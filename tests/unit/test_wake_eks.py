@@ -1,0 +1,227 @@
+"""Each pool of an EKS stack wakes from zero: of the recorded tags, and only as long as they are all there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from espalier.addons import RECORDS
+from espalier.blueprint import Blueprint, build
+from espalier.blueprint.wake import wake_proofs
+from espalier.catalogue import catalogue
+from espalier.commands.plan import kubernetes_objects
+from espalier.engine.program import Program
+from espalier.engine.record import record
+from espalier.settings.load import load_file
+from espalier.types import Proof
+
+ROOT = Path(__file__).parents[2]
+ZONE = ["us-east-1a"]
+STACK: dict[str, Any] = {
+    "cluster": {
+        "kind": "eks",
+        "name": "c",
+        "version": "1.35",
+        "region": "us-east-1",
+        "access": {"via": "network", "admins": ["arn:aws:iam::123456789012:role/platform"]},
+    },
+    "pools": [
+        {"name": "system", "machine": {"cpu": 4, "memory": "16Gi"}, "nodes": {"min": 2, "max": 6}},
+        {"name": "cpu", "machine": "m7i.2xlarge", "capacity": ["spot", "on-demand"], "nodes": {"max": 9}},
+        {"name": "l4", "accelerator": "L4", "count": 1, "capacity": ["spot", "on-demand"], "nodes": {"max": 4}},
+        {
+            "name": "cut",
+            "accelerator": "A100-80",
+            "zones": ZONE,
+            "nodes": {"max": 2},
+            "sharing": {"mig": "all-1g.10gb"},
+        },
+        {
+            "name": "h100",
+            "accelerator": "H100-80",
+            "capacity": ["reserved", "on-demand"],
+            "nodes": {"max": 4},
+            "reservation": {"id": "cr-0123456789abcdef0", "type": "capacity-block", "zones": ZONE},
+        },
+        {"name": "trainium", "accelerator": "Trainium", "zones": ZONE, "nodes": {"max": 2}},
+    ],
+    "addons": {
+        "nvidia-device-plugin": {},
+        "neuron-device-plugin": {},
+        "aws-efa-device-plugin": {},
+    },
+}
+NAMES = [
+    "wake/system/plain",
+    "wake/cpu/plain",
+    "wake/l4/one",
+    "wake/cut/one",
+    "wake/cut/whole",
+    "wake/h100/one",
+    "wake/h100/whole",
+    "wake/trainium/one",
+    "wake/trainium/whole",
+]
+
+
+@cache
+def recorded(folder: Path) -> tuple[Blueprint, list[dict[str, Any]]]:
+    file = folder / "Pulumi.t.yaml"
+    file.write_text(yaml.safe_dump({"config": {f"espalier:{key}": value for key, value in STACK.items()}}))
+    stack = load_file(file)
+    recording = record(Program(ROOT, "espalier", "t", stack.config))
+    return build(stack.settings, RECORDS), [resource.to_json() for resource in recording.resources]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("stacks")
+
+
+def proofs(blueprint: Blueprint, resources: Sequence[dict[str, Any]]) -> dict[str, Proof]:
+    found = wake_proofs(
+        blueprint.pools,
+        blueprint.cloud,
+        blueprint.facts.autoscaler,
+        resources,
+        kubernetes_objects(resources),
+        catalogue(),
+    )
+    return {proof.name: proof for proof in found}
+
+
+def asleep(found: dict[str, Proof]) -> dict[str, str]:
+    return {name: proof.evidence for name, proof in found.items() if not proof.ok}
+
+
+def without_tag(resources: Sequence[dict[str, Any]], group: str, tag: str) -> list[dict[str, Any]]:
+    """All but one tag of one group."""
+    name = f"platform-cluster-group-{group}-{tag}"
+    left = [resource for resource in resources if resource["name"] != name]
+    assert len(left) == len(resources) - 1, f"{name} is not registered"
+    return left
+
+
+def test_each_class_of_work_wakes_its_pool(folder: Path) -> None:
+    found = proofs(*recorded(folder))
+    assert list(found) == NAMES
+    assert asleep(found) == {}
+    assert "8 nvidia.com/gpu" in found["wake/h100/whole"].evidence
+    assert "32 vpc.amazonaws.com/efa" in found["wake/h100/whole"].evidence
+    assert "1 nvidia.com/mig-1g.10gb" in found["wake/cut/one"].evidence
+    assert "l4-spot-" in found["wake/l4/one"].evidence
+    assert "l4-on-demand-" in found["wake/l4/one"].evidence
+
+
+@pytest.mark.parametrize(
+    ("group", "tag", "fail", "reason"),
+    [
+        ("l4-spot", "label/espalier.dev/pool", ["wake/l4/one"], "label espalier.dev/pool is missing"),
+        (
+            "l4-on-demand",
+            "label/nvidia.com/gpu.present",
+            ["wake/l4/one"],
+            "label nvidia.com/gpu.present=true is missing",
+        ),
+        (
+            "l4-spot",
+            "taint/espalier.dev/spot",
+            ["wake/l4/one"],
+            "taint espalier.dev/spot=true:NoSchedule is missing",
+        ),
+        (
+            "trainium-on-demand",
+            "resources/aws.amazon.com/neuron",
+            ["wake/trainium/one", "wake/trainium/whole"],
+            "resource aws.amazon.com/neuron is missing",
+        ),
+        (
+            "h100-on-demand",
+            "resources/vpc.amazonaws.com/efa",
+            ["wake/h100/whole"],
+            "resource vpc.amazonaws.com/efa is missing",
+        ),
+        (
+            "cut-on-demand",
+            "resources/nvidia.com/mig-1g.10gb",
+            ["wake/cut/one", "wake/cut/whole"],
+            "resource nvidia.com/mig-1g.10gb is missing",
+        ),
+    ],
+)
+def test_a_tag_that_is_not_there_fails_exactly_its_pools_proofs(
+    folder: Path, group: str, tag: str, fail: list[str], reason: str
+) -> None:
+    blueprint, resources = recorded(folder)
+    found = asleep(proofs(blueprint, without_tag(resources, group, tag)))
+    assert list(found) == fail
+    assert all(reason in evidence and f"{group}-" in evidence for evidence in found.values()), found
+
+
+def test_a_tag_that_says_too_much_is_seen(folder: Path) -> None:
+    blueprint, resources = recorded(folder)
+    changed = [
+        {**resource, "inputs": {**resource["inputs"], "tag": {**resource["inputs"]["tag"], "value": "57"}}}
+        if resource["name"] == "platform-cluster-group-cut-on-demand-resources/nvidia.com/mig-1g.10gb"
+        else resource
+        for resource in resources
+    ]
+    found = asleep(proofs(blueprint, changed))
+    assert list(found) == ["wake/cut/one", "wake/cut/whole"]
+    assert "resource nvidia.com/mig-1g.10gb is 57, and a node has 56" in found["wake/cut/one"]
+
+
+def test_a_group_that_is_not_registered_is_named(folder: Path) -> None:
+    blueprint, resources = recorded(folder)
+    left = [resource for resource in resources if resource["name"] != "platform-cluster-group-l4-spot"]
+    found = asleep(proofs(blueprint, left))
+    assert list(found) == ["wake/l4/one"]
+    assert "no such group is registered" in found["wake/l4/one"]
+
+
+def test_a_capacity_blocks_machine_is_read_off_its_template(folder: Path) -> None:
+    blueprint, resources = recorded(folder)
+    changed = [
+        {**resource, "inputs": {**resource["inputs"], "instanceType": None}}
+        if resource["name"] == "platform-cluster-template-h100-reserved"
+        else resource
+        for resource in resources
+    ]
+    found = asleep(proofs(blueprint, changed))
+    assert list(found) == ["wake/h100/one", "wake/h100/whole"]
+    assert "no machine type is named" in found["wake/h100/one"]
+
+
+def test_nothing_wakes_without_an_autoscaler_that_looks_for_this_cluster(folder: Path) -> None:
+    blueprint, resources = recorded(folder)
+    left = [resource for resource in resources if not resource["name"].endswith("cluster-autoscaler-deployment")]
+    assert len(left) == len(resources) - 1
+    found = proofs(blueprint, left)
+    assert set(asleep(found)) == set(NAMES)
+    assert "no cluster-autoscaler for AWS is among the objects" in found["wake/l4/one"].evidence
+
+
+def test_a_daemonset_that_fills_the_node_leaves_no_room(folder: Path) -> None:
+    blueprint, resources = recorded(folder)
+    everywhere = {
+        "apiVersion": "apps/v1",
+        "kind": "DaemonSet",
+        "metadata": {"name": "hungry", "namespace": "kube-system"},
+        "spec": {
+            "template": {
+                "spec": {
+                    "containers": [{"name": "c", "resources": {"requests": {"cpu": "2500m"}}}],
+                    "tolerations": [{"operator": "Exists"}],
+                }
+            }
+        },
+    }
+    hungry = {**resources[-1], "custom": True, "type": "kubernetes:apps/v1:DaemonSet", "inputs": everywhere}
+    found = asleep(proofs(blueprint, [*resources, hungry]))
+    assert list(found) == ["wake/system/plain", "wake/l4/one"]  # 4 processors each; the others have room
+    assert "resource cpu" in found["wake/l4/one"]

@@ -201,6 +201,12 @@ POOLS: list[tuple[str, dict[str, Any], str, str]] = [
         "Remove it, or choose A3 with 8 GPUs, A4 or A4X.",
     ),
     (
+        "a fast network in two zones",
+        h100(fabric=True, zones=["us-central1-a", "us-central1-c"]),
+        f"{POOL}.fabric",
+        "got true, in several zones; accepted: one zone: such a network is of one. Name one zone, or remove `fabric`.",
+    ),
+    (
         "a disk that the machine cannot boot from",
         pool(machine="n4-standard-4", disk={"type": "pd-ssd"}),
         f"{POOL}.disk.type",
@@ -388,6 +394,18 @@ CLUSTERS: list[tuple[str, dict[str, Any], str, str]] = [
         f"{HERE}.access.cidrs",
         "got nothing; accepted: who may reach the public endpoint. "
         "Name the ranges, or use via: dns-endpoint, which needs none.",
+    ),
+    (
+        "a private endpoint for nobody",
+        {
+            "access": {"via": "tunnel", "proxy": "http://127.0.0.1:8888"},
+            "network": {"id": "shared", "subnets": ["nodes"]},
+            "pods-range": "pods",
+            "services-range": "services",
+        },
+        f"{HERE}.access.cidrs",
+        "got nothing; accepted: who may reach the private endpoint from a given network. "
+        "Name the ranges that the deployer, or the tunnel's far end, stands in.",
     ),
     (
         "public for the world",

@@ -32,43 +32,37 @@ class Keys:
 
 
 def keys_of(name: str, plan: GkePlan, opts: pulumi.ResourceOptions) -> Keys:
-    """Both keys with the rights of GKE's and Compute Engine's agents. Keys stay when the cluster goes."""
-    agent = ServiceIdentity(f"{name}-agent", project=plan.project, service="container.googleapis.com", opts=opts)
-    ring = None
-    if plan.secrets_key is None or plan.disks_key is None:
-        kept = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(retain_on_delete=True))
-        ring = KeyRing(f"{name}-keys", name=plan.name, project=plan.project, location=plan.region, opts=kept)
-    secrets = _key(name, "secrets", plan, plan.secrets_key, ring, opts)
-    disks = _key(name, "disks", plan, plan.disks_key, ring, opts)
-    grants = (
-        _grant(name, "secrets", secrets, agent.member, opts),
-        _grant(name, "disks", disks, agent.member.apply(_compute_agent), opts),
-    )
-    return Keys(secrets, disks, grants)
+    """Both keys; those that are made with the rights of the agents of GKE and of Compute Engine.
 
-
-def _key(
-    name: str, use: str, plan: GkePlan, given: str | None, ring: KeyRing | None, opts: pulumi.ResourceOptions
-) -> pulumi.Input[str]:
-    if given is not None or ring is None:
-        return given or ""
+    Rings and keys stay when the cluster goes: volumes that outlive it could not be read without them.
+    """
+    if plan.secrets_key is not None and plan.disks_key is not None:
+        return Keys.given(plan)
     kept = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(retain_on_delete=True))
-    key = CryptoKey(
-        f"{name}-key-{use}",
-        name=use,
-        key_ring=ring.id,
-        purpose="ENCRYPT_DECRYPT",
-        rotation_period=_ROTATION,
-        labels=dict(plan.tags),
-        opts=kept,
-    )
-    return key.id
-
-
-def _grant(
-    name: str, use: str, key: pulumi.Input[str], member: pulumi.Input[str], opts: pulumi.ResourceOptions
-) -> CryptoKeyIAMMember:
-    return CryptoKeyIAMMember(f"{name}-key-{use}-use", crypto_key_id=key, role=_ROLE, member=member, opts=opts)
+    agent = ServiceIdentity(f"{name}-agent", project=plan.project, service="container.googleapis.com", opts=opts)
+    ring = KeyRing(f"{name}-keys", name=plan.name, project=plan.project, location=plan.region, opts=kept)
+    members = {"secrets": agent.member, "disks": agent.member.apply(_compute_agent)}
+    paths: dict[str, pulumi.Input[str]] = {}
+    grants: list[pulumi.Resource] = []
+    for use, given in (("secrets", plan.secrets_key), ("disks", plan.disks_key)):
+        if given is not None:
+            paths[use] = given
+            continue
+        key = CryptoKey(
+            f"{name}-key-{use}",
+            name=use,
+            key_ring=ring.id,
+            purpose="ENCRYPT_DECRYPT",
+            rotation_period=_ROTATION,
+            labels=dict(plan.tags),
+            opts=kept,
+        )
+        paths[use] = key.id
+        grant = CryptoKeyIAMMember(
+            f"{name}-key-{use}-use", crypto_key_id=key.id, role=_ROLE, member=members[use], opts=opts
+        )
+        grants.append(grant)
+    return Keys(paths["secrets"], paths["disks"], tuple(grants))
 
 
 def _compute_agent(member: str) -> str:

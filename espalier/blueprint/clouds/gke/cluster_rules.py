@@ -49,6 +49,9 @@ def _access(cluster: Gke) -> Iterator[Mistake]:
     if access.via == "public" and not access.cidrs:
         do = "Name the ranges, or use via: dns-endpoint, which needs none."
         yield Mistake(f"{path}.cidrs", "nothing", "who may reach the public endpoint", do)
+    if access.via in ("network", "tunnel") and cluster.network.id is not None and not access.cidrs:
+        do = "Name the ranges that the deployer, or the tunnel's far end, stands in."
+        yield Mistake(f"{path}.cidrs", "nothing", "who may reach the private endpoint from a given network", do)
     for index, cidr in enumerate(access.cidrs):
         if cidr.endswith("/0"):
             do = "Name the ranges, or use via: dns-endpoint, which asks for a Google identity."

@@ -53,6 +53,8 @@ def _of_pool(cluster: Gke, pool: PoolPlan) -> Iterator[str]:
         yield f"pool {pool.name}: {' and '.join(tight)} upgrades without a spare node: one is missing at a time"
     if any(group.fabric for group in groups):
         yield f"pool {pool.name}: pods get the machine's fast networks by ResourceClaims (DRANET)"
+        stand = sorted({zone for group in groups for zone in group.zones})
+        yield f"pool {pool.name}: stands in {', '.join(stand)} alone, as its network does; fabric: false spreads it"
     if any(group.placement and group.placement.workload_policy for group in groups):
         yield f"pool {pool.name}: its slices' workload policies follow cluster-toolkit; no run on such TPUs is known"
     yield from _unsure_zones(cluster, pool, groups)

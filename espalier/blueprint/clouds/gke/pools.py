@@ -163,12 +163,13 @@ def _node_pool(
 
 
 def _zones_of_group(cluster: Gke, wanted: Wanted, kind: CapacityKind, slice_index: int | None) -> tuple[str, ...]:
-    """A slice and nodes placed close together stand in one zone; slices spread over zones only where asked for."""
+    """A slice, nodes placed close together and their networks are of one zone; slices spread only where asked for."""
     stand = pool_zones(cluster, wanted, kind)
     if slice_index is not None:
         return (stand[slice_index % len(stand)],) if wanted.pool.placement == "spread" else stand[:1]
     limited_per_zone = kind == "flex" and machines.is_tpu(wanted.machine)
-    return stand[:1] if limited_per_zone or is_compact(wanted, kind) else stand
+    single = limited_per_zone or is_compact(wanted, kind) or has_fabric(cluster, wanted)
+    return stand[:1] if single else stand
 
 
 def _fixed(cluster: Gke, wanted: Wanted, kind: CapacityKind) -> dict[str, Any]:

@@ -157,6 +157,9 @@ def _fabric(cluster: Gke, wanted: Wanted) -> Iterator[Mistake]:
     elif not machines.has_fabric_version(cluster.version):
         do = "Raise the version; below it these networks need VPCs that Espalier does not make."
         yield Mistake(path, f"true, in {cluster.version}", '"1.35" or later: GKE attaches them by itself there', do)
+    elif len(wanted.pool.zones or ()) > 1:
+        do = "Name one zone, or remove `fabric`."
+        yield Mistake(path, "true, in several zones", "one zone: such a network is of one", do)
 
 
 def _disk(wanted: Wanted) -> Iterator[Mistake]:

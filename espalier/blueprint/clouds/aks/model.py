@@ -37,6 +37,8 @@ class AksNodeGroup(NodeGroup):
     host_encryption: bool
     compact: bool
     """Its nodes stand in a proximity placement group of their own."""
+    tags: Mapping[str, str]
+    """What its autoscaler reads besides the machine type: resources that this does not tell."""
     notes: tuple[str, ...]
 
     @property

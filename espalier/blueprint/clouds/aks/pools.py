@@ -12,6 +12,7 @@ from math import ceil
 from typing import Final, Literal
 
 from espalier.blueprint.clouds.aks.model import AksNodeGroup
+from espalier.blueprint.clouds.aks.tags import resource_tags
 from espalier.blueprint.clouds.aks.zones import zones
 from espalier.blueprint.clouds.model import NodeGroup, Wanted
 from espalier.blueprint.clouds.naming import generation_of, physical
@@ -145,6 +146,7 @@ def _group(
         spot=spot,
         gpu_driver=_driver(wanted),
         gpu_instance_profile=_mig(wanted),
+        tags=resource_tags(wanted.devices, wanted.count),
         reservation=pool.reservation.id if pool.reservation and kind == "reserved" else None,
         snapshot=pool.image.release,
         autoscaled=cluster.autoscaler != "none" and not inline,

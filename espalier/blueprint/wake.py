@@ -27,6 +27,8 @@ _BUILDERS: Mapping[str, Callable[[Recorded], Mapping[str, Template]]] = {
     "gke": wake_gke.templates,
     "aks": wake_aks.templates,
 }
+_UNDIVIDED = "google.com/tpu"
+"""A pod takes all chips of a machine, or the slice is not formed (GKE, "TPUs in GKE")."""
 _NOT_DEVICES = ("cpu", "memory", "ephemeral-storage", "pods", "hugepages-2Mi")
 
 
@@ -90,10 +92,11 @@ def works_of(pool: PoolPlan) -> tuple[Work, ...]:
         for key, value in shape.capacity.items()
         if key not in _NOT_DEVICES and not key.endswith("/neuroncore")  # the same devices, counted in cores
     }
-    works = [Work("one", one, selector, tolerations)]
-    if count > 1 or len(extended) > 1:
-        works.append(Work("whole", half | extended, selector, tolerations))
-    return tuple(works)
+    whole = Work("whole", half | extended, selector, tolerations)
+    if device == _UNDIVIDED:
+        return (whole,)
+    single = Work("one", one, selector, tolerations)
+    return (single, whole) if count > 1 or len(extended) > 1 else (single,)
 
 
 def why_not(work: Work, template: Template, daemons: Mapping[str, Fraction]) -> str | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 
 from espalier.engine.manifest import (
     kind_of,
@@ -14,7 +13,6 @@ from espalier.engine.manifest import (
 from espalier.engine.model import PROVIDER_PREFIX, Recording, Resource
 from espalier.engine.monitor import Answer, Engine, Monitor
 from espalier.engine.program import Program, run
-from espalier.engine.values import Json
 from espalier.engine.values import UNKNOWN, Json
 
 __all__ = ["record"]
@@ -49,15 +47,6 @@ class Planned:
 def _known(value: Json) -> Json:
     """What a cloud gives back of an input: inside of an object or a list, it may fill in or reshape anything."""
     return UNKNOWN if isinstance(value, dict | list) else value
-
-
-def _settled(inputs: Mapping[str, Json]) -> dict[str, Json]:
-    """Plain values of a cloud's resource, which it gives back as they are.
-
-    What is nested it may give back in another form, and with more in it that only the cloud knows: in a plan, that is
-    not known. (EKS adds its security group to `vpcConfig`; Azure gives a list of identities back as a mapping.)
-    """
-    return {key: value for key, value in inputs.items() if not isinstance(value, (dict, list))}
 
 
 def provider_id(resource: Resource) -> str:

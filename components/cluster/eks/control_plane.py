@@ -59,8 +59,7 @@ def control_plane(
     )
     # Rights last as long as the cluster: without them EKS could not take its network interfaces away.
     made = _cluster(name, plan, wanted, network, role, key, parent, [logs, *role.rights, *key.rights])
-    # With the id, since a plan gives `vpc_config` back as it was asked for: there the group is not known, not none.
-    group = pulumi.Output.all(made.id, made.vpc_config.cluster_security_group_id).apply(lambda found: str(found[1]))
+    group = made.vpc_config.cluster_security_group_id
     for key_, value in wanted.group_tags.items():
         aws.ec2.Tag(
             f"{name}-group-tag-{key_.rsplit('/', 1)[-1]}", resource_id=group, key=key_, value=value, opts=inside

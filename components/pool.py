@@ -80,5 +80,6 @@ class Pool(pulumi.ComponentResource):
     def _register(self, name: str, plan: PoolPlan, opts: pulumi.ResourceOptions | None) -> None:
         super().__init__("espalier:index:Pool", name, {}, opts)
         made = register(self, name, plan.nodes)
+        register(self, name, plan.node_pools)
         self.nodes = pulumi.Output.all(*[vars(node)["metadata"]["name"] for node in made.values()])
         self.register_outputs({"nodes": self.nodes})

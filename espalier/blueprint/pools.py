@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from espalier.blueprint import names
+from espalier.blueprint.autoscaling import node_pools, type_names
 from espalier.blueprint.clouds.model import NodeGroup, Wanted
 from espalier.blueprint.clouds.wanted import Site, wanted_of
 from espalier.blueprint.nodes import played, simulated_nodes
@@ -44,6 +45,8 @@ class PoolPlan:
     """In a cloud, cluster components run on it."""
     owners: Owners | None = None
     """Who owns the driver, the toolkit and the plugin of its devices."""
+    node_pools: tuple[Planned, ...] = ()
+    """What the autoscaler of a simulated cluster is told of it; empty elsewhere."""
 
     @property
     def shape(self) -> NodeShape:
@@ -145,6 +148,12 @@ def _cloud_plan(one: Wanted, site: Site, simulated: bool) -> PoolPlan:
         system=one.system,
         owners=owners_of(pool, one.accelerator, site.cluster.kind),
     )
+
+
+def autoscaled(pools: Sequence[PoolPlan]) -> tuple[PoolPlan, ...]:
+    """Pools of a simulated cluster that has an autoscaler: each with its NodePools."""
+    types = type_names(pools)
+    return tuple(replace(pool, node_pools=node_pools(pool, types[pool.name])) for pool in pools)
 
 
 def compile_pool(

@@ -32,6 +32,11 @@ class Simulated(Strict):
     kind: Literal["simulated"] = Field(description="this kind of cluster")
     version: Literal["1.36"] = Field(default="1.36", description="Kubernetes minor version, as a quoted string")
     name: Name | None = Field(default=None, description="the simulated cluster's name; default: the stack's name")
+    autoscaler: Literal["karpenter", "none"] = Field(
+        default="none",
+        description="what makes nodes for pods that wait, up to nodes.max, and takes empty ones away: Karpenter, built "
+        "at its first use",
+    )
     stands_for: Cloud | None = Field(
         default=None, description="a cloud's cluster whose pools it plays; `rehearse` sets it"
     )

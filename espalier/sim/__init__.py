@@ -43,9 +43,10 @@ def build(progress: Progress = _silent) -> Path:
         return build_binaries(progress)
 
 
-def up(name: str = "local", *, progress: Progress = _silent) -> SimStatus:
+def up(name: str = "local", *, progress: Progress = _silent, machines: str | None = None) -> SimStatus:
     """Make cluster ``name`` run and return how it is: always ready.
 
+    With ``machines``, the machine types of its autoscaler as JSON, Karpenter runs beside it and makes nodes of them.
     Builds the binaries at the first call ever, creates the cluster at the first call for its name, starts
     what does not run, and does nothing where all is well. Raises SimError where it cannot, MissingToolError
     where something must be installed first.
@@ -53,7 +54,7 @@ def up(name: str = "local", *, progress: Progress = _silent) -> SimStatus:
     from espalier.sim import cluster
 
     with told():
-        return cluster.up(name, progress)
+        return cluster.up(name, progress, machines)
 
 
 def down(name: str = "local", *, keep_state: bool = False, progress: Progress = _silent) -> None:

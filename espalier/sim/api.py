@@ -98,6 +98,8 @@ def _path(item: dict[str, Any]) -> str:
         "ClusterRole": "clusterroles",
         "ClusterRoleBinding": "clusterrolebindings",
         "ConfigMap": "configmaps",
+        "CustomResourceDefinition": "customresourcedefinitions",
+        "KWOKNodeClass": "kwoknodeclasses",
         "StorageClass": "storageclasses",
     }[item["kind"]]
     return f"{prefix}/{version}{namespace}/{plural}/{metadata['name']}"

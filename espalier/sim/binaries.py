@@ -11,7 +11,7 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from espalier.sim.paths import GO_MODULE
+from espalier.sim.paths import GO_MODULE, PACKAGE
 
 _CHARTS = Path(__file__).parents[1] / "charts" / "gomod"
 
@@ -50,20 +50,61 @@ BINARIES = (
 
 
 @dataclass(frozen=True)
+class Edit:
+    """A text that a pinned module's source is built with another in place of: ``count`` times in one ``file``.
+
+    It is done in a copy: the module in Go's cache is checked against go.sum, and stays as it is.
+    """
+
+    module: str
+    file: str
+    old: str
+    new: str
+    count: int
+
+
+@dataclass(frozen=True)
 class GoModule:
     """A Go module of the project with the binaries that are built from it, together and when they are needed.
 
-    ``what`` is for people: what is being built.
+    ``what`` is for people: what is being built. ``files`` are files of pinned modules, as (module, path), that are put
+    beside the binaries; ``edits`` are what must be otherwise than their authors wrote it.
     """
 
     folder: Path
     binaries: tuple[Binary, ...]
     what: str
+    files: tuple[tuple[str, str], ...] = ()
+    edits: tuple[Edit, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """The key of a build of it."""
+        further = repr((self.files, self.edits)) if self.files or self.edits else ""
+        return build_key(self.binaries, self.folder, further)
 
 
 SIMULATOR = GoModule(GO_MODULE, BINARIES, "the simulated cluster's binaries")
 CHARTS = GoModule(_CHARTS, (Binary(name="render", package="./render"),), "the renderer of charts (Helm, kustomize)")
 """A module of its own: who renders no chart builds none of it, and Helm's Kubernetes is newer than the simulator's."""
+
+_KARPENTER = "sigs.k8s.io/karpenter"
+_CRDS = (
+    "pkg/apis/crds/autoscaling.x-k8s.io_capacitybuffers.yaml",
+    "pkg/apis/crds/karpenter.sh_nodeclaims.yaml",
+    "pkg/apis/crds/karpenter.sh_nodeoverlays.yaml",
+    "pkg/apis/crds/karpenter.sh_nodepools.yaml",
+    "kwok/apis/crds/karpenter.kwok.sh_kwoknodeclasses.yaml",
+)
+AUTOSCALER = GoModule(
+    PACKAGE / "karpenter",
+    (Binary(name="karpenter", package=f"{_KARPENTER}/kwok"),),
+    "the autoscaler (Karpenter, over simulated machines)",
+    files=tuple((_KARPENTER, path) for path in _CRDS),
+    # Karpenter listens on every address and has no option for another; nothing here may listen beyond loopback.
+    edits=(Edit(_KARPENTER, "pkg/operator/operator.go", 'fmt.Sprintf(":%d"', 'fmt.Sprintf("127.0.0.1:%d"', 2),),
+)
+"""Built when a cluster is to have an autoscaler: Karpenter needs a newer Go than the rest, and minutes of its own."""
 
 
 def pinned_version(module: str, go_module: Path = GO_MODULE) -> str:
@@ -96,7 +137,7 @@ def link_flags(binary: Binary) -> str:
     return " ".join(["-s -w", *(f"-X {name}={value}" for name, value in sorted(values.items()))])
 
 
-def build_key(binaries: tuple[Binary, ...] = BINARIES, go_module: Path = GO_MODULE) -> str:
+def build_key(binaries: tuple[Binary, ...] = BINARIES, go_module: Path = GO_MODULE, further: str = "") -> str:
     """A checksum of all that decides what the binaries do: the module's files, the table, the platform.
 
     The Go release is left out on purpose: a shell with and one without the virtualenv active find different
@@ -108,5 +149,5 @@ def build_key(binaries: tuple[Binary, ...] = BINARIES, go_module: Path = GO_MODU
             digest.update(f"{path.relative_to(go_module).as_posix()}\0{path.stat().st_size}\0".encode())
             digest.update(path.read_bytes())
     digest.update(repr(binaries).encode())
-    digest.update(f"{sys.platform} {platform.machine()}".encode())
+    digest.update(f"{sys.platform} {platform.machine()}{further}".encode())
     return digest.hexdigest()[:20]

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from espalier.sim.binaries import SIMULATOR, Binary, GoModule, build_key, link_flags, required_go
+from espalier.sim.binaries import SIMULATOR, Binary, Edit, GoModule, link_flags, required_go
 from espalier.sim.errors import SimError
 from espalier.sim.locks import locked
 from espalier.sim.model import Progress
@@ -29,7 +29,7 @@ def build(progress: Progress, module: GoModule = SIMULATOR) -> Path:
     Raises MissingToolError where no Go is to be had, SimError where the build fails.
     """
     root = cache_root()
-    directory = root / build_key(module.binaries, module.folder)
+    directory = root / module.key
     if directory.is_dir():
         return directory
     with locked(root / ".build.lock", "building the binaries", progress, _WAIT_FOR_OTHER_BUILD_SECONDS):
@@ -47,11 +47,16 @@ def _build_into(directory: Path, module: GoModule, progress: Progress) -> None:
         started = time.monotonic()
         progress(f"building {module.what} with {go}, once for all stacks; this takes minutes")
         _download(go, module, progress)
+        changed = _edited(go, module, scratch)
         meter = _Meter(_packages_to_compile(go, module), progress)
         for binary in module.binaries:
-            _compile(go, module, binary, scratch / binary.name, meter)
+            _compile(go, module, binary, scratch / binary.name, meter, changed)
             for link in binary.links:
                 (scratch / link).symlink_to(binary.name)
+        for name, path in module.files:
+            shutil.copyfile(_folder(go, module, name) / path, scratch / Path(path).name)
+        for rest in scratch.glob(".*"):
+            shutil.rmtree(rest) if rest.is_dir() else rest.unlink()
         # A rename is all or nothing: a cache directory with its final name is always complete.
         scratch.rename(directory)
         progress(f"built {', '.join(b.name for b in module.binaries)} in {_span(time.monotonic() - started)}")
@@ -70,6 +75,44 @@ def _download(go: Path, module: GoModule, progress: Progress) -> None:
             if time.monotonic() - told >= _TELL_EVERY_SECONDS:
                 told = time.monotonic()
                 progress(f"downloading Go modules: {fetched} so far")
+
+
+def _edited(go: Path, module: GoModule, scratch: Path) -> Path | None:
+    """A go.mod whose edited modules are copies beside it; None where nothing is edited."""
+    if not module.edits:
+        return None
+    text = (module.folder / "go.mod").read_text(encoding="utf-8")
+    for number, name in enumerate(dict.fromkeys(edit.module for edit in module.edits)):
+        copy = scratch / f".edited-{number}"
+        # Go's cache is read-only; the copy must not be, or it could be neither changed nor removed.
+        shutil.copytree(_folder(go, module, name), copy, copy_function=shutil.copyfile)
+        for path in copy.rglob("*"):
+            if path.is_dir():
+                path.chmod(0o755)
+        text += f"\nreplace {name} => {copy}\n"
+        for edit in module.edits:
+            if edit.module == name:
+                _edit(copy / edit.file, edit)
+    shutil.copyfile(module.folder / "go.sum", scratch / ".go.sum")
+    changed = scratch / ".go.mod"
+    changed.write_text(text, encoding="utf-8")
+    return changed
+
+
+def _edit(source: Path, edit: Edit) -> None:
+    text = source.read_text(encoding="utf-8")
+    if text.count(edit.old) != edit.count:
+        raise SimError(
+            f"{edit.module} has {edit.old!r} {text.count(edit.old)} times in {edit.file}, not {edit.count} times",
+            "report this: the pinned version and what is changed in it do not fit together",
+        )
+    source.write_text(text.replace(edit.old, edit.new), encoding="utf-8")
+
+
+def _folder(go: Path, module: GoModule, name: str) -> Path:
+    """Where Go keeps the source of a pinned module."""
+    *_, folder = _lines([go, "list", "-mod=readonly", "-m", "-f", "{{.Dir}}", name], module, f"looking for {name}")
+    return Path(folder)
 
 
 def _packages_to_compile(go: Path, module: GoModule) -> dict[str, int]:
@@ -111,8 +154,9 @@ class _Meter:
             self._progress(f"compiling: {share}% ({self._packages} packages){guess}")
 
 
-def _compile(go: Path, module: GoModule, binary: Binary, target: Path, meter: _Meter) -> None:
-    command = [go, "build", "-v", *_FLAGS, "-ldflags", link_flags(binary), "-o", target, binary.package]
+def _compile(go: Path, module: GoModule, binary: Binary, target: Path, meter: _Meter, changed: Path | None) -> None:
+    modfile = [f"-modfile={changed}"] if changed else []
+    command = [go, "build", "-v", *_FLAGS, *modfile, "-ldflags", link_flags(binary), "-o", target, binary.package]
     for line in _lines(command, module, f"building {binary.name}"):
         meter.compiled(line)
 

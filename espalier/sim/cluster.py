@@ -9,9 +9,9 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from espalier.sim import processes
+from espalier.sim import autoscaler, processes
 from espalier.sim.api import BOOTSTRAP, Admin, unhealthy
-from espalier.sim.binaries import build_key
+from espalier.sim.binaries import AUTOSCALER, build_key
 from espalier.sim.builder import build
 from espalier.sim.components import PORT_NAMES, SERVICE_IP, Component, Layout, components
 from espalier.sim.errors import MissingToolError, SimError
@@ -34,13 +34,19 @@ _NODE_LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
 FAULTS = {"kill": signal.SIGKILL, "pause": signal.SIGSTOP, "resume": signal.SIGCONT}
 
 
-def up(name: str, progress: Progress) -> SimStatus:
-    """Make cluster ``name`` run: build, create, start or mend what is missing, and wait until all is well."""
+def up(name: str, progress: Progress, machines: str | None = None) -> SimStatus:
+    """Make cluster ``name`` run: build, create, start or mend what is missing, and wait until all is well.
+
+    With ``machines``, JSON as Karpenter's kwok provider reads it, it has an autoscaler that makes these; without, it
+    keeps the one that it has.
+    """
     check_name(name)
     now = _inspect(name)
-    if now is not None and now.ready:
+    if now is not None and now.ready and not autoscaler.differs(name, machines):
         return now
     binaries = build(progress)
+    if autoscaler.is_wanted(name, machines):
+        build(progress, AUTOSCALER)
     with locked(_lock_file(name), f"working on cluster {name}", progress, _WAIT_FOR_OTHER_SECONDS):
         _finish_removal(name)
         state_dir(name).mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -50,6 +56,9 @@ def up(name: str, progress: Progress) -> SimStatus:
 
         ensure_pki(layout.pki, SERVICE_IP)
         _write_kubeconfigs(layout)
+        if machines is not None and autoscaler.differs(name, machines):
+            processes.stop([processes.Record(_runs(name), "karpenter")], _GRACE_SECONDS)
+            autoscaler.write(layout, machines)
         _start_all(layout, progress)
     # Each part has been well by now; a busy machine may still let one health check run out of time.
     deadline = time.monotonic() + _RECOVER_SECONDS
@@ -122,7 +131,7 @@ def _binaries() -> Path:
 
 
 def _names() -> tuple[str, ...]:
-    return tuple(part for part in PORT_NAMES if part != "etcd-peer")
+    return tuple(part for part in PORT_NAMES if part not in ("etcd-peer", "karpenter-metrics"))
 
 
 def _lock_file(name: str) -> Path:
@@ -190,6 +199,9 @@ def _start_all(layout: Layout, progress: Progress) -> None:
     if "kwok" not in alive:
         # KWOK takes no node whose lease another holds, and the one that was killed let go of none.
         admin.delete_all(_NODE_LEASES)
+    if layout.machines.is_file():
+        autoscaler.prepare(layout, admin)
+        _write_kubeconfig(layout, layout.kubeconfig("karpenter"), autoscaler.identity(layout))
     for part in clients:
         _ensure_runs(layout, part)
     for part in clients:
@@ -216,7 +228,7 @@ def _ensure_runs(layout: Layout, part: Component, *, only_resume: bool = False) 
                 f"port {part.port} of {part.name} is taken by another program",
                 f"end it, or give the cluster new ports: espalier sim down --name {layout.name}, then up",
             )
-        processes.start(record, part.argv)
+        processes.start(record, part.argv, part.environment)
     return False
 
 

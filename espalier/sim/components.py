@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from espalier.sim.paths import DATA, state_dir
+from espalier.sim.binaries import AUTOSCALER
+from espalier.sim.paths import DATA, cache_root, state_dir
 
 SERVICE_IP = "10.96.0.1"
 _SERVICE_CIDR = "10.96.0.0/16"
@@ -19,6 +20,8 @@ PORT_NAMES = (
     "kube-controller-manager",
     "kube-scheduler",
     "kwok",
+    "karpenter",
+    "karpenter-metrics",
 )
 
 
@@ -39,6 +42,16 @@ class Layout:
     def pki(self) -> Path:
         """The directory of its keys and certificates."""
         return self.state / "pki"
+
+    @property
+    def machines(self) -> Path:
+        """The machine types that its autoscaler may make, as JSON; a cluster without the file has no autoscaler."""
+        return self.state / "autoscaler" / "machines.json"
+
+    @property
+    def autoscaler(self) -> Path:
+        """The directory of the autoscaler's binary and definitions."""
+        return cache_root() / AUTOSCALER.key
 
     @property
     def server(self) -> str:
@@ -64,6 +77,7 @@ class Component:
     health: str
     ca: str | None = "ca"
     client: str | None = None
+    environment: tuple[tuple[str, str], ...] = ()
 
 
 def components(layout: Layout) -> tuple[Component, ...]:
@@ -74,6 +88,7 @@ def components(layout: Layout) -> tuple[Component, ...]:
         _controller_manager(layout),
         _scheduler(layout),
         _kwok(layout),
+        *((_karpenter(layout),) if layout.machines.is_file() else ()),
     )
 
 
@@ -211,3 +226,20 @@ def _kwok(layout: Layout) -> Component:
     )
     # Its health endpoint tells nothing and takes no commands (debugging handlers are off): plain HTTP serves.
     return Component("kwok", argv, layout.ports["kwok"], "/healthz", ca=None)
+
+
+def _karpenter(layout: Layout) -> Component:
+    argv = (
+        str(layout.autoscaler / "karpenter"),
+        f"--instance-types-file-path={layout.machines}",
+        f"--health-probe-port={layout.ports['karpenter']}",
+        f"--metrics-port={layout.ports['karpenter-metrics']}",
+        # One runs; an election would only make a restart wait for the dead one's lease.
+        "--disable-leader-election",
+        # On one machine pods arrive together: waiting longer would only make a wake slower.
+        "--batch-idle-duration=500ms",
+        "--batch-max-duration=2s",
+        "--log-level=error",
+    )
+    environment = (("KUBECONFIG", str(layout.kubeconfig("karpenter"))), ("SYSTEM_NAMESPACE", "kube-system"))
+    return Component("karpenter", argv, layout.ports["karpenter"], "/healthz", ca=None, environment=environment)

@@ -18,23 +18,24 @@ _FIRST, _LAST = 20_000, 29_999
 
 
 def ensure_ports(name: str, progress: Progress) -> dict[str, int]:
-    """The ports of cluster ``name``, chosen free and written down at the first call."""
+    """The ports of cluster ``name``, chosen free and written down when they are first needed, and kept from then on."""
     file = _file(name)
-    known = read_ports(name)
-    if known is not None:
+    known = read_ports(name) or {}
+    missing = [part for part in PORT_NAMES if part not in known]
+    if not missing:
         return known
     with locked(state_root() / ".ports.lock", "choosing ports", progress, 30.0):
         taken = {port for other in clusters() for port in (read_ports(other) or {}).values()}
         # A start of its own for each name keeps clusters apart, and the ports the same when one is remade.
         candidate = _FIRST + zlib.crc32(name.encode()) % (_LAST - _FIRST)
-        ports: dict[str, int] = {}
+        ports = dict(known)
         for _ in range(_FIRST, _LAST):
-            if len(ports) == len(PORT_NAMES):
+            if not missing:
                 break
             if candidate not in taken and is_free(candidate):
-                ports[PORT_NAMES[len(ports)]] = candidate
+                ports[missing.pop(0)] = candidate
             candidate = candidate + 1 if candidate < _LAST else _FIRST
-        if len(ports) < len(PORT_NAMES):
+        if missing:
             raise SimError(f"no free ports between {_FIRST} and {_LAST}", "stop a program that listens there")
         scratch = file.with_suffix(".new")
         scratch.write_text(json.dumps(ports), encoding="utf-8")

@@ -49,7 +49,7 @@ class Record:
         return self.directory / f"{self.name}.log"
 
 
-def start(record: Record, argv: tuple[str, ...]) -> None:
+def start(record: Record, argv: tuple[str, ...], environment: tuple[tuple[str, str], ...] = ()) -> None:
     """Start a component as a process of its own session, with its output in its log."""
     record.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     record.pid_file.unlink(missing_ok=True)
@@ -64,7 +64,7 @@ def start(record: Record, argv: tuple[str, ...]) -> None:
             start_new_session=True,
             cwd="/",
             # Nothing of the caller's environment: no proxy, no Go setting, no credential.
-            env={"PATH": os.defpath, "HOME": str(record.directory)},
+            env={"PATH": os.defpath, "HOME": str(record.directory), **dict(environment)},
             check=True,
         )
     deadline = time.monotonic() + _SECONDS_TO_LAUNCH

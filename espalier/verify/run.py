@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from espalier.blueprint import Blueprint
 from espalier.kube import ApiError, Client, Kind, Reference
 from espalier.types import Check
+from espalier.verify.elastic import wake_tasks, zero_tasks
 from espalier.verify.isolation import isolation_tasks
 from espalier.verify.model import Context, NotProven, Outcome, Skipped, Task, Verification, VerifyError
 from espalier.verify.nodes import daemonset_tasks
@@ -26,6 +27,9 @@ DRILLS: Mapping[str, Callable[[Context, Stage], Sequence[Task]]] = {
     "sharing": sharing_tasks,
 }
 """Checks that need the stage: a namespace for pods, and nodes where a pool has none."""
+
+ELASTIC: Sequence[Callable[[Context, Stage], Sequence[Task]]] = (wake_tasks, zero_tasks)
+"""Drills that wait for an autoscaler, one family after the other: nodes come, then go."""
 
 READS: Mapping[str, Callable[[Context], Sequence[Task]]] = {
     "daemonset": daemonset_tasks,
@@ -76,6 +80,10 @@ def verify(
             stage.set_up()
         drills = [task for family in DRILLS.values() for task in family(context, stage)]
         found |= _make(drills, context, progress)
+        if context.simulated and any(pool.node_pools for pool in blueprint.pools):
+            stage.end_drills()  # pods that wait in vain would keep the autoscaler thinking
+            for family in ELASTIC:
+                found |= _make(family(context, stage), context, progress)
         if context.simulated:  # after the others, whose verdicts tell of every node that there is
             found |= _make(template_tasks(context, stage, wakes), context, progress)
         stage.clear()

@@ -57,6 +57,7 @@ RESOURCES: Mapping[str, tuple[Row, ...]] = {
             "containerservice",
             "AgentPool",
             "agentPoolName",
+            names={"type": "properties.type"},
             patterns={"properties.nodeTaints": _TAINT, "properties.orchestratorVersion": r"1\.\d+(\.\d+)?"},
         ),
     ),

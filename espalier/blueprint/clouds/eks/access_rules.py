@@ -131,6 +131,18 @@ def identity_mistakes(cluster: Eks) -> Iterator[Mistake]:
             yield from _key(cluster, f"espalier:cluster.keys.{name}", key)
 
 
+def unused_mistakes(cluster: Eks) -> Iterator[Mistake]:
+    """Roles that are named, though nothing takes them."""
+    beside = {
+        "autoscaler": (cluster.roles.autoscaler, cluster.autoscaler == "none", "autoscaler: none"),
+        "files": (cluster.roles.files, cluster.storage is None, "no `storage`"),
+        "load-balancer": (cluster.roles.load_balancer, not cluster.load_balancer, "load-balancer: false"),
+    }
+    for key, (role, unused, why) in beside.items():
+        if role is not None and unused:
+            yield Mistake(f"espalier:cluster.roles.{key}", role, f"nothing beside {why}", "Remove it, or that.")
+
+
 def _own_arns(cluster: Eks) -> Iterator[tuple[str, str]]:
     roles = cluster.roles.model_dump(by_alias=True, exclude_none=True, exclude={"path"})
     yield from ((f"espalier:cluster.roles.{name}", arn) for name, arn in roles.items())

@@ -119,6 +119,8 @@ def _interruptions(cluster: Eks) -> Interruptions:
 
 
 def _notes(cluster: Eks) -> tuple[str, ...]:
+    if cluster.keys.disks is not None:
+        return ("keys.disks: its policy must let AWSServiceRoleForAutoScaling use it, or no node starts",)
     if cluster.given is None and disk_key(cluster) is None:
         return ("disks are encrypted with the account's key aws/ebs: with account-id, Espalier makes one of its own",)
     return ()

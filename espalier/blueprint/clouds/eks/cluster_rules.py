@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from espalier.blueprint.clouds.eks.access_rules import access_mistakes, identity_mistakes, tag_mistakes
+from espalier.blueprint.clouds.eks.access_rules import access_mistakes, identity_mistakes, tag_mistakes, unused_mistakes
 from espalier.blueprint.clouds.eks.addons import VERSIONS
 from espalier.blueprint.clouds.eks.network_rules import given_network_mistakes, made_network_mistakes, room_mistakes
 from espalier.blueprint.clouds.eks.zones import chosen, zones
@@ -26,6 +26,7 @@ def cluster_mistakes(cluster: Eks) -> Iterator[Mistake]:
     yield from _storage(cluster)
     yield from _kept(cluster)
     yield from identity_mistakes(cluster)
+    yield from unused_mistakes(cluster)
     yield from tag_mistakes(cluster)
     if cluster.given is not None:
         yield from _given(cluster, cluster.given)

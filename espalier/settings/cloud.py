@@ -55,10 +55,13 @@ class Access(Strict):
         "SSM's; dns-endpoint: GKE's, which asks for a Google identity; public: an endpoint for `cidrs` alone"
     )
     cidrs: Annotated[tuple[Cidr, ...], Field(max_length=50)] = Field(
-        default=(), description="who may reach a public endpoint"
+        default=(),
+        description="who may reach a public endpoint; on EKS, who may reach a private one besides its own network",
     )
     proxy: Annotated[str, Field(pattern=URL_PATTERN, max_length=255)] | None = Field(
-        default=None, description="the tunnel's local end, such as https://127.0.0.1:8443"
+        default=None,
+        description="the tunnel's local end: a proxy, such as socks5://127.0.0.1:1080; on EKS also a port that is "
+        "forwarded to the API, as SSM does, such as https://127.0.0.1:8443",
     )
     admins: Annotated[tuple[Text, ...], Field(max_length=50)] = Field(
         default=(),

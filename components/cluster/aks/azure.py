@@ -15,12 +15,16 @@ class Azure:
     component: pulumi.ComponentResource
     name: str
     """The component's name, with which all names of resources begin."""
-    group: pulumi.Input[str]
-    """Resource group."""
+    group: str
+    """Resource group. Plain, so that a plan shows it; `base` is what it waits for."""
     location: str
     tags: Mapping[str, str]
     provider: pulumi.ProviderResource | None
     """Of the subscription; None is the deployer's own."""
+    subscription: str
+    """Its id; "" where only the deployer's configuration knows it."""
+    base: tuple[pulumi.Resource, ...] = ()
+    """What all that is made comes after: the resource group, where that is made."""
 
     def options(
         self,
@@ -33,7 +37,7 @@ class Azure:
         return pulumi.ResourceOptions(
             parent=self.component,
             provider=self.provider,
-            depends_on=list(after),
+            depends_on=[*self.base, *after],
             ignore_changes=list(ignore),
             protect=protect or None,
         )

@@ -45,7 +45,7 @@ class AksCluster(pulumi.ComponentResource):
     def _register(self, name: str, plan: AksPlan, opts: pulumi.ResourceOptions) -> None:
         super().__init__("espalier:index:AksCluster", name, {}, opts)
         provider = _subscription(self, name, plan)
-        azure = Azure(self, name, plan.resource_group, plan.region, plan.tags, provider)
+        azure = Azure(self, name, plan.resource_group, plan.region, plan.tags, provider, plan.subscription)
         if plan.given is None:
             after, disks = self._made(azure, plan)
         else:
@@ -97,7 +97,7 @@ class AksCluster(pulumi.ComponentResource):
         granted = assign(azure, late, {"cluster": cluster.id}, {"kubelet": _kubelet(cluster)})
         windows = maintenance(azure, plan, cluster)
         pools = {
-            item.key: agent_pool(azure, plan, item, cluster.name, inside.nodes, windows)
+            item.key: agent_pool(azure, plan, item, inside.nodes, [cluster, *windows])
             for item in groups
             if not item.inline
         }
@@ -121,7 +121,7 @@ class AksCluster(pulumi.ComponentResource):
         self.oidc_issuer = pulumi.Output.from_input(given.issuer)
         subnet = plan.network.subnet_id or None
         groups = [item for item in plan.groups if isinstance(item, AksNodeGroup)]
-        made = {item.key: agent_pool(azure, plan, item, plan.name, subnet, []) for item in groups}
+        made = {item.key: agent_pool(azure, plan, item, subnet, []) for item in groups}
         return [made[item.key] for item in groups if item.mode == "System"]
 
 
@@ -148,7 +148,7 @@ def _group(azure: Azure, plan: AksPlan) -> tuple[Azure, pulumi.Input[str]]:
         tags=azure.tags,
         opts=azure.options(),
     )
-    return replace(azure, group=group.name), group.id
+    return replace(azure, base=(group,)), group.id
 
 
 def _identity(azure: Azure, plan: AksPlan) -> tuple[pulumi.Input[str], dict[str, pulumi.Input[str]], pulumi.Input[str]]:

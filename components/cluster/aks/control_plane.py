@@ -161,9 +161,9 @@ def maintenance(azure: Azure, plan: AksPlan, cluster: containerservice.ManagedCl
             f"{azure.name}-maintenance-{key}",
             config_name=config,
             resource_group_name=azure.group,
-            resource_name_=cluster.name,
+            resource_name_=plan.name,
             maintenance_window=window,
-            opts=azure.options(),
+            opts=azure.options(after=[cluster]),
         )
         for key, config in (
             ("kubernetes", "aksManagedAutoUpgradeSchedule"),

@@ -46,13 +46,13 @@ def _endpoint(azure: Azure, plan: AksPlan, account: storage.StorageAccount, insi
     privatedns.VirtualNetworkLink(
         f"{azure.name}-files-zone-link",
         virtual_network_link_name=plan.name,
-        private_zone_name=zone.name,
+        private_zone_name=_ZONE,
         resource_group_name=azure.group,
         location="Global",
         registration_enabled=False,
         virtual_network={"id": inside.id},
         tags=azure.tags,
-        opts=azure.options(),
+        opts=azure.options(after=[zone]),
     )
     endpoint = network.PrivateEndpoint(
         f"{azure.name}-files-endpoint",
@@ -69,8 +69,8 @@ def _endpoint(azure: Azure, plan: AksPlan, account: storage.StorageAccount, insi
     network.PrivateDnsZoneGroup(
         f"{azure.name}-files-names",
         private_dns_zone_group_name="default",
-        private_endpoint_name=endpoint.name,
+        private_endpoint_name=f"{plan.name}-files",
         resource_group_name=azure.group,
         private_dns_zone_configs=[{"name": "files", "private_dns_zone_id": zone.id}],
-        opts=azure.options(),
+        opts=azure.options(after=[endpoint]),
     )

@@ -29,7 +29,7 @@ def disk_keys(azure: Azure, plan: AksPlan, tenant: pulumi.Input[str]) -> DiskKey
         f"{azure.name}-disk-key",
         key_name="disks",
         resource_group_name=azure.group,
-        vault_name=vault.name,
+        vault_name=plan.keys.vault,
         properties={
             "kty": "RSA",
             "key_size": 4096,
@@ -40,7 +40,7 @@ def disk_keys(azure: Azure, plan: AksPlan, tenant: pulumi.Input[str]) -> DiskKey
             },
         },
         tags=azure.tags,
-        opts=azure.options(protect=plan.protected),
+        opts=azure.options(after=[vault], protect=plan.protected),
     )
     disks = compute.DiskEncryptionSet(
         f"{azure.name}-disks",
@@ -57,7 +57,7 @@ def disk_keys(azure: Azure, plan: AksPlan, tenant: pulumi.Input[str]) -> DiskKey
     granted = authorization.RoleAssignment(
         f"{azure.name}-role-disk-key",
         scope=vault.id,
-        role_definition_id=definition(CRYPTO_SERVICE_USER, vault.id),
+        role_definition_id=definition(azure, CRYPTO_SERVICE_USER, vault.id),
         principal_id=disks.identity.apply(lambda identity: identity.principal_id if identity else ""),
         principal_type="ServicePrincipal",
         opts=azure.options(),

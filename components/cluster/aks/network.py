@@ -40,17 +40,17 @@ def network_of(azure: Azure, plan: AksPlan) -> Network:
         f"{azure.name}-subnet-nodes",
         subnet_name="nodes",
         resource_group_name=azure.group,
-        virtual_network_name=whole.name,
+        virtual_network_name=plan.name,
         address_prefix=wanted.nodes,
         default_outbound_access=False,
         nat_gateway={"id": _gateway(azure, plan).id} if wanted.nat else None,
-        opts=azure.options(),
+        opts=azure.options(after=[whole]),
     )
     endpoints = network.Subnet(
         f"{azure.name}-subnet-endpoints",
         subnet_name="endpoints",
         resource_group_name=azure.group,
-        virtual_network_name=whole.name,
+        virtual_network_name=plan.name,
         address_prefix=wanted.endpoints,
         default_outbound_access=False,
         # A network takes one change of its subnets at a time.

@@ -8,6 +8,7 @@ import pulumi
 import yaml
 
 from espalier.blueprint.clouds.aks.model import AksFiles
+from espalier.blueprint.names import MANAGED_BY
 
 
 def storage_class(files: AksFiles, group: str) -> dict[str, object]:
@@ -15,7 +16,7 @@ def storage_class(files: AksFiles, group: str) -> dict[str, object]:
     return {
         "apiVersion": "storage.k8s.io/v1",
         "kind": "StorageClass",
-        "metadata": {"name": "azure-files"},
+        "metadata": {"name": "azure-files", "labels": MANAGED_BY},
         "provisioner": "file.csi.azure.com",
         "parameters": {
             "protocol": "nfs",
@@ -38,6 +39,7 @@ def disk_class(disks: pulumi.Input[str]) -> dict[str, object]:
         "kind": "StorageClass",
         "metadata": {
             "name": "encrypted-disk",
+            "labels": MANAGED_BY,
             "annotations": {"storageclass.kubernetes.io/is-default-class": "true"},
         },
         "provisioner": "disk.csi.azure.com",
@@ -54,6 +56,10 @@ def priorities(ladder: Mapping[str, tuple[str, ...]]) -> dict[str, object]:
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",
-        "metadata": {"name": "cluster-autoscaler-priority-expander", "namespace": "kube-system"},
+        "metadata": {
+            "name": "cluster-autoscaler-priority-expander",
+            "namespace": "kube-system",
+            "labels": MANAGED_BY,
+        },
         "data": {"priorities": yaml.safe_dump(content, sort_keys=True)},
     }

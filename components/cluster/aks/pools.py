@@ -37,7 +37,7 @@ def first_pool(
         "type": "VirtualMachineScaleSets",
         "count": group.start,
         "vm_size": group.vm_size,
-        "availability_zones": list(group.zones),
+        "availability_zones": list(group.zones) or None,
         "vnet_subnet_id": subnet,
         "orchestrator_version": plan.version,
         "os_type": "Linux",
@@ -62,7 +62,6 @@ def agent_pool(
     azure: Azure,
     plan: AksPlan,
     group: AksNodeGroup,
-    cluster: pulumi.Input[str],
     subnet: pulumi.Input[str] | None,
     after: Iterable[pulumi.Resource],
 ) -> containerservice.AgentPool:
@@ -71,7 +70,7 @@ def agent_pool(
         f"{azure.name}-group-{group.key}",
         agent_pool_name=group.name,
         resource_group_name=azure.group,
-        resource_name_=cluster,
+        resource_name_=plan.name,
         mode=group.mode,
         type="VirtualMachineScaleSets",
         count=group.start,
@@ -79,7 +78,7 @@ def agent_pool(
         min_count=group.minimum if group.autoscaled else None,
         max_count=group.maximum if group.autoscaled else None,
         vm_size=group.vm_size,
-        availability_zones=list(group.zones),
+        availability_zones=list(group.zones) or None,
         proximity_placement_group_id=_placement(azure, group) if group.compact else None,
         capacity_reservation_group_id=group.reservation,
         scale_set_priority="Spot" if group.spot else "Regular",
@@ -102,7 +101,7 @@ def agent_pool(
         gpu_instance_profile=group.gpu_instance_profile,
         security_profile={"enable_secure_boot": group.secure_boot, "enable_vtpm": group.secure_boot},
         upgrade_settings=_upgrade(group),
-        tags=azure.tags,
+        tags={**azure.tags, **group.tags},
         # The autoscaler owns the number of nodes.
         opts=azure.options(after=after, ignore=["count"]),
     )
@@ -125,7 +124,7 @@ def _placement(azure: Azure, group: AksNodeGroup) -> pulumi.Output[str]:
         resource_group_name=azure.group,
         location=azure.location,
         proximity_placement_group_type="Standard",
-        zones=list(group.zones),
+        zones=list(group.zones) or None,
         tags=azure.tags,
         opts=azure.options(),
     ).id

@@ -22,7 +22,7 @@ def assign(
         authorization.RoleAssignment(
             f"{azure.name}-role-{role.key}",
             scope=scopes.get(role.scope, role.scope),
-            role_definition_id=definition(role.role, scopes.get(role.scope, role.scope)),
+            role_definition_id=definition(azure, role.role, scopes.get(role.scope, role.scope)),
             principal_id=principals.get(role.principal, role.principal),
             principal_type=role.principal_type,
             opts=azure.options(),
@@ -31,10 +31,12 @@ def assign(
     ]
 
 
-def definition(role: str, scope: pulumi.Input[str]) -> pulumi.Input[str]:
+def definition(azure: Azure, role: str, scope: pulumi.Input[str]) -> pulumi.Input[str]:
     """The id of a built-in role, as the scope's subscription has it."""
 
-    def of(scope_id: str) -> str:
-        return f"/subscriptions/{scope_id.split('/')[2]}/providers/Microsoft.Authorization/roleDefinitions/{role}"
+    def of(subscription: str) -> str:
+        return f"/subscriptions/{subscription}/providers/Microsoft.Authorization/roleDefinitions/{role}"
 
-    return pulumi.Output.from_input(scope).apply(of)
+    if azure.subscription:
+        return of(azure.subscription)
+    return pulumi.Output.from_input(scope).apply(lambda id_: of(id_.split("/")[2]))

@@ -264,6 +264,11 @@ def _notes(
         yield f"{group}: its nodes stand close together, hence in one zone, {there[0]}; `zones` chooses another"
     if surge == "0":
         yield f"{group}: upgraded without spare nodes: one fewer while it lasts"
+    if _mig(wanted):
+        yield (
+            f"{group}: AKS's autoscaler takes a node without whole GPUs for one that is not ready, so it counts nodes "
+            "of MIG slices late; keep nodes.min at what is always in use"
+        )
     if kind == "spot":
         yield f"{group}: an upgrade takes spot nodes away without spare ones and without a drain"
     if (wanted.machine.local_disk_gb or 0) > 2000 and pool.local_disks == "ephemeral":

@@ -124,6 +124,10 @@ def build(
         contents,
         ImageRule(settings.sources.registry or ""),
     )
+    if facts.kind == "gke":
+        from espalier.blueprint.clouds.gke.critical import admit_critical
+
+        addons = tuple(admit_critical(addon) for addon in addons)
     quota_mistakes = () if pool_mistakes else _quota_mistakes(settings.tenants, pools)
     namespace_mistakes = [*_namespace_mistakes(settings.tenants, addons), *_twins(settings.tenants)]
     price_mistakes = _price_mistakes(settings, pools)

@@ -6,8 +6,7 @@ import json
 from typing import Any
 
 import pulumi
-from pulumi_gcp.projects import IAMMemberConditionArgs
-from pulumi_gcp.projects.iam_member import IAMMember
+from pulumi_gcp import projects
 
 from espalier.blueprint.clouds.gke import GkePlan
 
@@ -19,12 +18,12 @@ _HINT = "Install it: gcloud components install gke-gcloud-auth-plugin"
 def admins(name: str, plan: GkePlan, opts: pulumi.ResourceOptions) -> list[pulumi.Resource]:
     """The administrators' rights in the cluster."""
     return [
-        IAMMember(
+        projects.IAMMember(
             f"{name}-admin-{index}",
             project=plan.project,
             role=_ADMIN,
             member=member,
-            condition=IAMMemberConditionArgs(
+            condition=projects.IAMMemberConditionArgs(
                 title=f"{plan.name} only",
                 description="Administers this cluster and no other",
                 expression=plan.access.condition,

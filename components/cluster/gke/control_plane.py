@@ -8,7 +8,6 @@ from typing import Any
 
 import pulumi
 from pulumi_gcp import container
-from pulumi_gcp.container.cluster import Cluster
 
 from espalier.blueprint.clouds.gke import GkePlan
 from espalier.blueprint.clouds.gke.model import GivenCluster
@@ -46,7 +45,7 @@ def control_plane(
     name: str, plan: GkePlan, keys: Keys, place: Place, account: NodeAccount, opts: pulumi.ResourceOptions
 ) -> Reached:
     """A private, VPC-native cluster with Dataplane V2 and workload identity, without nodes of its own."""
-    cluster = Cluster(
+    cluster = container.Cluster(
         f"{name}-control-plane",
         name=plan.name,
         project=plan.project,
@@ -117,7 +116,7 @@ def control_plane(
     return Reached(cluster.id, _endpoint(plan, cluster), cluster.master_auth.apply(_certificate), (cluster,))
 
 
-def _endpoint(plan: GkePlan, cluster: Cluster) -> pulumi.Output[str]:
+def _endpoint(plan: GkePlan, cluster: container.Cluster) -> pulumi.Output[str]:
     """The DNS endpoint's name where it is used, else the address: the private one where there is no other."""
     if plan.access.via == "dns-endpoint":
         return cluster.control_plane_endpoints_config.apply(_dns)

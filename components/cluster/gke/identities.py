@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import pulumi
-from pulumi_gcp.projects.iam_member import IAMMember
-from pulumi_gcp.serviceaccount.account import Account
+from pulumi_gcp import projects, serviceaccount
 
 from espalier.blueprint.clouds.gke import GkePlan
 
@@ -23,7 +22,7 @@ def node_account(name: str, plan: GkePlan, opts: pulumi.ResourceOptions) -> Node
     """The account that is given, else one that is made for these nodes alone."""
     if plan.service_account is not None:
         return NodeAccount(plan.service_account, ())
-    account = Account(
+    account = serviceaccount.Account(
         f"{name}-nodes",
         account_id=plan.account_id,
         project=plan.project,
@@ -31,7 +30,7 @@ def node_account(name: str, plan: GkePlan, opts: pulumi.ResourceOptions) -> Node
         opts=opts,
     )
     roles = [
-        IAMMember(
+        projects.IAMMember(
             f"{name}-nodes-{role.removeprefix('roles/').replace('.', '-').lower()}",
             project=plan.project,
             role=role,

@@ -5,10 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import pulumi
-from pulumi_gcp.kms.crypto_key import CryptoKey
-from pulumi_gcp.kms.crypto_key_iam_member import CryptoKeyIAMMember
-from pulumi_gcp.kms.key_ring import KeyRing
-from pulumi_gcp.projects.service_identity import ServiceIdentity
+from pulumi_gcp import kms, projects
 
 from espalier.blueprint.clouds.gke import GkePlan
 
@@ -39,8 +36,10 @@ def keys_of(name: str, plan: GkePlan, opts: pulumi.ResourceOptions) -> Keys:
     if plan.secrets_key is not None and plan.disks_key is not None:
         return Keys.given(plan)
     kept = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(retain_on_delete=True))
-    agent = ServiceIdentity(f"{name}-agent", project=plan.project, service="container.googleapis.com", opts=opts)
-    ring = KeyRing(f"{name}-keys", name=plan.name, project=plan.project, location=plan.region, opts=kept)
+    agent = projects.ServiceIdentity(
+        f"{name}-agent", project=plan.project, service="container.googleapis.com", opts=opts
+    )
+    ring = kms.KeyRing(f"{name}-keys", name=plan.name, project=plan.project, location=plan.region, opts=kept)
     members = {"secrets": agent.member, "disks": agent.member.apply(_compute_agent)}
     paths: dict[str, pulumi.Input[str]] = {}
     grants: list[pulumi.Resource] = []
@@ -48,7 +47,7 @@ def keys_of(name: str, plan: GkePlan, opts: pulumi.ResourceOptions) -> Keys:
         if given is not None:
             paths[use] = given
             continue
-        key = CryptoKey(
+        key = kms.CryptoKey(
             f"{name}-key-{use}",
             name=use,
             key_ring=ring.id,
@@ -58,7 +57,7 @@ def keys_of(name: str, plan: GkePlan, opts: pulumi.ResourceOptions) -> Keys:
             opts=kept,
         )
         paths[use] = key.id
-        grant = CryptoKeyIAMMember(
+        grant = kms.CryptoKeyIAMMember(
             f"{name}-key-{use}-use", crypto_key_id=key.id, role=_ROLE, member=members[use], opts=opts
         )
         grants.append(grant)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import pulumi
-from pulumi_gcp import container
-from pulumi_gcp.container.node_pool import NodePool
+from pulumi_gcp import compute, container
 
 from espalier.blueprint.clouds.gke import GkeNodePool, GkePlan
 from espalier.components.cluster.gke.control_plane import Reached
@@ -39,9 +38,9 @@ class NodePools:
             if group.minimum > 0 and group.gpus is None:
                 self.system.append(made)
 
-    def _node_pool(self, name: str, group: GkeNodePool) -> NodePool:
+    def _node_pool(self, name: str, group: GkeNodePool) -> container.NodePool:
         plan = self._plan
-        return NodePool(
+        return container.NodePool(
             name,
             name=group.name,
             project=plan.project,
@@ -83,8 +82,6 @@ class NodePools:
 
 
 def _workload_policy(name: str, plan: GkePlan, group: GkeNodePool, opts: pulumi.ResourceOptions) -> pulumi.Output[str]:
-    from pulumi_gcp import compute
-
     assert group.placement is not None  # noqa: S101 - asked for by one
     policy = compute.ResourcePolicy(
         f"{name}-slice",

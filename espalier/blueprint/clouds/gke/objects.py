@@ -73,27 +73,3 @@ def _volume(server: str, path: str) -> Planned:
         },
     }
     return Planned("storage-shared", manifest)
-
-
-def critical_pods_quota(namespace: str) -> dict[str, Any]:
-    """What GKE asks for before it admits system-critical pods outside kube-system.
-
-    Source: NVIDIA, "GPU Operator with Google GKE"; GoogleCloudPlatform/cluster-toolkit's NVIDIA DRA driver manifests.
-    """
-    return {
-        "apiVersion": "v1",
-        "kind": "ResourceQuota",
-        "metadata": {"name": "gcp-critical-pods", "namespace": namespace, "labels": dict(names.MANAGED_BY)},
-        "spec": {
-            "hard": {"pods": "1G"},
-            "scopeSelector": {
-                "matchExpressions": [
-                    {
-                        "operator": "In",
-                        "scopeName": "PriorityClass",
-                        "values": ["system-node-critical", "system-cluster-critical"],
-                    }
-                ]
-            },
-        },
-    }

@@ -8,3 +8,5 @@ from espalier.settings import from_pulumi
 platform = Platform("platform", {"settings": from_pulumi()})
 
 pulumi.export("namespaces", platform.namespaces)
+if platform.kubeconfig is not None:
+    pulumi.export("kubeconfig", platform.kubeconfig)

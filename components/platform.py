@@ -33,12 +33,16 @@ class Platform(pulumi.ComponentResource):
 
     namespaces: pulumi.Output[dict[str, Any]]
     """Namespaces by tenant."""
+    kubeconfig: pulumi.Output[str] | None
+    """Of a cluster that a cloud makes: secret, though it holds no credential; None for any other."""
 
     def __init__(self, name: str, args: PlatformArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         blueprint = _blueprint(name, args)
         facts = blueprint.policy_facts()
         super().__init__("espalier:index:Platform", name, {"facts": facts}, opts)
-        provider = _cluster(self, name, blueprint).provider
+        cluster = _cluster(self, name, blueprint)
+        provider = cluster.provider
+        self.kubeconfig = None if isinstance(cluster, ExistingCluster | SimulatedCluster) else cluster.kubeconfig
         inside = pulumi.ResourceOptions(parent=self, providers=[provider])
         register(self, name, blueprint.objects, provider)
         for pool in blueprint.pools:

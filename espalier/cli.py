@@ -282,10 +282,16 @@ def destroy(
     yes: Yes = False,
     engine: Engine = None,
     delete_data: Annotated[
-        bool, typer.Option("--delete-data", help="volume claims that others made in the stack's namespaces may go too")
+        bool, typer.Option("--delete-data", help="volume claims that others made, and their data, may go too")
     ] = False,
     remove_finalizers: Annotated[
         bool, typer.Option("--remove-finalizers", help="take off finalizers that no controller takes off")
+    ] = False,
+    without_drain: Annotated[
+        bool,
+        typer.Option(
+            "--without-drain", help="go on though a cloud's cluster cannot be reached: what its controllers made stays"
+        ),
     ] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -297,7 +303,15 @@ def destroy(
     def body(out: Output) -> int:
         from espalier.commands.apply import destroy as remove
 
-        return remove(stack, out, yes=yes, engine=engine, delete_data=delete_data, remove_finalizers=remove_finalizers)
+        return remove(
+            stack,
+            out,
+            yes=yes,
+            engine=engine,
+            delete_data=delete_data,
+            remove_finalizers=remove_finalizers,
+            without_drain=without_drain,
+        )
 
     _run("destroy", as_json, body)
 

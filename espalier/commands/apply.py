@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from espalier import failures
 from espalier.charts.errors import HeldError
-from espalier.commands import by_pulumi
+from espalier.commands import by_pulumi, cloud_destroy
 from espalier.commands.plan import NotAllowedError, Plan, allowed, plan, plan_of
 from espalier.commands.project import Project, open_project, program_of
 from espalier.commands.signals import stopping
@@ -136,11 +136,16 @@ def destroy(
     engine: str | None,
     delete_data: bool = False,
     remove_finalizers: bool = False,
+    without_drain: bool = False,
 ) -> int:
     """Removes what `up` made. A simulated cluster that is not there holds nothing, and its volumes hold no data."""
     project = open_project(stack)
     name = simulated_name(project)
+    if without_drain and project.blueprint.cloud is None:
+        raise Missing("--without-drain is for clusters that a cloud makes", "Leave it out.")
     if not _ours(project, engine) and _engine_for(project, engine) == "pulumi":
+        if project.blueprint.cloud is not None and not remove_finalizers:
+            return cloud_destroy.destroy(project, out, yes=yes, delete_data=delete_data, without_drain=without_drain)
         if delete_data or remove_finalizers:
             raise Missing("--delete-data and --remove-finalizers are the embedded engine's", "Leave them out.")
         return by_pulumi.run(project, "destroy", out, yes=yes)

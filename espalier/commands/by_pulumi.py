@@ -60,7 +60,7 @@ def run(project: Project, verb: Verb, out: Output, *, yes: bool) -> int:
     """
     if not yes and verb != "preview" and not sys.stdin.isatty():
         raise Missing("nobody to ask: standard input is not a terminal", "Say --yes to go on without being asked.")
-    _require_stack(project)
+    require_stack(project)
     code, said, events = _logged(project, verb, yes, quiet=out.as_json)
     sys.stderr.write(said)
     errors = list(_errors(events, said)) if code else []
@@ -72,13 +72,36 @@ def run(project: Project, verb: Verb, out: Output, *, yes: bool) -> int:
 def preview_changes(project: Project) -> list[Change]:
     """What `pulumi up` would do, without showing it. Raises EngineError where a preview cannot be had."""
     try:
-        _require_stack(project)
+        require_stack(project)
     except Missing as missing:
         raise EngineError(str(missing)) from None
     code, said, events = _logged(project, "preview", yes=False, quiet=True)
     if code:
         raise EngineError("; ".join(f"{error['path']}: {error['got']}" for error in _errors(events, said)))
     return changes(events, planned=True)
+
+
+def would_destroy(project: Project, out: Output) -> None:
+    """Shows what `pulumi destroy` would delete. Raises EngineError where it would refuse, as for what is protected."""
+    command = ["pulumi", "destroy", "--preview-only", "--non-interactive", *_where(project)]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    if done.returncode:
+        raise EngineError(f"nothing was changed: Pulumi would not destroy it: {_plain(done.stderr or done.stdout)}")
+    out.people.print(_plain(done.stdout), markup=False)
+
+
+def outputs(project: Project) -> dict[str, Any]:
+    """The stack's exports, secrets in plain; empty for a stack that was never up. Raises EngineError."""
+    command = ["pulumi", "stack", "output", "--json", "--show-secrets", "--non-interactive", *_where(project)]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    if done.returncode:
+        raise EngineError(f"Pulumi does not tell the stack's outputs: {_plain(done.stderr)}")
+    found = json.loads(done.stdout or "{}")
+    return found if isinstance(found, dict) else {}
+
+
+def _where(project: Project) -> list[str]:
+    return ["--stack", project.stack.name, "--cwd", str(project.root)]
 
 
 def _logged(project: Project, verb: Verb, yes: bool, *, quiet: bool) -> tuple[int, str, list[Event]]:
@@ -99,7 +122,7 @@ def _logged(project: Project, verb: Verb, yes: bool, *, quiet: bool) -> tuple[in
 
 
 def _command(project: Project, verb: Verb, yes: bool) -> list[str]:
-    command = ["pulumi", verb, "--stack", project.stack.name, "--cwd", str(project.root)]
+    command = ["pulumi", verb, *_where(project)]
     if verb != "preview" and yes:
         command += ["--yes", "--skip-preview"] if verb == "destroy" else ["--yes"]
     if not sys.stdin.isatty():
@@ -118,7 +141,7 @@ def _policy_pack(folder: Path) -> Path:
     return folder
 
 
-def _require_stack(project: Project) -> None:
+def require_stack(project: Project) -> None:
     """Asks Pulumi for the project's stacks. Raises Missing where it has no backend, or not this stack."""
     listed = subprocess.run(
         ["pulumi", "stack", "ls", "--json", "--non-interactive", "--cwd", str(project.root)],

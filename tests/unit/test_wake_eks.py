@@ -11,8 +11,9 @@ import pytest
 import yaml
 
 from espalier.addons import RECORDS
-from espalier.blueprint import Blueprint, build
+from espalier.blueprint import Blueprint, build, wake_eks
 from espalier.blueprint.wake import wake_proofs
+from espalier.blueprint.wake_node import Recorded
 from espalier.catalogue import catalogue
 from espalier.commands.plan import kubernetes_objects
 from espalier.engine.program import Program
@@ -174,6 +175,15 @@ def test_a_tag_that_says_too_much_is_seen(folder: Path) -> None:
     found = asleep(proofs(blueprint, changed))
     assert list(found) == ["wake/cut/one", "wake/cut/whole"]
     assert "resource nvidia.com/mig-1g.10gb is 57, and a node has 56" in found["wake/cut/one"]
+
+
+def test_the_autoscaler_takes_neuron_devices_for_no_gpus(folder: Path) -> None:
+    blueprint, resources = recorded(folder)
+    made = Recorded(tuple(resources), (), catalogue(), "us-east-1")
+    found = {group.key: wake_eks.templates(made)[group.name] for pool in blueprint.pools for group in pool.groups}
+    assert found["trainium-on-demand"].allocatable["nvidia.com/gpu"] == 0
+    assert found["h100-on-demand"].allocatable["nvidia.com/gpu"] == 8
+    assert found["cut-on-demand"].allocatable["nvidia.com/gpu"] == 0
 
 
 def test_a_group_that_is_not_registered_is_named(folder: Path) -> None:

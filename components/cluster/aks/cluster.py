@@ -85,9 +85,12 @@ class AksCluster(pulumi.ComponentResource):
             keys = disk_keys(azure, plan, tenant)
             disks, locked["vault"] = keys.id, keys.vault.id
             after.append(keys.granted)
+        stores: list[pulumi.Resource] = []
         if plan.files and not plan.files.group:
-            locked["files"] = files_of(azure, plan, plan.files, inside).id
-        scopes |= {"disks": disks or "", "files": locked.get("files", "")}
+            account = files_of(azure, plan, plan.files, inside)
+            scopes["files"] = account.id
+            stores.append(account)
+        scopes["disks"] = disks or ""
         early = [role for role in plan.roles if role.principal == "control-plane"]
         after += assign(azure, early, scopes, principals)
         groups = [item for item in plan.groups if isinstance(item, AksNodeGroup)]
@@ -112,7 +115,7 @@ class AksCluster(pulumi.ComponentResource):
         self.certificate_authority = authority_of(azure, cluster)
         self.oidc_issuer = cluster.oidc_issuer_profile.apply(lambda found: found.issuer_url if found else "")
         system = [pools[item.key] for item in groups if item.pool == first.pool and not item.inline]
-        return [cluster, *granted, *system], disks
+        return [cluster, *granted, *system, *stores], disks
 
     def _added(self, azure: Azure, plan: AksPlan, given: AksGiven) -> list[pulumi.Resource]:
         """The agent pools of a given cluster."""

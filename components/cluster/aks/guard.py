@@ -12,7 +12,11 @@ from espalier.components.cluster.aks.azure import Azure
 
 
 def lock(azure: Azure, things: Mapping[str, pulumi.Input[str]]) -> None:
-    """Locks on what is made once and never replaced. None on the cluster: its agent pools could not be deleted then."""
+    """Locks on what is made once and never replaced.
+
+    A lock holds for what is below, too: so there is none on the cluster, whose agent pools come and go, nor on a
+    storage account, whose shares do. They are not protected themselves: without `deletion-protection` they go.
+    """
     for key, scope in sorted(things.items()):
         authorization.ManagementLockByScope(
             f"{azure.name}-lock-{key}",
@@ -20,7 +24,7 @@ def lock(azure: Azure, things: Mapping[str, pulumi.Input[str]]) -> None:
             scope=scope,
             level="CanNotDelete",
             notes="Espalier: set deletion-protection: false in the stack file to take this off.",
-            opts=azure.options(protect=True),
+            opts=azure.options(),
         )
 
 
@@ -56,5 +60,5 @@ def deny_deletion(azure: Azure, plan: AksPlan, group: pulumi.Input[str]) -> None
         policy_assignment_name="espalier-deny-deletion",
         scope=group,
         policy_definition_id=defined.id,
-        opts=azure.options(protect=True),
+        opts=azure.options(),
     )

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Final
 
 from espalier.blueprint.clouds.aks.ids import RESERVATIONS, SNAPSHOTS, form_of, is_a
-from espalier.blueprint.clouds.aks.model import AksNodeGroup
 from espalier.blueprint.clouds.aks.network import room_mistakes
-from espalier.blueprint.clouds.aks.pools import OS_SKU, disk_gib, groups, mig_profiles, together
+from espalier.blueprint.clouds.aks.pools import OS_SKU, disk_gib, mig_profiles, together
 from espalier.blueprint.clouds.aks.zones import zones
 from espalier.blueprint.clouds.model import Wanted
 from espalier.settings.aks import Aks
@@ -50,20 +48,7 @@ def stack_mistakes(cluster: Aks, pools: Sequence[Wanted]) -> Iterator[Mistake]:
     for one in system[1:]:
         do = "Keep it in one pool."
         yield Mistake(f"{one.path}.system", f"a second system pool, besides {system[0].pool.name}", "one", do)
-    yield from _twins(cluster, pools)
     yield from room_mistakes(cluster, pools)
-
-
-def _twins(cluster: Aks, pools: Sequence[Wanted]) -> Iterator[Mistake]:
-    """Agent pools' names have twelve characters: two that are cut alike would be one pool."""
-    fine = [one for one in pools if not any(_image(one)) and not any(_sharing(one))]
-    made = [(one, group) for one in fine for group in groups(cluster, one) if isinstance(group, AksNodeGroup)]
-    counts = Counter(group.name for _, group in made)
-    for one, group in made:
-        if counts[group.name] > 1:
-            do = "Rename one of the pools."
-            got = f"{one.pool.name}, which AKS would know as {group.name}, like another"
-            yield Mistake(f"{one.path}.name", got, "pools whose first letters and digits differ", do)
 
 
 def _machine(wanted: Wanted) -> Iterator[Mistake]:
@@ -71,10 +56,10 @@ def _machine(wanted: Wanted) -> Iterator[Mistake]:
     key = "machine" if wanted.pool.machine else "accelerator"
     if NOT_TAKEN in machine.note:
         do = "Choose another machine; see `espalier catalogue --cloud azure`."
-        yield Mistake(f"{wanted.path}.{key}", machine.name, f"a size that AKS takes: {machine.note}", do)
+        yield Mistake(f"{wanted.path}.{key}", machine.name, f"a size that AKS takes ({machine.note.rstrip('.')})", do)
     if wanted.pool.machines:
         do = "Remove `machines`, and add a pool for each further size."
-        yield Mistake(f"{wanted.path}.machines", f"{len(wanted.pool.machines)}", "one size an agent pool", do)
+        yield Mistake(f"{wanted.path}.machines", ", ".join(wanted.pool.machines), "one size an agent pool", do)
 
 
 def _zones(cluster: Aks, wanted: Wanted) -> Iterator[Mistake]:

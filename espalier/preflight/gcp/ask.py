@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
-
-import google.auth
-from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError
-from googleapiclient.discovery import build
-from googleapiclient.errors import HttpError
 
 from espalier.preflight.gcp.facts import Facts, Quota, Reserved, Running
 from espalier.preflight.gcp.permissions import apis_of, permissions_of
 from espalier.preflight.model import NotAsked, NotPossibleError
 from espalier.preflight.needs import Needs
 from espalier.settings.gke import Gke
+
+with warnings.catch_warnings():
+    # Google's libraries announce years ahead, on every run, when they will leave a version of Python.
+    warnings.simplefilter("ignore", FutureWarning)
+    import google.auth
+    from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError
+    from googleapiclient.discovery import build
+    from googleapiclient.errors import HttpError
 
 Answer = TypeVar("Answer")
 Progress = Callable[[str], None]

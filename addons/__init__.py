@@ -3,6 +3,7 @@
 from espalier.addons.amd_device_plugin import RECORD as AMD_DEVICE_PLUGIN
 from espalier.addons.aws_efa_device_plugin import RECORD as AWS_EFA_DEVICE_PLUGIN
 from espalier.addons.cluster_autoscaler import RECORD as CLUSTER_AUTOSCALER
+from espalier.addons.karpenter import RECORD as KARPENTER
 from espalier.addons.neuron_device_plugin import RECORD as NEURON_DEVICE_PLUGIN
 from espalier.addons.nvidia_device_plugin import RECORD as NVIDIA_DEVICE_PLUGIN
 from espalier.types import AddonRecord
@@ -13,6 +14,7 @@ RECORDS: dict[str, AddonRecord] = {
         AMD_DEVICE_PLUGIN,
         AWS_EFA_DEVICE_PLUGIN,
         CLUSTER_AUTOSCALER,
+        KARPENTER,
         NEURON_DEVICE_PLUGIN,
         NVIDIA_DEVICE_PLUGIN,
     )

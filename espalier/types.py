@@ -291,6 +291,8 @@ class PoolFacts:
     vendor: str = ""
     owners: Owners | None = None
     """Who owns its devices' driver, toolkit and plugin; None for a pool without devices."""
+    objects: tuple[Planned, ...] = ()
+    """What an autoscaler inside the cluster reads of the pool, as its cloud's compiler wrote it."""
 
     @property
     def shape(self) -> NodeShape:

@@ -55,7 +55,8 @@ class PoolPlan:
 
     def facts(self) -> PoolFacts:
         vendor = self.accelerator.vendor if self.accelerator else ""
-        return PoolFacts(self.name, self.shapes, self.sharing, vendor, self.owners)
+        objects = tuple(planned for group in self.groups for planned in group.objects)
+        return PoolFacts(self.name, self.shapes, self.sharing, vendor, self.owners, objects)
 
 
 def compile_pools(

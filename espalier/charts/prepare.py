@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from espalier.blueprint import Blueprint, build
-from espalier.blueprint.build import inputs_of
+from espalier.blueprint.build import facts_of, inputs_of
+from espalier.blueprint.order import with_implied
 from espalier.charts.place import Place
 from espalier.content import Contents, Recorded
 from espalier.settings import Settings
@@ -55,7 +56,7 @@ def with_content(
     """The add-ons of a stack that are rendered, with what they are computed from; those with mistakes are left out."""
     known = place.catalogue()
     found: dict[str, tuple[AddonRecord, AddonInputs]] = {}
-    for id in sorted(settings.addons):
+    for id in sorted(with_implied(settings.addons, records, facts_of(settings))):
         record = records.get(id)
         if record is not None and record.content is not None:
             inputs = inputs_of(settings, record, known)

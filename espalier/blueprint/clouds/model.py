@@ -11,7 +11,7 @@ from espalier.catalogue import Accelerator
 from espalier.catalogue.machines import Machine
 from espalier.settings.cloud import CloudCluster
 from espalier.settings.pool import Pool
-from espalier.types import CapacityKind, Mistake, NodeShape, Price, Taint
+from espalier.types import CapacityKind, Mistake, NodeShape, Planned, Price, Taint
 
 if TYPE_CHECKING:
     from espalier.blueprint.pools import PoolPlan
@@ -107,6 +107,8 @@ class NodeGroup:
     maximum: int
     start: int
     zones: tuple[str, ...]
+    objects: tuple[Planned, ...] = ()
+    """What an autoscaler inside the cluster reads of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -175,7 +175,8 @@ def _volumes(wanted: Wanted) -> tuple[Volume, ...]:
     return Volume(device="/dev/xvda"), data
 
 
-def _array(wanted: Wanted) -> bool:
+def array(wanted: Wanted) -> bool:
+    """Whether the machine's own disks become one file system for images and ephemeral storage."""
     return wanted.pool.local_disks == "ephemeral" and bool(wanted.machine.local_disk_gb)
 
 
@@ -183,7 +184,7 @@ def _al2023(wanted: Wanted) -> str:
     """nodeadm's configuration, which EKS merges with its own (amazon-eks-ami, nodeadm/doc/api)."""
     snapshot = wanted.pool.preload.snapshot if wanted.pool.preload else None
     spec: dict[str, Any] = {"kubelet": {"config": {"maxPods": wanted.pool.max_pods or PODS}}}
-    if _array(wanted):
+    if array(wanted):
         # The snapshot's volume is where containerd keeps its images; the array must not be mounted over it.
         storage = {"strategy": "RAID0"} | ({"disabledMounts": ["Containerd"]} if snapshot else {})
         spec["instance"] = {"localStorage": storage}
@@ -201,14 +202,14 @@ def _bottlerocket(wanted: Wanted) -> str:
     settings: list[tuple[str, Mapping[str, Any]]] = [
         ("settings.kubernetes", {"max-pods": wanted.pool.max_pods or PODS}),
     ]
-    if _array(wanted):
+    if array(wanted):
         bind = ["apiclient", "ephemeral-storage", "bind", "--dirs"]
         commands = [
             ["apiclient", "ephemeral-storage", "init"],
             [*bind, "/var/lib/containerd", "/var/lib/kubelet", "/var/log/pods"],
         ]
-        array = {"commands": commands, "essential": True, "mode": "always"}
-        settings.append(("settings.bootstrap-commands.local-disks", array))
+        setup = {"commands": commands, "essential": True, "mode": "always"}
+        settings.append(("settings.bootstrap-commands.local-disks", setup))
     # Numbers, booleans and lists of strings are written alike in JSON and TOML.
     return "\n".join(
         f"[{table}]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in values.items())

@@ -8,6 +8,7 @@ from typing import Literal
 from espalier.blueprint import names
 from espalier.blueprint.clouds.eks import tags
 from espalier.blueprint.clouds.eks.images import ami_type
+from espalier.blueprint.clouds.eks.karpenter import karpenter_objects
 from espalier.blueprint.clouds.eks.launch import PODS, fabric, huge_pages, one_zone, placement, storage_gib, template_of
 from espalier.blueprint.clouds.eks.model import EksNodeGroup
 from espalier.blueprint.clouds.eks.zones import chosen
@@ -53,6 +54,14 @@ def _group(cluster: Eks, wanted: Wanted, kind: CapacityKind, *, first: bool) -> 
     karpenter = by_karpenter(cluster, wanted)
     made = _made_labels(cluster, wanted, capacity_type, there, name, karpenter)
     surge = pool.surge > 0 if pool.surge is not None else kind != "reserved"
+    template = template_of(wanted, kind)
+    objects = (
+        karpenter_objects(
+            cluster, wanted, kind, group=name, zones=there, types=types, labels=labels, taints=taints, template=template
+        )
+        if karpenter
+        else ()
+    )
     return EksNodeGroup(
         key=key,
         name=name,
@@ -71,7 +80,7 @@ def _group(cluster: Eks, wanted: Wanted, kind: CapacityKind, *, first: bool) -> 
         ami_type=ami_type(wanted) or "",
         release=pool.image.release,
         capacity_type=capacity_type,
-        template=template_of(wanted, kind),
+        template=template,
         surge=surge,
         max_unavailable=pool.surge or 1,
         repair=pool.repair,
@@ -85,6 +94,7 @@ def _group(cluster: Eks, wanted: Wanted, kind: CapacityKind, *, first: bool) -> 
         ),
         system=wanted.system,
         karpenter=karpenter,
+        objects=objects,
         notes=tuple(_notes(cluster, wanted, kind, there, surge)),
     )
 

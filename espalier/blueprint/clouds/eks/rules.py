@@ -42,6 +42,7 @@ def pool_mistakes(cluster: Eks, wanted: Wanted) -> Iterator[Mistake]:
     yield from _pods(wanted)
     yield from _labels(wanted)
     yield from _release(cluster, wanted)
+    yield from _karpenter(cluster, wanted)
     yield from _system(wanted)
 
 
@@ -238,6 +239,26 @@ def _release(cluster: Eks, wanted: Wanted) -> Iterator[Mistake]:
     if release and images.family(wanted) == "al2023" and release[0] != cluster.version:
         accepted = f"a release of the cluster's version, {cluster.version}.x-YYYYMMDD"
         yield Mistake(f"{wanted.path}.image.release", repr(pool.image.release), accepted, "Correct it, or remove it.")
+
+
+def _karpenter(cluster: Eks, wanted: Wanted) -> Iterator[Mistake]:
+    """What Karpenter cannot do that cluster-autoscaler can."""
+    pool, other = wanted.pool, "or set espalier:cluster.autoscaler: cluster-autoscaler."
+    if cluster.autoscaler != "karpenter" or wanted.system:
+        return
+    for key, number in (("min", pool.nodes.min), ("start", pool.nodes.start or 0)):
+        if number:
+            accepted = "0: Karpenter makes nodes for pods, and none before"
+            yield Mistake(f"{wanted.path}.nodes.{key}", str(number), accepted, f"Set it to 0, {other}")
+    if pool.sharing is not None:
+        accepted = "whole devices: Karpenter knows no slices and no shares of a device before it has seen a node"
+        yield Mistake(f"{wanted.path}.sharing", "shared devices", accepted, f"Remove `sharing`, {other}")
+    if pool.placement is not None:
+        accepted = "nothing: the pool's nodes are Karpenter's, which places them one by one"
+        yield Mistake(f"{wanted.path}.placement", pool.placement, accepted, f"Remove `placement`, {other}")
+    if pool.reservation is not None and pool.reservation.type == "group":
+        accepted = "a reservation or a capacity block: Karpenter selects these by their ids"
+        yield Mistake(f"{wanted.path}.reservation.type", "group", accepted, f"Name one by its id, {other}")
 
 
 def _system(wanted: Wanted) -> Iterator[Mistake]:

@@ -1,0 +1,140 @@
+"""A pool for Karpenter: a NodePool and an EC2NodeClass for each of its kinds of capacity.
+
+Source: CRDs of karpenter-provider-aws v1.14.1, nodepools.karpenter.sh/v1 and ec2nodeclasses.karpenter.k8s.aws/v1; its
+documents on weights, capacity reservations and disruption. Each group is a NodePool of its own, since taints differ by
+kind of capacity and EFA wants one machine type; weights keep the pool's order of preference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from espalier.blueprint import names
+from espalier.blueprint.clouds.eks.addons import tags_of
+from espalier.blueprint.clouds.eks.identities import role_name
+from espalier.blueprint.clouds.eks.images import family
+from espalier.blueprint.clouds.eks.launch import HOP_LIMIT, PODS, LaunchTemplate, Volume, array
+from espalier.blueprint.clouds.model import Wanted
+from espalier.blueprint.wake_karpenter import GROUP, TYPE
+from espalier.settings.eks import Eks
+from espalier.types import CapacityKind, Planned, Taint
+
+_WEIGHT: Final = 100
+"""The highest: 1 to 100, the higher is tried first."""
+_KIND: Final[Mapping[CapacityKind, str]] = {"reserved": "reserved", "spot": "spot", "on-demand": "on-demand"}
+
+
+def karpenter_objects(
+    cluster: Eks,
+    wanted: Wanted,
+    kind: CapacityKind,
+    *,
+    group: str,
+    zones: tuple[str, ...],
+    types: tuple[str, ...],
+    labels: Mapping[str, str],
+    taints: tuple[Taint, ...],
+    template: LaunchTemplate,
+) -> tuple[Planned, ...]:
+    """What Karpenter reads of one group; `group` is the group's name in the plan, generation and all.
+
+    The objects are named by the group without its generation: Karpenter itself replaces nodes that drift from them.
+    """
+    name = f"{wanted.pool.name}-{kind}"
+    node_class = _object("karpenter.k8s.aws/v1", "EC2NodeClass", name, _node_class(cluster, wanted, template))
+    pool = _object("karpenter.sh/v1", "NodePool", name, _node_pool(wanted, kind, name, zones, types, labels, taints))
+    pool["metadata"]["annotations"] = {GROUP: group}
+    return Planned(f"class-{name}", node_class), Planned(f"pool-{name}", pool, (f"class-{name}",))
+
+
+def _object(api: str, kind: str, name: str, spec: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "apiVersion": api,
+        "kind": kind,
+        "metadata": {"name": name, "labels": dict(names.MANAGED_BY)},
+        "spec": spec,
+    }
+
+
+def _node_pool(
+    wanted: Wanted,
+    kind: CapacityKind,
+    node_class: str,
+    zones: tuple[str, ...],
+    types: tuple[str, ...],
+    labels: Mapping[str, str],
+    taints: tuple[Taint, ...],
+) -> dict[str, Any]:
+    pool, machine = wanted.pool, wanted.machine
+    requirements = {
+        TYPE: types,
+        "karpenter.sh/capacity-type": (_KIND.get(kind, "on-demand"),),
+        "kubernetes.io/arch": (machine.architecture,),
+        "kubernetes.io/os": ("linux",),
+        "topology.kubernetes.io/zone": zones,
+    }
+    accelerated = wanted.accelerator is not None
+    return {
+        "weight": _WEIGHT - 10 * pool.capacity.index(kind),
+        "limits": {"cpu": str(machine.vcpu * pool.nodes.max)},
+        "template": {
+            "metadata": {"labels": dict(labels)},
+            "spec": {
+                "nodeClassRef": {"group": "karpenter.k8s.aws", "kind": "EC2NodeClass", "name": node_class},
+                "requirements": [
+                    {"key": key, "operator": "In", "values": list(values)} for key, values in requirements.items()
+                ],
+                "taints": [taint.to_json() for taint in taints],
+                # Training is not ended by its node's age; other nodes are renewed each month.
+                "expireAfter": "Never" if accelerated else "720h",
+            },
+        },
+        "disruption": {
+            # Work on accelerators is not moved to save money; a node that nobody uses goes.
+            "consolidationPolicy": "WhenEmpty" if accelerated else "WhenEmptyOrUnderutilized",
+            "consolidateAfter": "10m" if accelerated else "5m",
+            "budgets": [{"nodes": "1" if pool.surge == 0 or kind == "reserved" else "10%"}],
+        },
+    }
+
+
+def _node_class(cluster: Eks, wanted: Wanted, template: LaunchTemplate) -> dict[str, Any]:
+    own = {"karpenter.sh/discovery": cluster.name}
+    spec: dict[str, Any] = {
+        "role": _node_role(cluster),
+        "amiSelectorTerms": [{"alias": f"{family(wanted)}@{wanted.pool.image.release or 'latest'}"}],
+        "subnetSelectorTerms": [{"tags": own}],
+        # EKS tags the cluster's own security group so; its rules let all nodes reach one another.
+        "securityGroupSelectorTerms": [{"tags": {"aws:eks:cluster-name": cluster.name}}],
+        "metadataOptions": {"httpEndpoint": "enabled", "httpTokens": "required", "httpPutResponseHopLimit": HOP_LIMIT},
+        "kubelet": {"maxPods": wanted.pool.max_pods or PODS},
+        "blockDeviceMappings": [_volume(volume, cluster.keys.disks) for volume in template.volumes],
+        "tags": tags_of(cluster),
+    }
+    if array(wanted):
+        spec["instanceStorePolicy"] = "RAID0"
+    if len(template.volumes) > 1 and family(wanted) == "al2023":
+        spec["userData"] = template.user_data  # mounts the snapshot's volume
+    if template.reservation:
+        spec["capacityReservationSelectorTerms"] = [{"id": template.reservation}]
+    return spec
+
+
+def _node_role(cluster: Eks) -> str:
+    """Its name alone: Karpenter makes the instance profile."""
+    return cluster.roles.nodes.rsplit("/", 1)[-1] if cluster.roles.nodes else role_name(cluster, "nodes")
+
+
+def _volume(volume: Volume, key: str | None) -> dict[str, Any]:
+    settings = {
+        "encrypted": True,
+        "deleteOnTermination": True,
+        "volumeType": volume.type,
+        "volumeSize": f"{volume.size_gib}Gi" if volume.size_gib else None,
+        "iops": volume.iops,
+        "throughput": volume.throughput,
+        "snapshotID": volume.snapshot,
+        "kmsKeyID": key,
+    }
+    return {"deviceName": volume.device, "ebs": {name: value for name, value in settings.items() if value is not None}}

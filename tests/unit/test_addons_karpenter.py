@@ -1,0 +1,124 @@
+"""Karpenter by one setting: NodePools of the same pools, in their order, and a node that wakes for each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from espalier.addons import RECORDS
+from espalier.addons.karpenter import NAME, RECORD, values
+from espalier.blueprint import wake_karpenter
+from espalier.blueprint.order import plan_addons, with_implied
+from espalier.blueprint.wake import why_not, works_of
+from espalier.blueprint.wake_node import Recorded
+from espalier.settings.pool import Pool
+from espalier.types import AddonInputs, Facts, Manifest
+from tests.unit.eks_stacks import BLOCK, CATALOGUE, a_cluster, a_pool, compiled
+
+CLUSTER = a_cluster(autoscaler="karpenter", zones=["us-east-1a", "us-east-1b"], tags={"team": "ml"})
+FACTS = Facts("eks", "1.35", True, cluster="c", region="us-east-1", autoscaler="karpenter")
+H100 = {"name": "h100", "accelerator": "H100-80", "capacity": ["reserved", "spot", "on-demand"], "reservation": BLOCK}
+
+
+def objects(*pools: Pool) -> dict[tuple[str, str], Manifest]:
+    plans, mistakes = compiled(*pools, cluster=CLUSTER)
+    assert mistakes == (), "\n".join(mistake.text() for mistake in mistakes)
+    inputs = AddonInputs(FACTS, tuple(plan.facts() for plan in plans), RECORD.options())
+    made = [planned.manifest for planned in RECORD.objects(inputs)]
+    return {(manifest["kind"], manifest["metadata"]["name"]): manifest for manifest in made}
+
+
+def requirement(pool: Manifest, key: str) -> Any:
+    found = pool["spec"]["template"]["spec"]["requirements"]
+    return next(one["values"] for one in found if one["key"] == key)
+
+
+def test_each_kind_of_capacity_is_a_node_pool_in_the_pools_order() -> None:
+    made = objects(a_pool(**H100))
+    pools = [made["NodePool", f"h100-{kind}"] for kind in ("reserved", "spot", "on-demand")]
+    assert [pool["spec"]["weight"] for pool in pools] == [100, 90, 80]
+    kinds = [requirement(pool, "karpenter.sh/capacity-type") for pool in pools]
+    assert kinds == [["reserved"], ["spot"], ["on-demand"]]
+    assert all(requirement(pool, "node.kubernetes.io/instance-type") == ["p5.48xlarge"] for pool in pools)
+    assert requirement(pools[1], "topology.kubernetes.io/zone") == ["us-east-1a"]  # EFA does not cross zones
+    assert pools[0]["spec"]["limits"] == {"cpu": str(192 * 4)}
+
+
+def test_spot_nodes_alone_are_tainted_as_such() -> None:
+    made = objects(a_pool(**H100))
+    taints = {
+        kind: [taint["key"] for taint in made["NodePool", f"h100-{kind}"]["spec"]["template"]["spec"]["taints"]]
+        for kind in ("spot", "on-demand")
+    }
+    assert taints == {"spot": ["nvidia.com/gpu", "espalier.dev/spot"], "on-demand": ["nvidia.com/gpu"]}
+
+
+def test_the_node_class_is_as_safe_as_a_managed_group() -> None:
+    spec = objects(a_pool(**H100))["EC2NodeClass", "h100-reserved"]["spec"]
+    assert spec["metadataOptions"]["httpTokens"] == "required"
+    assert spec["metadataOptions"]["httpPutResponseHopLimit"] == 2
+    assert all(one["ebs"]["encrypted"] for one in spec["blockDeviceMappings"])
+    assert spec["capacityReservationSelectorTerms"] == [{"id": BLOCK["id"]}]
+    assert spec["instanceStorePolicy"] == "RAID0"
+    assert spec["subnetSelectorTerms"] == [{"tags": {"karpenter.sh/discovery": "c"}}]
+    assert spec["role"] == "c-us-east-1-nodes"
+    assert spec["tags"]["team"] == "ml"
+
+
+def test_work_on_accelerators_is_not_moved_and_does_not_age() -> None:
+    made = objects(a_pool(**H100), a_pool(name="cpu", machine="m7i.2xlarge"))
+    accelerated, plain = made["NodePool", "h100-spot"]["spec"], made["NodePool", "cpu-on-demand"]["spec"]
+    assert accelerated["disruption"]["consolidationPolicy"] == "WhenEmpty"
+    assert accelerated["template"]["spec"]["expireAfter"] == "Never"
+    assert plain["disruption"]["consolidationPolicy"] == "WhenEmptyOrUnderutilized"
+    assert plain["template"]["spec"]["expireAfter"] == "720h"
+
+
+def test_the_system_pool_stays_a_managed_group() -> None:
+    assert not any("system" in name for _, name in objects(a_pool(**H100)))
+
+
+def test_each_pool_wakes_by_its_node_pools() -> None:
+    """EFA's own driver is the first to ask for interfaces: Karpenter knows how many a machine has."""
+    pools = (a_pool(**H100), a_pool(name="trn", accelerator="Trainium"), a_pool(name="cpu", machine="m7i.2xlarge"))
+    made = objects(*pools)
+    templates = wake_karpenter.templates(Recorded((), tuple(made.values()), CATALOGUE, "us-east-1"))
+    plans, _ = compiled(*pools, cluster=CLUSTER)
+    woken = {
+        (work.name, group.key): why_not(work, templates[group.name], {})
+        for plan in plans
+        if plan.name != "system"
+        for work in works_of(plan)
+        for group in plan.groups
+    }
+    assert len(woken) == 9
+    assert set(woken.values()) == {None}
+
+
+@pytest.mark.parametrize(
+    ("keys", "text"),
+    [
+        ({"accelerator": "L4", "nodes": {"min": 1, "max": 4}}, "nodes.min: got 1; accepted: 0: Karpenter makes nodes"),
+        ({"accelerator": "L4", "sharing": {"time-slices": 4}}, "sharing: got shared devices; accepted: whole devices"),
+        ({"machine": "m7i.xlarge", "placement": "compact"}, "placement: got compact; accepted: nothing: the pool's"),
+    ],
+)
+def test_what_karpenter_cannot_do_is_said_with_what_can(keys: dict[str, Any], text: str) -> None:
+    _, mistakes = compiled(a_pool(**keys), cluster=CLUSTER)
+    assert [text in mistake.text() for mistake in mistakes] == [True], mistakes
+    assert "or set espalier:cluster.autoscaler: cluster-autoscaler" in mistakes[0].do
+
+
+def test_a_cluster_that_asks_for_it_has_it_and_no_other_autoscaler() -> None:
+    assert set(with_implied({}, RECORDS, FACTS)) == {NAME}
+    other = Facts("eks", "1.35", True, cluster="c", region="r", autoscaler="cluster-autoscaler")
+    _, mistakes = plan_addons({NAME: {}}, RECORDS, other, [])
+    assert "got beside autoscaler: cluster-autoscaler; accepted: one autoscaler" in mistakes[0].text()
+
+
+def test_the_chart_is_told_whose_cluster_it_is() -> None:
+    told = values(AddonInputs(FACTS, (), RECORD.options()))
+    assert told["settings"]["clusterName"] == "c"
+    assert told["settings"]["interruptionQueue"] == "c"
+    assert told["serviceAccount"]["name"] == "karpenter"

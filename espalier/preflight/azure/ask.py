@@ -6,6 +6,7 @@ import ipaddress
 import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any, TypeVar
 
 from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError, ResourceNotFoundError
@@ -123,7 +124,12 @@ def _size(row: Any) -> Size:
     for each in row.restrictions or ():
         if each.type == "Zone" and each.restriction_info:
             zones -= set(each.restriction_info.zones or ())
-    return Size(row.family, frozenset(zones), str(whole[0].reason_code) if whole else "")
+    return Size(row.family, frozenset(zones), _plain(whole[0].reason_code) if whole else "")
+
+
+def _plain(word: Any) -> str:
+    """The text of one of the SDK's enumerations."""
+    return str(word.value if isinstance(word, Enum) else word)
 
 
 def _reservation_ids(needs: Needs) -> list[str]:

@@ -2,6 +2,7 @@
 
 Source: MicrosoftDocs/reliability-docs, articles/reliability/regions-list.md (2025-09-23). A region with zones has three
 of them, which every subscription numbers 1 to 3 for itself.
+The last three without zones are of Azure's price list alone: access to them is restricted.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ southcentralus southeastasia spaincentral swedencentral switzerlandnorth uaenort
 _WITHOUT_ZONES = """
 australiacentral australiacentral2 australiasoutheast brazilsoutheast canadaeast francesouth germanynorth koreasouth
 northcentralus norwaywest southafricawest southindia switzerlandwest uaecentral ukwest westcentralus westindia westus
+jioindiacentral jioindiawest swedensouth
 """
 _REGIONS: dict[str, tuple[str, ...]] = {
     **{str(name): ZONES for name in _WITH_ZONES.split()},

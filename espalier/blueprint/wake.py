@@ -144,12 +144,13 @@ def _proof(
     missing: str | None,
 ) -> Proof:
     name = f"wake/{pool.name}/{work.name}"
-    if autoscaler == "none":
+    if autoscaler == "none" or (autoscaler == "karpenter" and not pool.facts().objects):
         up = [group for group in pool.groups if group.start]
         evidence = f"{pool.name} has {sum(group.start for group in up)} nodes, and nothing changes their number"
-        return Proof(name, bool(up), evidence if up else "nothing scales the cluster, and the pool starts with no node")
+        return Proof(name, bool(up), evidence if up else "nothing scales the pool, and it starts with no node")
     if missing:
-        return Proof(name, False, missing)
+        # Karpenter's controller comes from its chart: without that, the add-on is held up, and this proof with it.
+        return Proof(name, False, missing, held=autoscaler == "karpenter")
     woken: list[str] = []
     asleep: list[str] = []
     for group in pool.groups:

@@ -3,60 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
-from espalier.addons import RECORDS
-from espalier.blueprint import Blueprint, build, wake_eks
+from espalier.blueprint import Blueprint, wake_eks
 from espalier.blueprint.wake import wake_proofs
 from espalier.blueprint.wake_node import Recorded
 from espalier.catalogue import catalogue
 from espalier.commands.plan import kubernetes_objects
-from espalier.engine.program import Program
-from espalier.engine.record import record
-from espalier.settings.load import load_file
 from espalier.types import Proof
+from tests.unit.eks_stacks import recorded
 
-ROOT = Path(__file__).parents[2]
-ZONE = ["us-east-1a"]
-STACK: dict[str, Any] = {
-    "cluster": {
-        "kind": "eks",
-        "name": "c",
-        "version": "1.35",
-        "region": "us-east-1",
-        "access": {"via": "network", "admins": ["arn:aws:iam::123456789012:role/platform"]},
-    },
-    "pools": [
-        {"name": "system", "machine": {"cpu": 4, "memory": "16Gi"}, "nodes": {"min": 2, "max": 6}},
-        {"name": "cpu", "machine": "m7i.2xlarge", "capacity": ["spot", "on-demand"], "nodes": {"max": 9}},
-        {"name": "l4", "accelerator": "L4", "count": 1, "capacity": ["spot", "on-demand"], "nodes": {"max": 4}},
-        {
-            "name": "cut",
-            "accelerator": "A100-80",
-            "zones": ZONE,
-            "nodes": {"max": 2},
-            "sharing": {"mig": "all-1g.10gb"},
-        },
-        {
-            "name": "h100",
-            "accelerator": "H100-80",
-            "capacity": ["reserved", "on-demand"],
-            "nodes": {"max": 4},
-            "reservation": {"id": "cr-0123456789abcdef0", "type": "capacity-block", "zones": ZONE},
-        },
-        {"name": "trainium", "accelerator": "Trainium", "zones": ZONE, "nodes": {"max": 2}},
-    ],
-    "addons": {
-        "nvidia-device-plugin": {},
-        "neuron-device-plugin": {},
-        "aws-efa-device-plugin": {},
-    },
-}
 NAMES = [
     "wake/system/plain",
     "wake/cpu/plain",
@@ -68,15 +27,6 @@ NAMES = [
     "wake/trainium/one",
     "wake/trainium/whole",
 ]
-
-
-@cache
-def recorded(folder: Path) -> tuple[Blueprint, list[dict[str, Any]]]:
-    file = folder / "Pulumi.t.yaml"
-    file.write_text(yaml.safe_dump({"config": {f"espalier:{key}": value for key, value in STACK.items()}}))
-    stack = load_file(file)
-    recording = record(Program(ROOT, "espalier", "t", stack.config))
-    return build(stack.settings, RECORDS), [resource.to_json() for resource in recording.resources]
 
 
 @pytest.fixture(scope="module")

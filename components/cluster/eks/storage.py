@@ -76,7 +76,7 @@ def _efs(
         )
         for zone, subnet in ground.subnets.items()
     ]
-    return targets[0].file_system_id
+    return pulumi.Output.all(*[target.file_system_id for target in targets]).apply(lambda ids: str(ids[0]))
 
 
 def storage_classes(

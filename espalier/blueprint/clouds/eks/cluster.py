@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from espalier.blueprint.clouds.eks.addons import addons_of, tags_of
@@ -118,9 +118,10 @@ def _interruptions(cluster: Eks) -> Interruptions:
     )
 
 
-def _notes(cluster: Eks) -> tuple[str, ...]:
+def _notes(cluster: Eks) -> Iterator[str]:
     if cluster.keys.disks is not None:
-        return ("keys.disks: its policy must let AWSServiceRoleForAutoScaling use it, or no node starts",)
-    if cluster.given is None and disk_key(cluster) is None:
-        return ("disks are encrypted with the account's key aws/ebs: with account-id, Espalier makes one of its own",)
-    return ()
+        yield "keys.disks: its policy must let AWSServiceRoleForAutoScaling use it, or no node starts"
+    elif cluster.given is None and disk_key(cluster) is None:
+        yield "disks are encrypted with the account's key aws/ebs: with account-id, Espalier makes one of its own"
+    if cluster.network.egress == "none":
+        yield "network.egress none: nodes pull from ECR alone, so sources.registry must name a registry there"

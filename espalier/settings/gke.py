@@ -39,7 +39,8 @@ class AutoProvisioning(Strict):
 
 
 class Exclusion(Strict):
-    """Days on which GKE upgrades nothing, or not all, by itself."""
+    """Days on which GKE upgrades nothing, or not all, by itself; without an end, nodes follow their control plane's
+    version when the stack file raises it."""
 
     name: Name = Field(description="its name, unique in the cluster")
     start: Day = Field(description="the first day, from 00:00 UTC")

@@ -48,6 +48,8 @@ CLUSTER = {
 KEYS = {
     name: f"projects/example-ml/locations/us-central1/keyRings/ml/cryptoKeys/{name}" for name in ("secrets", "disks")
 }
+RECORDED: dict[str, Recording] = {}
+"""By plan: several tests look at the same."""
 
 
 def plan_of(*pools: dict[str, Any], **cluster: Any) -> GkePlan:
@@ -64,7 +66,11 @@ def recording_of(plan: GkePlan, kubeconfigs: list[str] | None = None) -> Recordi
         if kubeconfigs is not None:
             made.kubeconfig.apply(kubeconfigs.append)
 
-    return record(Program(run, "demo", "test"))
+    if kubeconfigs is not None:
+        return record(Program(run, "demo", "test"))
+    if repr(plan) not in RECORDED:
+        RECORDED[repr(plan)] = record(Program(run, "demo", "test"))
+    return RECORDED[repr(plan)]
 
 
 def found(recording: Recording, kind: str) -> list[Resource]:
@@ -308,6 +314,18 @@ def test_maintenance_is_weekly_and_pauses_are_kept() -> None:
         {"scope": "NO_UPGRADES"},
     ]
     assert policy["maintenanceExclusions"][1]["endTime"] == "2027-01-04T00:00:00Z"
+
+
+def test_nodes_follow_their_control_plane_where_gke_upgrades_none() -> None:
+    lasting = recording_of(plan_of(exclusions=[{"name": "minors", "start": "2026-01-01"}]))
+    pinned = SYSTEM | {"name": "pinned", "image": {"release": "1.34.2-gke.100"}}
+    for pool in found(lasting, "NodePool"):
+        assert pool.property_dependencies["version"] == (one(lasting, "Cluster").urn,)
+    (own,) = [r for r in found(recording_of(plan_of(pinned)), "NodePool") if "pinned" in r.name]
+    assert own.inputs["version"] == "1.34.2-gke.100"
+    ending = [{"name": "freeze", "start": "2026-12-18", "end": "2027-01-04"}]
+    for plan in (plan_of(), plan_of(exclusions=ending)):
+        assert "version" not in one(recording_of(plan), "NodePool").inputs
 
 
 def test_auto_provisioning_has_limits_and_the_nodes_account() -> None:

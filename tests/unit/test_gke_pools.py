@@ -286,6 +286,10 @@ def test_what_the_plan_tells_besides() -> None:
     assert any("kept only as far as prices agree" in note for note in told)
     assert "tags: Team=Vision becomes team=vision, as Google Cloud's labels are written" in told
     assert any("lasts 12 hours instead of 4" in note for note in told)
+    told = plan_of({"name": "p", "nodes": {"max": 1}, **H100}, version="1.34").notes
+    assert any(note.startswith("pool p: from 1.35 on its fast network is attached") for note in told)
+    told = plan_of({"name": "p", "nodes": {"max": 1}, **H100, "fabric": False}, version="1.34").notes
+    assert not any("fast network" in note for note in told)
     reserved = {"capacity": ["reserved"], "reservation": {"id": "r", "zones": ["us-central1-a"]}}
     told = plan_of({"name": "p", "nodes": {"max": 1}, **H100, **reserved}).notes
     assert "pool p: reserved upgrades without a spare node: one is missing at a time" in told

@@ -27,11 +27,15 @@ from espalier.components.cluster.gke.network import Place
 
 @dataclass(frozen=True, slots=True)
 class Reached:
-    """A control plane: its path for node pools, its endpoint and certificate authority for clients."""
+    """A control plane: its path for node pools, its endpoint and certificate authority for clients.
+
+    `version` is what nodes follow; None where GKE upgrades them.
+    """
 
     path: pulumi.Input[str]
     endpoint: pulumi.Output[str]
     certificate: pulumi.Output[str]
+    version: pulumi.Output[str] | None = None
     ready: tuple[pulumi.Resource, ...] = ()
 
     @classmethod
@@ -113,7 +117,13 @@ def control_plane(
             ),
         ),
     )
-    return Reached(cluster.id, _endpoint(plan, cluster), cluster.master_auth.apply(_certificate), (cluster,))
+    return Reached(
+        path=cluster.id,
+        endpoint=_endpoint(plan, cluster),
+        certificate=cluster.master_auth.apply(_certificate),
+        version=cluster.master_version if plan.nodes_follow else None,
+        ready=(cluster,),
+    )
 
 
 def _endpoint(plan: GkePlan, cluster: container.Cluster) -> pulumi.Output[str]:

@@ -49,7 +49,7 @@ class NodePools:
             node_locations=list(group.zones),
             initial_node_count=group.initial,
             autoscaling=autoscaling(group),
-            version=group.node_version,
+            version=group.node_version or self._cluster.version,
             max_pods_per_node=group.max_pods,
             management=container.NodePoolManagementArgs(auto_repair=group.repair, auto_upgrade=True),
             upgrade_settings=container.NodePoolUpgradeSettingsArgs(

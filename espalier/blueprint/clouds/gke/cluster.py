@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from espalier.blueprint.clouds.gke import machines, zones
 from espalier.blueprint.clouds.gke.labels import labels_of
-from espalier.blueprint.clouds.gke.maintenance import pauses_of, window_of
+from espalier.blueprint.clouds.gke.maintenance import nodes_follow, pauses_of, window_of
 from espalier.blueprint.clouds.gke.model import GivenCluster, GkeAccess, GkeNetwork, GkeNodePool, GkePlan
 from espalier.blueprint.clouds.gke.network import network_of
 from espalier.blueprint.clouds.gke.notes import notes
@@ -56,6 +56,7 @@ def plan(cluster: Gke, pools: Sequence[PoolPlan]) -> GkePlan:
         security_group=cluster.security_group,
         window=window_of(cluster),
         pauses=pauses_of(cluster),
+        nodes_follow=nodes_follow(cluster),
         profile="BALANCED" if cluster.autoscaling_profile == "balanced" else "OPTIMIZE_UTILIZATION",
         limits=_limits(cluster),
         metrics=_metrics(pools),

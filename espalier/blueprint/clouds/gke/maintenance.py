@@ -37,5 +37,14 @@ def pauses_of(cluster: Gke) -> tuple[Pause, ...]:
     )
 
 
+def nodes_follow(cluster: Gke) -> bool:
+    """Whether a lasting exclusion keeps GKE from upgrading nodes: somebody must, and it is who changes the version.
+
+    Without one GKE upgrades nodes after their control plane; a version that is said besides would fight it.
+    """
+    lasting = {one.scope for one in cluster.exclusions if one.end is None}
+    return bool(lasting & {"no-minor-upgrades", "no-minor-or-node-upgrades"}) and cluster.given is None
+
+
 def _text(moment: datetime.datetime) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -73,6 +73,8 @@ class GkeNodePool(NodeGroup):
     streaming: bool
     fabric: bool
     """GKE attaches the machine's networks for its accelerators (DRANET)."""
+    fabric_later: bool
+    """It will, from a later minor version on, and of that the pool is made anew."""
     max_pods: int | None
     surge: int
     repair: bool
@@ -159,6 +161,8 @@ class GkePlan(CloudPlan):
     security_group: str | None
     window: Window
     pauses: tuple[Pause, ...]
+    nodes_follow: bool
+    """Nodes take their control plane's version in the same run: by itself GKE upgrades none of them."""
     profile: Literal["BALANCED", "OPTIMIZE_UTILIZATION"]
     limits: Mapping[str, int]
     """Node auto-provisioning: vCPUs, memory in GB and devices at most; empty: it is off."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from espalier.blueprint.clouds.gke import zones
 from espalier.blueprint.clouds.gke.labels import changed
-from espalier.blueprint.clouds.gke.maintenance import LEAST_HOURS
+from espalier.blueprint.clouds.gke.maintenance import LEAST_HOURS, nodes_follow
 from espalier.blueprint.clouds.gke.model import GkeNodePool
 from espalier.settings.gke import Gke
 
@@ -24,6 +24,8 @@ def notes(cluster: Gke, pools: Sequence[PoolPlan]) -> Iterator[str]:
             f"maintenance: GKE demands 48 hours in 32 days, so the weekly window lasts {LEAST_HOURS} hours "
             f"instead of {cluster.maintenance.hours}"
         )
+    if nodes_follow(cluster):
+        yield "upgrades: nodes take their control plane's version in the same run; by itself GKE upgrades none of them"
     for tag, label in changed(cluster).items():
         yield f"tags: {tag} becomes {label}, as Google Cloud's labels are written"
     if cluster.given is None and not (cluster.keys.secrets and cluster.keys.disks):
@@ -57,6 +59,11 @@ def _of_pool(cluster: Gke, pool: PoolPlan) -> Iterator[str]:
         yield f"pool {pool.name}: stands in {', '.join(stand)} alone, as its network does; fabric: false spreads it"
     if any(group.placement and group.placement.workload_policy for group in groups):
         yield f"pool {pool.name}: its slices' workload policies follow cluster-toolkit; no run on such TPUs is known"
+    if any(group.fabric_later for group in groups):
+        yield (
+            f"pool {pool.name}: from 1.35 on its fast network is attached, by node pools that are made anew; "
+            "fabric: false keeps these"
+        )
     yield from _unsure_zones(cluster, pool, groups)
 
 

@@ -154,6 +154,7 @@ def _node_pool(
         preload_image=pool.preload.snapshot if pool.preload else None,
         streaming=bool(pool.preload),  # a secondary boot disk of images is read by image streaming
         fabric=has_fabric(cluster, wanted),
+        fabric_later=pool.fabric is not False and machines.has_fabric(machine) and not has_fabric(cluster, wanted),
         max_pods=pool.max_pods,
         surge=surge_of(pool, kind, hosts),
         repair=pool.repair and kind != "flex",  # GKE refuses repair where nodes end by themselves

@@ -127,6 +127,10 @@ def _not_there(
         return
     near = [row.name for row in there if machine.accelerator and row.accelerator == machine.accelerator]
     near += [row.name for row in there if not machine.accelerator and not row.accelerator and row.vcpu == machine.vcpu]
+    if machine.accelerator and not near:
+        others = [row for row in there if row.accelerator]
+        others.sort(key=lambda row: (row.devices != machine.devices, abs(row.vcpu - machine.vcpu), row.name))
+        near = [f"{row.name} ({row.devices} {row.accelerator})" for row in others]
     close = sorted(offered, key=lambda name: (name.split("-")[0] != region.split("-")[0], name))
     accepted = f"a machine of {region}" + (f": {', '.join(near[:4])}" if near else "")
     do = f"{machine.name} is in {', '.join(close[:4])}. Where you know it is in {region}, give its price under prices."

@@ -74,6 +74,10 @@ def _zones(cluster: Aks, wanted: Wanted) -> Iterator[Mistake]:
                 accepted += "" if there else "has no zones"
                 do = "Write the zone's number in quotes." if there else f"Remove `{key}`."
                 yield Mistake(f"{wanted.path}.{key}[{index}]", repr(zone), accepted, do)
+    held = pool.reservation.zones if pool.reservation is not None else ()
+    if pool.zones and not set(held) <= set(pool.zones):
+        accepted = f"zones with the reservation's: {', '.join(held)}"
+        yield Mistake(f"{wanted.path}.zones", ", ".join(pool.zones), accepted, "Add it, or remove `zones`.")
     if together(wanted) and len(pool.zones or ()) > 1:
         why = "compact placement" if pool.placement == "compact" else f"InfiniBand of {wanted.machine.name}"
         accepted = f"one zone: {why} reaches no further"

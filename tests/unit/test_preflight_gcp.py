@@ -168,9 +168,11 @@ ANSWERS: dict[str, Any] = {
     },
     "/v1/projects/my-project:testIamPermissions": {"permissions": ["container.clusters.get", "compute.networks.get"]},
     "/compute/v1/projects/my-project/regions/us-central1": {"quotas": [{"metric": "CPUS", "limit": 72, "usage": 8}]},
-    **{
-        f"/compute/v1/projects/my-project/zones/{z}/machineTypes": {"items": [{"name": "g2-standard-4"}]} for z in ZONES
-    },
+    f"/compute/v1/projects/my-project/zones/{ZONES[0]}/machineTypes": {"items": [{"name": "g2-standard-4"}]},
+    f"/compute/v1/projects/my-project/zones/{ZONES[1]}/machineTypes": [
+        {"items": [{"name": "e2-standard-4"}]},
+        {"items": [{"name": "g2-standard-4"}]},
+    ],
     f"/compute/v1/projects/my-project/zones/{ZONES[0]}/acceleratorTypes": {"items": [{"name": "nvidia-l4"}]},
     f"/compute/v1/projects/my-project/zones/{ZONES[1]}/acceleratorTypes": {},
     f"/compute/v1/projects/my-project/zones/{ZONES[1]}/reservations/mine": {
@@ -208,7 +210,12 @@ class Http:
         assert "key" not in parse_qs(urlparse(uri).query)
         self.asked.append((method, path))
         status = 403 if any(word in path for word in self._refused) else 200 if path in ANSWERS else 404
-        body = ANSWERS.get(path, {}) if status == 200 else {"error": {"code": status, "message": "no"}}
+        answer = ANSWERS.get(path, {})
+        if isinstance(answer, list):  # of pages
+            number = int(parse_qs(urlparse(uri).query).get("pageToken", ["0"])[0])
+            more = {"nextPageToken": str(number + 1)} if number + 1 < len(answer) else {}
+            answer = answer[number] | more
+        body = answer if status == 200 else {"error": {"code": status, "message": "no"}}
         return httplib2.Response({"status": status, "content-type": "application/json"}), json.dumps(body).encode()
 
     def close(self) -> None:
@@ -240,7 +247,7 @@ def test_what_is_asked_of_google_only_reads_and_becomes_facts() -> None:
     assert "container.clusters.create" in found.lacking
     assert "container.clusters.get" not in found.lacking
     assert found.quotas == {"CPUS": Quota(72, 8)}
-    assert found.machines == {"g2-standard-4": EVERYWHERE}
+    assert found.machines == {"g2-standard-4": EVERYWHERE, "e2-standard-4": frozenset({ZONES[1]})}
     assert found.accelerators == {"nvidia-l4": frozenset({ZONES[0]})}
     assert found.reservations == {"mine": Reserved("g2-standard-4", ZONES[1], 8, 3, "READY", specific=True)}
     assert found.cluster == Running("1.34.1-gke.5", LABELS, {"system": "1.33.2-gke.1"})

@@ -15,6 +15,7 @@ from espalier.components.cluster.aks import guard
 from espalier.components.cluster.aks.azure import Azure
 from espalier.components.cluster.aks.control_plane import control_plane, logs, maintenance
 from espalier.components.cluster.aks.files import files_of
+from espalier.components.cluster.aks.keys import disk_keys
 from espalier.components.cluster.aks.kubeconfig import authority_of, kubeconfig
 from espalier.components.cluster.aks.network import network_of
 from espalier.components.cluster.aks.objects import disk_class, priorities, storage_class
@@ -80,8 +81,6 @@ class AksCluster(pulumi.ComponentResource):
         disks: pulumi.Input[str] | None = plan.keys.disk_set or None
         after: list[pulumi.Resource] = []
         if plan.keys.vault:
-            from espalier.components.cluster.aks.keys import disk_keys  # imports half a second's SDK
-
             keys = disk_keys(azure, plan, tenant)
             disks, locked["vault"] = keys.id, keys.vault.id
             after.append(keys.granted)

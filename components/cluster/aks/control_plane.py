@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import pulumi
-from pulumi_azure_native import containerservice
+from pulumi_azure_native import containerservice, monitor
 
 from espalier.blueprint.clouds.aks.model import AksMonitoring, AksNodeGroup, AksPlan
 from espalier.components.cluster.aks.azure import Azure
@@ -38,12 +38,7 @@ def control_plane(
         support_plan=plan.support,
         identity={"type": containerservice.ResourceIdentityType.USER_ASSIGNED, "user_assigned_identities": [identity]},
         agent_pool_profiles=[first_pool(azure, plan, first, subnet)],
-        aad_profile={
-            "managed": True,
-            "enable_azure_rbac": True,
-            "admin_group_object_ids": list(plan.admins),
-            "tenant_id": plan.tenant or None,
-        },
+        aad_profile=_entra(plan),
         disable_local_accounts=True,
         enable_rbac=True,
         api_server_access_profile=_api(plan),
@@ -67,6 +62,17 @@ def control_plane(
         tags=azure.tags,
         opts=azure.options(after=after, ignore=FIRST_KEEPS, protect=plan.protected),
     )
+
+
+def _entra(plan: AksPlan) -> containerservice.ManagedClusterAADProfileArgsDict:
+    profile: containerservice.ManagedClusterAADProfileArgsDict = {
+        "managed": True,
+        "enable_azure_rbac": True,
+        "admin_group_object_ids": list(plan.admins),
+    }
+    if plan.tenant:
+        profile["tenant_id"] = plan.tenant
+    return profile
 
 
 def _api(plan: AksPlan) -> containerservice.ManagedClusterAPIServerAccessProfileArgsDict:
@@ -175,8 +181,6 @@ def maintenance(azure: Azure, plan: AksPlan, cluster: containerservice.ManagedCl
 
 def logs(azure: Azure, monitoring: AksMonitoring, cluster: containerservice.ManagedCluster) -> None:
     """Sends the control plane's logs to the workspace."""
-    from pulumi_azure_native import monitor  # only where it is asked for
-
     monitor.DiagnosticSetting(
         f"{azure.name}-logs",
         name="espalier",

@@ -36,7 +36,12 @@ def disk_keys(azure: Azure, plan: AksPlan, tenant: pulumi.Input[str]) -> DiskKey
             "key_ops": ["wrapKey", "unwrapKey"],
             "rotation_policy": {
                 "attributes": {"expiry_time": "P2Y"},
-                "lifetime_actions": [{"action": {"type": _ROTATE}, "trigger": {"time_after_create": "P1Y"}}],
+                "lifetime_actions": [
+                    {
+                        "action": {"type": keyvault.KeyRotationPolicyActionType.ROTATE},
+                        "trigger": {"time_after_create": "P1Y"},
+                    }
+                ],
             },
         },
         tags=azure.tags,
@@ -63,9 +68,6 @@ def disk_keys(azure: Azure, plan: AksPlan, tenant: pulumi.Input[str]) -> DiskKey
         opts=azure.options(),
     )
     return DiskKeys(disks.id, vault, granted)
-
-
-_ROTATE = keyvault.KeyRotationPolicyActionType.ROTATE
 
 
 def _vault(azure: Azure, plan: AksPlan, tenant: pulumi.Input[str]) -> keyvault.Vault:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import pulumi
-from pulumi_azure_native import containerservice
+from pulumi_azure_native import compute, containerservice
 
 from espalier.blueprint.clouds.aks.model import AksNodeGroup, AksPlan
 from espalier.components.cluster.aks.azure import Azure
@@ -31,13 +31,12 @@ def first_pool(
     azure: Azure, plan: AksPlan, group: AksNodeGroup, subnet: pulumi.Input[str]
 ) -> containerservice.ManagedClusterAgentPoolProfileArgsDict:
     """The agent pool that the cluster is made with."""
-    return {
+    profile: containerservice.ManagedClusterAgentPoolProfileArgsDict = {
         "name": group.name,
         "mode": group.mode,
         "type": "VirtualMachineScaleSets",
         "count": group.start,
         "vm_size": group.vm_size,
-        "availability_zones": list(group.zones) or None,
         "vnet_subnet_id": subnet,
         "orchestrator_version": plan.version,
         "os_type": "Linux",
@@ -50,12 +49,18 @@ def first_pool(
         "enable_auto_scaling": False,
         "enable_node_public_ip": False,
         "enable_encryption_at_host": group.host_encryption,
-        "capacity_reservation_group_id": group.reservation,
-        "creation_data": {"source_resource_id": group.snapshot} if group.snapshot else None,
         "security_profile": {"enable_secure_boot": group.secure_boot, "enable_vtpm": group.secure_boot},
         "upgrade_settings": {"max_surge": group.max_surge},
         "tags": azure.tags,
     }
+    # Within an object the SDK sends None as null.
+    if group.zones:
+        profile["availability_zones"] = list(group.zones)
+    if group.reservation:
+        profile["capacity_reservation_group_id"] = group.reservation
+    if group.snapshot:
+        profile["creation_data"] = {"source_resource_id": group.snapshot}
+    return profile
 
 
 def agent_pool(
@@ -116,8 +121,6 @@ def _upgrade(group: AksNodeGroup) -> containerservice.AgentPoolUpgradeSettingsAr
 
 
 def _placement(azure: Azure, group: AksNodeGroup) -> pulumi.Output[str]:
-    from pulumi_azure_native import compute  # half a second that only such pools pay
-
     return compute.ProximityPlacementGroup(
         f"{azure.name}-placement-{group.key}",
         proximity_placement_group_name=group.name,

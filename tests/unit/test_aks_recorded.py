@@ -1,0 +1,400 @@
+"""AKS clusters, recorded as resources: what is private, tagged, ordered, guarded, given, and what a plan loads."""
+
+from __future__ import annotations
+
+import base64
+import importlib
+import inspect
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from espalier.addons import RECORDS
+from espalier.blueprint import build
+from espalier.blueprint.clouds.aks import AksPlan
+from espalier.components.cluster.aks.kubeconfig import SERVER, authority_in, content
+from espalier.components.cluster.aks.pools import FIRST_KEEPS
+from espalier.components.cluster.cloud import made_cluster
+from espalier.engine.model import Recording, Resource
+from espalier.engine.program import Program
+from espalier.engine.record import record
+from espalier.settings import validate
+from espalier.settings.load import load_file
+from tests.unit.test_aks_pools import ADMIN, GENERAL, RESERVATION, SYSTEM
+
+ROOT = Path(__file__).parents[2]
+STACKS = ("azure-dev", "azure-prod")
+SUBSCRIPTION = "00000000-0000-4000-8000-000000000001"
+OTHERS = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/shared/providers"
+VNET = f"{OTHERS}/Microsoft.Network/virtualNetworks/hub"
+KEY = "https://vault1.vault.azure.net/keys/k/0123456789abcdef0123456789abcdef"
+GIVEN: dict[str, Any] = {
+    "given": {"endpoint": "ml-1234.hcp.eastus.azmk8s.io", "certificate": "QUJD", "issuer": "https://oidc/x/"},
+    "resource-group": "platform",
+    "network": {"id": VNET, "subnets": [f"{VNET}/subnets/nodes"]},
+}
+NO_TAGS = {
+    # Azure's API takes none of these (azure-native: the resource has no `tags`).
+    "azure-native:authorization:ManagementLockByScope",
+    "azure-native:authorization:PolicyAssignment",
+    "azure-native:authorization:PolicyDefinition",
+    "azure-native:authorization:RoleAssignment",
+    "azure-native:containerservice:MaintenanceConfiguration",
+    "azure-native:monitor:DiagnosticSetting",
+    "azure-native:network:PrivateDnsZoneGroup",
+    "azure-native:network:Subnet",
+}
+
+
+class Graph:
+    """The resources of a recording by the end of their names, and what each waits for."""
+
+    def __init__(self, recording: Recording) -> None:
+        self.all = {one.urn: one for one in recording.resources}
+        self.azure = [one for one in recording.resources if one.type.startswith("azure-native:")]
+
+    def __getitem__(self, ending: str) -> Resource:
+        (found,) = [one for one in self.all.values() if one.name.endswith(f"cluster-{ending}")]
+        return found
+
+    def inputs(self, ending: str) -> Mapping[str, Any]:
+        return json.loads(json.dumps(self[ending].to_json()["inputs"]))
+
+    def has(self, ending: str) -> bool:
+        return any(one.name.endswith(f"cluster-{ending}") for one in self.all.values())
+
+    def before(self, ending: str) -> set[str]:
+        """Names of all that stand before it, and go after it."""
+        found: set[str] = set()
+        open_ = [self[ending].urn]
+        while open_:
+            one = self.all[open_.pop()]
+            for urn in (*one.dependencies, *([one.provider] if one.provider in self.all else [])):
+                if urn not in found:
+                    found.add(urn)
+                    open_.append(urn)
+        return {self.all[urn].name.rsplit("cluster-", 1)[-1] for urn in found}
+
+
+@cache
+def stack(name: str) -> Graph:
+    file = load_file(ROOT / "stacks" / f"Pulumi.{name}.yaml")
+    return Graph(record(Program(ROOT, "espalier", name, file.config)))
+
+
+def plan_of(*pools: dict[str, Any], **cluster: Any) -> AksPlan:
+    block = {
+        "kind": "aks",
+        "name": "ml",
+        "version": "1.35",
+        "region": "eastus",
+        "access": {"via": "network", "admins": [ADMIN]},
+    } | {key.replace("_", "-"): value for key, value in cluster.items()}
+    tree = {"cluster": block, "pools": [SYSTEM, GENERAL, *pools]}
+    found = build(validate(tree, where="espalier"), RECORDS).cloud
+    assert isinstance(found, AksPlan)
+    return found
+
+
+def recorded(*pools: dict[str, Any], **cluster: Any) -> Graph:
+    plan = plan_of(*pools, **cluster)
+
+    def run() -> None:
+        import pulumi
+
+        made_cluster("cluster", plan, pulumi.ResourceOptions())
+
+    return Graph(record(Program(run, "demo", "test")))
+
+
+@pytest.mark.parametrize("name", STACKS)
+def test_the_api_is_private_and_takes_entra_identities_alone(name: str) -> None:
+    cluster = stack(name).inputs("control-plane")
+    api = cluster["apiServerAccessProfile"]
+    assert api == {
+        "enablePrivateCluster": True,
+        "enablePrivateClusterPublicFQDN": False,
+        "privateDNSZone": "system",
+        "disableRunCommand": True,
+    }
+    assert cluster["disableLocalAccounts"] is True
+    assert cluster["aadProfile"]["managed"] is True
+    assert cluster["aadProfile"]["enableAzureRBAC"] is True
+    assert cluster["aadProfile"]["adminGroupObjectIDs"] == [ADMIN]
+    assert cluster["oidcIssuerProfile"] == {"enabled": True}
+    assert cluster["securityProfile"]["workloadIdentity"] == {"enabled": True}
+    network = cluster["networkProfile"]
+    assert (network["networkPlugin"], network["networkPluginMode"]) == ("azure", "overlay")
+    assert (network["networkDataplane"], network["networkPolicy"]) == ("cilium", "cilium")
+
+
+def test_a_public_api_is_for_named_ranges_alone() -> None:
+    access = {"via": "public", "cidrs": ["203.0.113.0/24"], "admins": [ADMIN]}
+    found = recorded(access=access)
+    api = found.inputs("control-plane")["apiServerAccessProfile"]
+    assert (api["enablePrivateCluster"], api["authorizedIPRanges"]) == (False, ["203.0.113.0/24"])
+    # Without a DNS zone to link, the identity needs the nodes' subnet only.
+    assert "subnet-nodes" in {
+        found.all[urn].name.removeprefix("cluster-") for urn in found["role-network"].dependencies
+    }
+
+
+@pytest.mark.parametrize("name", STACKS)
+def test_whatever_takes_tags_has_them(name: str) -> None:
+    environment = name.removeprefix("azure-")
+    wanted = {"team": "platform", "environment": environment, "managed-by": "espalier"}
+    for one in stack(name).azure:
+        takes = "tags" in inspect.signature(_class_of(one.type)._internal_init).parameters
+        assert takes is (one.type not in NO_TAGS), one.type
+        if takes:
+            tags = one.inputs["tags"]
+            assert isinstance(tags, Mapping)
+            assert wanted.items() <= tags.items(), one.name
+    (first,) = stack(name).inputs("control-plane")["agentPoolProfiles"]
+    assert wanted.items() <= first["tags"].items()
+
+
+def _class_of(type_: str) -> Any:
+    _, module, name = type_.split(":")
+    return getattr(importlib.import_module(f"pulumi_azure_native.{module}"), name)
+
+
+@pytest.mark.parametrize("name", STACKS)
+def test_what_lives_in_the_cluster_comes_after_access_and_system_nodes(name: str) -> None:
+    graph = stack(name)
+    needed = {"control-plane", f"role-admin-{ADMIN}", f"role-user-{ADMIN}", "group-system-on-demand", "role-network"}
+    objects = [one for one in graph.all.values() if one.type.startswith("kubernetes:")]
+    assert objects
+    assert {one.provider for one in objects} == {graph["provider"].urn}
+    assert needed <= graph.before("provider")
+    if graph.has("files"):
+        assert "files" in graph.before("files-class")
+
+
+@pytest.mark.parametrize("name", STACKS)
+def test_the_cluster_comes_after_its_rights_and_pools_after_their_windows(name: str) -> None:
+    graph = stack(name)
+    assert {"role-network", "subnet-nodes", "nat", "identity", "network", "group"} <= graph.before("control-plane")
+    for one in graph.azure:
+        if one.type.endswith(":AgentPool"):
+            before = graph.before(one.name.rsplit("cluster-", 1)[-1])
+            assert {"control-plane", "maintenance-kubernetes", "maintenance-nodes"} <= before
+            assert one.options["ignoreChanges"] == ["count"]
+    if graph.has("disks"):
+        assert {"role-disk-key", "role-disks", "disks", "disk-key", "vault"} <= graph.before("control-plane")
+
+
+def test_production_is_guarded_and_development_is_not() -> None:
+    prod, dev = stack("azure-prod"), stack("azure-dev")
+    for ending in ("control-plane", "network", "vault", "disk-key", "disks", "files"):
+        assert prod[ending].options["protect"] is True, ending
+    locks = [one for one in prod.azure if one.type.endswith(":ManagementLockByScope")]
+    assert {one.name for one in locks} == {"platform-cluster-lock-network", "platform-cluster-lock-vault"}
+    assert {one.inputs["level"] for one in locks} == {"CanNotDelete"}
+    # A lock of the cluster would hold its agent pools, too: the policy denies the cluster's deletion alone.
+    rule = prod.inputs("deny-deletion")["policyRule"]
+    assert {"field": "type", "equals": "Microsoft.ContainerService/managedClusters"} in rule["if"]["allOf"]
+    assert rule["then"]["effect"] == "denyAction"
+    assert not any("protect" in one.options for one in dev.azure)
+    assert not any(one.type.endswith((":ManagementLockByScope", ":PolicyAssignment")) for one in dev.azure)
+
+
+def test_guards_go_when_protection_is_taken_off() -> None:
+    found = recorded(deletion_protection=False, deletion_guard="policy")
+    assert not any("protect" in one.options or "lock" in one.name or "deny" in one.name for one in found.azure)
+
+
+def test_the_vault_is_reached_by_azures_services_alone_and_its_key_rotates() -> None:
+    prod = stack("azure-prod")
+    vault = prod.inputs("vault")["properties"]
+    assert vault["publicNetworkAccess"] == "Disabled"
+    assert vault["networkAcls"] == {"bypass": "AzureServices", "defaultAction": "Deny"}
+    assert vault["enablePurgeProtection"] is True
+    assert vault["enableRbacAuthorization"] is True
+    assert prod.inputs("disk-key")["properties"]["rotationPolicy"]["lifetimeActions"]
+    assert prod.inputs("disks")["rotationToLatestKeyVersionEnabled"] is True
+    assert prod.inputs("disk-class")["metadata"]["annotations"] == {
+        "storageclass.kubernetes.io/is-default-class": "true"
+    }
+
+
+def test_shared_files_are_private_and_encrypted_on_the_way() -> None:
+    prod = stack("azure-prod")
+    account = prod.inputs("files")
+    assert account["publicNetworkAccess"] == "Disabled"
+    assert account["allowSharedKeyAccess"] is False
+    assert prod.inputs("files-class")["parameters"]["encryptInTransit"] == "true"
+    assert prod.inputs("files-class")["parameters"]["storageAccount"] == account["accountName"]
+
+
+def test_identities_get_least_roles() -> None:
+    """Each role by its resource: Contributor on nothing but the capacity reservation, which AKS asks it for."""
+    contributor = "b24988ac-6180-42a0-ab88-20f7382dd24c"
+    roles = {one.name: one.inputs for one in stack("azure-prod").azure if one.type.endswith(":RoleAssignment")}
+    assert len(roles) == 8
+    for name, inputs in roles.items():
+        assert (contributor in str(inputs["roleDefinitionId"])) is ("reservation" in name), name
+        assert not str(inputs["scope"]).endswith(("resourceGroups/shared", SUBSCRIPTION)), name
+
+
+def test_a_kms_key_of_ones_own_encrypts_secrets() -> None:
+    vault = f"{OTHERS}/Microsoft.KeyVault/vaults/vault1"
+    found = recorded(keys={"secrets": KEY}, key_vault=vault)
+    kms = found.inputs("control-plane")["securityProfile"]["azureKeyVaultKms"]
+    assert kms == {"enabled": True, "keyId": KEY, "keyVaultNetworkAccess": "Public"}
+    assert found.inputs("role-secrets-key")["scope"] == vault
+    assert "role-secrets-key" in found.before("control-plane")
+    assert "azureKeyVaultKms" not in stack("azure-prod").inputs("control-plane")["securityProfile"]
+
+
+def test_an_isolated_cluster_has_no_way_out() -> None:
+    found = recorded(network={"egress": "none"})
+    cluster = found.inputs("control-plane")
+    assert cluster["networkProfile"]["outboundType"] == "none"
+    assert cluster["bootstrapProfile"] == {"artifactSource": "Cache"}
+    assert not found.has("nat")
+    assert found.inputs("subnet-nodes")["defaultOutboundAccess"] is False
+
+
+def test_what_is_given_is_not_made() -> None:
+    found = recorded(
+        resource_group="platform",
+        identity=f"{OTHERS}/Microsoft.ManagedIdentity/userAssignedIdentities/aks",
+        keys={"disks": f"{OTHERS}/Microsoft.Compute/diskEncryptionSets/disks"},
+        network={"id": VNET, "subnets": [f"{VNET}/subnets/nodes"]},
+        private_dns_zone=f"{OTHERS}/Microsoft.Network/privateDnsZones/privatelink.eastus.azmk8s.io",
+        storage={"type": "azure-files", "id": f"{OTHERS}/Microsoft.Storage/storageAccounts/mlfiles"},
+        subscription=SUBSCRIPTION,
+    )
+    made = {one.type.split(":", 1)[1] for one in found.azure}
+    assert made == {
+        "containerservice:ManagedCluster",
+        "containerservice:AgentPool",
+        "containerservice:MaintenanceConfiguration",
+        "authorization:RoleAssignment",
+    }
+    assert not found.has("role-network")
+    assert {one.name for one in found.azure if "role" in one.name} == {
+        f"cluster-role-admin-{ADMIN}",
+        f"cluster-role-user-{ADMIN}",
+    }
+    cluster = found.inputs("control-plane")
+    assert cluster["diskEncryptionSetID"].endswith("/diskEncryptionSets/disks")
+    assert cluster["agentPoolProfiles"][0]["vnetSubnetID"] == f"{VNET}/subnets/nodes"
+    assert cluster["resourceGroupName"] == "platform"
+    assert found.inputs("azure")["subscriptionId"] == SUBSCRIPTION
+
+
+def test_a_given_cluster_gets_pools_and_nothing_else() -> None:
+    held = {"id": RESERVATION}
+    h100 = {"name": "h100", "accelerator": "H100-80", "count": 8, "nodes": {"max": 2}}
+    found = recorded(h100 | {"capacity": ["reserved"], "reservation": held}, **GIVEN)
+    assert {one.type for one in found.azure} == {"azure-native:containerservice:AgentPool"}
+    pools = [one.inputs for one in found.azure]
+    assert {pool["resourceName"] for pool in pools} == {"ml"}
+    assert {pool["resourceGroupName"] for pool in pools} == {"platform"}
+    assert {pool["vnetSubnetID"] for pool in pools} == {f"{VNET}/subnets/nodes"}
+    (component,) = [one for one in found.all.values() if one.type == "espalier:index:AksCluster"]
+    assert component.outputs is not None
+    assert component.outputs["endpoint"] == "https://ml-1234.hcp.eastus.azmk8s.io:443"
+
+
+def test_the_autoscaler_reads_the_ladder() -> None:
+    config = stack("azure-prod").inputs("priorities")
+    assert config["metadata"]["name"] == "cluster-autoscaler-priority-expander"
+    assert config["metadata"]["namespace"] == "kube-system"
+    ladder = yaml.safe_load(config["data"]["priorities"])
+    names = {
+        one.name: str(one.inputs["agentPoolName"]) for one in stack("azure-prod").azure if "agentPoolName" in one.inputs
+    }
+    assert any(names["platform-cluster-group-t4-spot"] in pattern for pattern in ladder[100])
+    assert any(names["platform-cluster-group-t4-on-demand"] in pattern for pattern in ladder[90])
+    profile = stack("azure-prod").inputs("control-plane")["autoScalerProfile"]
+    assert (profile["expander"], profile["maxNodeProvisionTime"]) == ("priority", "10m")
+
+
+def test_what_the_first_pool_keeps_is_spelt_as_the_provider_spells_it() -> None:
+    """An ignored path that the request does not have would be ignored itself."""
+    cluster = stack("azure-prod")["control-plane"]
+    assert cluster.options["ignoreChanges"] == list(FIRST_KEEPS)
+    (first,) = stack("azure-prod").inputs("control-plane")["agentPoolProfiles"]
+    fields = {path.rpartition(".")[2] for path in FIRST_KEEPS}
+    assert fields - first.keys() == {"creationData", "capacityReservationGroupID"}  # not asked for by this stack
+    from pulumi_azure_native import containerservice
+
+    known = {
+        str(getattr(value.fget, "_pulumi_name", ""))
+        for value in vars(containerservice.ManagedClusterAgentPoolProfileArgs).values()
+        if isinstance(value, property)
+    }
+    assert fields <= known
+
+
+def test_the_kubeconfig_asks_kubelogin_and_holds_no_credential() -> None:
+    access = {"via": "tunnel", "proxy": "socks5://127.0.0.1:1080", "admins": [ADMIN]}
+    file = content(plan_of(access=access, login="workloadidentity"), "https://ml.example:443", "QUJD")
+    assert file["clusters"][0]["cluster"] == {
+        "server": "https://ml.example:443",
+        "certificate-authority-data": "QUJD",
+        "proxy-url": "socks5://127.0.0.1:1080",
+    }
+    (user,) = file["users"]
+    assert user["user"].keys() == {"exec"}
+    assert user["user"]["exec"]["args"] == ["get-token", "--login", "workloadidentity", "--server-id", SERVER]
+    assert file["contexts"][0]["name"] == file["current-context"] == "ml"
+    text = yaml.safe_dump({"clusters": [{"cluster": {"certificate-authority-data": "QUJD"}}]})
+    assert authority_in(base64.b64decode(base64.b64encode(text.encode())).decode()) == "QUJD"
+
+
+@pytest.mark.parametrize("name", STACKS)
+def test_the_kubeconfig_is_a_secret_and_the_provider_has_an_identifier_that_stays(name: str) -> None:
+    provider = stack(name)["provider"].to_json()["inputs"]
+    assert provider["kubeconfig"] == {"$secret": True}
+    assert provider["clusterIdentifier"].startswith("aks/")
+    (component,) = [one for one in stack(name).all.values() if one.type == "espalier:index:AksCluster"]
+    assert component.to_json()["outputs"]["kubeconfig"] == {"$secret": True}
+
+
+PLAN = (
+    "import sys, resource\n"
+    "from espalier.cli import main\n"
+    "sys.argv = ['espalier', 'plan', sys.argv[1], '--json']\n"
+    "try:\n    main()\nexcept SystemExit as end:\n    assert not end.code, end.code\n"
+    "loaded = {m.split('.')[0] for m in sys.modules}\n"
+    "print(sorted(loaded & {'pulumi_aws', 'pulumi_gcp', 'boto3', 'googleapiclient'}), file=sys.stderr)\n"
+    "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024, file=sys.stderr)\n"
+)
+
+
+@pytest.mark.parametrize("name", STACKS)
+def test_a_plan_loads_no_other_clouds_sdk_and_stays_small(name: str) -> None:
+    done = subprocess.run([sys.executable, "-c", PLAN, name], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    *_, loaded, mebibytes = done.stderr.strip().splitlines()
+    assert loaded == "[]"
+    assert int(mebibytes) <= 400
+    assert json.loads(done.stdout)["stack"] == name
+
+
+def test_an_sdks_module_is_loaded_only_when_it_is_used() -> None:
+    """azure-native imports its modules lazily: half a second of each that only a plan that needs it pays."""
+    code = (
+        "import sys, espalier.components.cluster.aks\n"
+        "print([m for m in sys.modules if m.startswith('pulumi_azure_native.') and m.count('.') > 1])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_nothing_is_sent_as_null() -> None:
+    """Azure reads null as a value of its own; the SDK drops None at the top of a resource's inputs only."""
+    for name in STACKS:
+        for one in stack(name).azure:
+            assert "null" not in json.dumps(one.to_json()["inputs"]), one.name

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from espalier.blueprint import names
 from espalier.engine.model import Resource
 from espalier.engine.values import UNKNOWN, has_unknown
 from tests.clouds.recorded import Graph
@@ -206,8 +207,6 @@ REFUSED: Mapping[str, tuple[str, ...]] = {
         "spotMaxPrice",
         "vnetSubnetID",
     ),
-    # Source: EKS user guide, managed node groups: a template that names its machine must go on naming the same.
-    "aws:eks/nodeGroup:NodeGroup": (),
 }
 """Inputs that a provider would change in place, and that the cloud then refuses to change."""
 
@@ -253,26 +252,42 @@ def _step(name: str, old: Graph, new: Graph, done: Mapping[str, Step]) -> Step:
 
 def _is_renewed(path: str, resource: Resource, graph: Graph, done: Mapping[str, Step]) -> bool:
     """Whether what is not known comes from a resource that is replaced."""
-    names = {found.urn: name for name, found in graph.resources.items()}
-    sources = (names[urn] for urn in resource.property_dependencies.get(path.partition(".")[0], ()) if urn in names)
+    known = {found.urn: name for name, found in graph.resources.items()}
+    sources = (known[urn] for urn in resource.property_dependencies.get(path.partition(".")[0], ()) if urn in known)
     return any(done[source].op in {"replace", "delete-before-replace", "create"} for source in sources)
 
 
 def lost(old: Graph, new: Graph) -> list[str]:
-    """Pools, clusters and volumes that go before their successor stands, or that the cloud would refuse to change."""
+    """Pools, clusters and volumes that go before their successor stands, or that the cloud would refuse to change.
+
+    A pool that leaves the program has a successor where another group of the same pool stays or is made: deletions
+    come last.
+    """
     guarded = {**POOLS, **CLUSTERS, **VOLUMES}
+    stay = {pool_of(resource) for resource in new.of(*POOLS).values()}
     found: list[str] = []
     for name, step in steps(old, new).items():
         resource = new.resources.get(name) or old.resources[name]
         if resource.type not in guarded:
             continue
         kept = resource.type in CLUSTERS or resource.type in VOLUMES
+        if step.op == "delete" and pool_of(resource) in stay:
+            continue
         if step.op in {"delete", "delete-before-replace"} or (step.op == "replace" and kept):
             found.append(f"{name}: {step.op} by {', '.join(step.why) or 'leaving the program'}")
         elif step.op == "update":
             refused = [path for path in step.why if _below(path, REFUSED.get(resource.type, ()))]
             found += [f"{name}: the cloud refuses to change {path}" for path in refused]
     return found
+
+
+def pool_of(resource: Resource) -> str:
+    """The pool of the stack file that a node pool is of, by the label of its nodes; empty for what is none."""
+    for path in ("labels", "nodeConfig.labels", "nodeLabels"):
+        labels = _at(resource.inputs, path)
+        if resource.type in POOLS and isinstance(labels, Mapping):
+            return str(labels.get(names.POOL, ""))
+    return "none"
 
 
 def _differences(old: Any, new: Any, path: str = "") -> Iterator[str]:

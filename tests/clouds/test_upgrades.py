@@ -1,0 +1,287 @@
+"""One change of a stack file at a time: what Pulumi would do to a cluster that runs, and what it must never do."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterable
+from functools import cache
+from typing import Any
+
+import pytest
+import yaml
+
+from espalier.engine.model import Resource
+from tests.clouds.recorded import Graph, recorded
+from tests.clouds.upgrades import CLUSTERS, POOLS, VOLUMES, Step, lost, steps
+
+Stack = dict[str, Any]
+Change = Callable[[Stack], None]
+
+BASES: dict[str, str] = {
+    "aws": """
+cluster:
+  kind: eks
+  name: one
+  version: "1.34"
+  region: us-east-1
+  storage: {type: efs}
+  access: {via: network, admins: ["arn:aws:iam::123456789012:role/platform"]}
+pools:
+  - {name: system, machine: {cpu: 4, memory: 16Gi}, nodes: {min: 2, max: 6}}
+  - {name: gpu, accelerator: L4, count: 1, machine: g6.8xlarge, nodes: {max: 4}, capacity: [on-demand]}
+""",
+    "gcp": """
+cluster:
+  kind: gke
+  name: one
+  project: example-ml-dev
+  version: "1.34"
+  region: us-central1
+  zones: [us-central1-a, us-central1-b, us-central1-c]
+  access: {via: dns-endpoint, admins: ["group:platform@example.com"]}
+pools:
+  - {name: system, machine: {cpu: 4, memory: 16Gi}, nodes: {min: 2, max: 6}}
+  - {name: gpu, accelerator: A100-80, count: 1, nodes: {max: 4}, capacity: [on-demand]}
+""",
+    "azure": """
+cluster:
+  kind: aks
+  name: one
+  version: "1.34"
+  region: eastus
+  subscription: 00000000-0000-4000-8000-000000000001
+  tenant: 00000000-0000-4000-8000-000000000002
+  storage: {type: azure-files}
+  access: {via: network, admins: ["11111111-2222-3333-4444-555555555555"]}
+pools:
+  - {name: system, machine: {cpu: 4, memory: 16Gi}, nodes: {min: 2, max: 6}, system: true}
+  - {name: gpu, accelerator: A100-80, count: 1, nodes: {max: 4}, capacity: [on-demand]}
+""",
+}
+
+
+def pool(**keys: Any) -> Change:
+    """Changes keys of the accelerator's pool."""
+
+    def change(stack: Stack) -> None:
+        stack["pools"][1] |= keys
+
+    return change
+
+
+def system(**keys: Any) -> Change:
+    def change(stack: Stack) -> None:
+        stack["pools"][0] |= keys
+
+    return change
+
+
+def cluster(**keys: Any) -> Change:
+    def change(stack: Stack) -> None:
+        stack["cluster"] |= keys
+
+    return change
+
+
+def another(stack: Stack) -> None:
+    """A pool before all others: names are nobody's place in a list."""
+    stack["pools"].insert(1, {"name": "cpu", "machine": {"cpu": 8, "memory": "32Gi"}, "nodes": {"max": 3}})
+
+
+CHANGES: dict[str, Change] = {
+    "kubernetes minor": cluster(version="1.35"),
+    "tags": cluster(tags={"team": "ml"}),
+    "deletion protection": cluster(**{"deletion-protection": False}),
+    "machines' count": pool(nodes={"min": 1, "max": 9}),
+    "spot": pool(capacity=["spot"]),
+    "spot first": pool(capacity=["spot", "on-demand"]),
+    "disk": pool(disk={"size": "300Gi"}),
+    "labels": pool(labels={"team": "ml"}),
+    "taints": pool(taints=[{"key": "team", "value": "ml"}]),
+    "pods a node": pool(**{"max-pods": 64}),
+    "surge": pool(surge=2),
+    "local disks": pool(**{"local-disks": "raw"}),
+    "time slices": pool(sharing={"time-slices": 4}),
+    "a further pool": another,
+    "system machine": system(machine={"cpu": 8, "memory": "32Gi"}),
+    "system disk": system(disk={"size": "150Gi"}),
+    "system count": system(nodes={"min": 3, "max": 9}),
+}
+ONLY: dict[str, dict[str, Change]] = {
+    "aws": {
+        "zones of a pool": pool(zones=["us-east-1b"]),
+        "image family": system(image={"os": "bottlerocket"}),
+        "image release": pool(image={"release": "1.34.2-20260801"}),
+        "disk type": pool(disk={"type": "io2", "iops": 4000}),
+        "accelerator": pool(accelerator="T4", machine="g4dn.8xlarge"),
+        "machine": pool(machine="g6.16xlarge"),
+        "fabric": pool(fabric=False),
+        "repair": pool(repair=False),
+    },
+    "gcp": {
+        "accelerator": pool(accelerator="L4"),
+        "maintenance": cluster(maintenance={"start": "sat 03:00", "hours": 13}),
+        "repair": pool(repair=False),
+        "node version": pool(image={"release": "1.34.2-gke.1000000"}),
+        "zones of a pool": pool(zones=["us-central1-c"]),
+        "mig": pool(sharing={"mig": "all-1g.10gb"}),
+        "driver version": pool(driver={"version": "latest"}),
+        "streaming": pool(preload={"streaming": True}),
+        "machine": pool(machine="a2-ultragpu-2g", count=2),
+        "placement": pool(placement="compact", zones=["us-central1-a"]),
+        "flex": pool(capacity=["flex"]),
+    },
+    "azure": {
+        "accelerator": pool(accelerator="T4"),
+        "driver": pool(driver={"owner": "operator"}),
+        "maintenance": cluster(maintenance={"start": "sat 03:00", "hours": 5}),
+        "zones of a pool": pool(zones=["2"]),
+        "mig": pool(sharing={"mig": "all-1g.10gb"}),
+        "machine": pool(machine="Standard_NC48ads_A100_v4", count=2),
+        "disk type": pool(disk={"type": "Ephemeral", "size": "60Gi"}),
+    },
+}
+CASES = [(cloud, name, change) for cloud in BASES for name, change in {**CHANGES, **ONLY[cloud]}.items()]
+
+
+@cache
+def base(cloud: str) -> Graph:
+    return recorded(text_of(yaml.safe_load(BASES[cloud])))
+
+
+def text_of(stack: Stack) -> str:
+    return yaml.safe_dump({"config": {f"espalier:{key}": value for key, value in stack.items()}})
+
+
+def changed(cloud: str, change: Change) -> Graph:
+    stack = copy.deepcopy(yaml.safe_load(BASES[cloud]))
+    change(stack)
+    return recorded(text_of(stack))
+
+
+def of(graph: Graph, found: dict[str, Step], types: Iterable[str]) -> dict[str, Step]:
+    return {name: found[name] for name in graph.of(*types)}
+
+
+@pytest.mark.parametrize(("cloud", "name", "change"), CASES, ids=lambda value: value if isinstance(value, str) else "")
+def test_nothing_goes_before_its_successor_stands(cloud: str, name: str, change: Change) -> None:
+    del name
+    assert lost(base(cloud), changed(cloud, change)) == []
+
+
+@pytest.mark.parametrize("cloud", BASES)
+def test_nothing_changes_without_a_change(cloud: str) -> None:
+    again = changed(cloud, lambda _: None)
+    assert {step.op for step in steps(base(cloud), again).values()} == {"same"}
+
+
+@pytest.mark.parametrize("cloud", BASES)
+def test_what_cannot_change_in_place_gets_a_new_generation(cloud: str) -> None:
+    """A pool of another machine is another pool in the cloud, under another name, made before the old one goes."""
+    new = changed(cloud, ONLY[cloud]["machine"])
+    found = of(new, steps(base(cloud), new), POOLS)
+    named = {name: step.op for name, step in found.items() if "-gpu-" in name}
+    assert set(named.values()) == {"replace"}
+    for name in named:
+        key = POOLS[new.resources[name].type]
+        assert new.inputs(name)[key] != base(cloud).inputs(name)[key]
+    assert {step.op for name, step in found.items() if name not in named} == {"same"}
+
+
+@pytest.mark.parametrize("cloud", BASES)
+def test_what_can_change_in_place_does(cloud: str) -> None:
+    """A label, more nodes, another surge: no node of a running pool is made anew for these."""
+    for name in ("labels", "machines' count", "surge", "kubernetes minor", "tags"):
+        new = changed(cloud, CHANGES[name])
+        found = of(new, steps(base(cloud), new), POOLS)
+        assert {step.op for step in found.values()} <= {"same", "update"}, name
+
+
+@pytest.mark.parametrize("cloud", BASES)
+def test_a_further_pool_replaces_no_other(cloud: str) -> None:
+    """AKS's system pool is tainted once pods have somewhere else to go; that is done in place."""
+    new = changed(cloud, another)
+    found = of(new, steps(base(cloud), new), POOLS)
+    assert {step.op for name, step in found.items() if "-gpu-" in name} == {"same"}
+    assert {step.op for name, step in found.items() if "-cpu-" in name} == {"create"}
+    assert {step.op for name, step in found.items() if "-system-" in name} <= {"same", "update"}
+
+
+def resource_of(graph: Graph, types: Iterable[str], word: str = "") -> dict[str, Resource]:
+    return {name: found for name, found in graph.of(*types).items() if word in name}
+
+
+@pytest.mark.parametrize("cloud", BASES)
+def test_a_minor_version_goes_from_the_control_plane_to_the_pools(cloud: str) -> None:
+    new = changed(cloud, CHANGES["kubernetes minor"])
+    found = steps(base(cloud), new)
+    (plane,) = new.of(*CLUSTERS)
+    assert found[plane].op == "update"
+    pools = resource_of(new, POOLS)
+    assert pools
+    for name in pools:
+        follows = new.inputs(name).get("management", {}).get("autoUpgrade")  # GKE moves nodes by itself, in the window
+        assert found[name].op == "update" or follows, f"{name} stays at the old minor version"
+        assert plane in new.before[name]
+
+
+def test_a_minor_version_of_eks_goes_by_the_add_ons() -> None:
+    """VPC CNI and kube-proxy before every node, CoreDNS and the CSI driver before the accelerators' pools."""
+    new = changed("aws", CHANGES["kubernetes minor"])
+    found = steps(base("aws"), new)
+    (plane,) = new.of(*CLUSTERS)
+    addons = {new.inputs(name)["addonName"]: name for name in new.of("aws:eks/addon:Addon")}
+    assert {found[addons[name]].op for name in ("kube-proxy", "coredns")} == {"update"}
+    assert {found[name].op for name in addons.values()} == {"same", "update"}  # some releases serve both minors
+    for name in addons.values():
+        assert plane in new.before[name]
+    for name in resource_of(new, POOLS):
+        assert {addons["vpc-cni"], addons["kube-proxy"]} <= new.before[name]
+    for name in resource_of(new, POOLS, "-gpu-"):
+        assert {addons["coredns"], addons["aws-ebs-csi-driver"]} <= new.before[name]
+
+
+# The judge itself -------------------------------------------------------------------------------------------------
+
+
+def program_of(type_: str, **inputs: Any) -> Graph:
+    """One resource, called one."""
+    import pulumi
+
+    from espalier.engine.program import Program
+    from espalier.engine.record import record
+
+    options = {key: inputs.pop(key) for key in ("delete_before_replace", "ignore_changes") if key in inputs}
+
+    def run() -> None:
+        pulumi.CustomResource(type_, "one", inputs, pulumi.ResourceOptions(**options))
+
+    recording = record(Program(run, "demo", "test"))
+    return Graph({resource.name: resource for resource in recording.resources if resource.custom}, recording)
+
+
+GROUP = "aws:eks/nodeGroup:NodeGroup"
+
+
+def test_the_judge_finds_a_pool_that_goes_first() -> None:
+    old = program_of(GROUP, nodeGroupName="a", amiType="X")
+    assert lost(old, program_of(GROUP, nodeGroupName="a", amiType="Y")) == ["one: delete-before-replace by amiType"]
+    assert lost(old, program_of(GROUP, nodeGroupName="b", amiType="Y")) == []
+    first = program_of(GROUP, nodeGroupName="b", amiType="Y", delete_before_replace=True)
+    assert lost(old, first) == ["one: delete-before-replace by amiType, nodeGroupName"]
+    assert lost(old, Graph({}, old.recording)) == ["one: delete by leaving the program"]
+    assert lost(old, program_of(GROUP, nodeGroupName="a", amiType="Y", ignore_changes=["amiType"])) == []
+
+
+def test_the_judge_finds_a_cluster_or_a_volume_that_is_made_anew() -> None:
+    for type_, key in (("aws:eks/cluster:Cluster", "roleArn"), ("gcp:filestore/instance:Instance", "tier")):
+        old, new = program_of(type_, name="a", **{key: "x"}), program_of(type_, name="b", **{key: "y"})
+        assert lost(old, new) == [f"one: replace by {', '.join(sorted(('name', key)))}"]
+    assert set(CLUSTERS) & set(VOLUMES) == set()
+
+
+def test_the_judge_finds_what_the_cloud_refuses() -> None:
+    pool_type = "azure-native:containerservice:AgentPool"
+    old = program_of(pool_type, agentPoolName="a", scaleSetPriority="Regular")
+    new = program_of(pool_type, agentPoolName="a", scaleSetPriority="Spot")
+    assert lost(old, new) == ["one: the cloud refuses to change scaleSetPriority"]

@@ -83,6 +83,7 @@ def plan_of(project: Project, recording: Recording) -> Plan:
             {"image": image.image, "addon": image.addon, "where": image.where}
             for image in _all_images(objects, blueprint)
         ],
+        "notes": list(blueprint.cloud.notes) if blueprint.cloud else [],
     }
     proven = all(proof.ok for proof in proofs)
     usable = all(proof.ok or proof.held for proof in proofs)

@@ -127,7 +127,7 @@ class ImageEntry(TypedDict):
 
 
 class PlanDocument(Document):
-    """`espalier plan`."""
+    """`espalier plan`. `notes` are what its cloud does that a reader would not expect of the stack file."""
 
     stack: str
     engine: str
@@ -140,6 +140,7 @@ class PlanDocument(Document):
     proofs: list[ProofEntry]
     policies: list[PolicyEntry]
     images: list[ImageEntry]
+    notes: list[str]
 
 
 class FetchedSource(TypedDict):

@@ -46,6 +46,8 @@ def show_plan(console: Console, document: PlanDocument) -> None:
     console.print(f"Cost an hour: {money(cost['min'])} to {money(cost['max'])} {cost['currency']}")
     for missing in cost["unknown"]:
         console.print(f"  no price for {escape(missing)}: add it under espalier:prices")
+    for note in document["notes"]:
+        console.print(f"Note: {note}", markup=False)
     show_proofs(console, document["proofs"])
     show_policies(console, document["policies"])
 

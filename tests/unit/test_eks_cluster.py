@@ -133,6 +133,12 @@ def test_another_zone_moves_no_subnet(block: dict[str, Any], data: st.DataObject
         assert all(known[subnet.zone] == subnet.cidr for subnet in getattr(part, kind))
 
 
+def test_services_have_a_range_that_the_network_does_not() -> None:
+    assert control_plane(planned({})).services == "172.20.0.0/16"
+    assert control_plane(planned({"network": {"cidr": "172.20.0.0/16"}})).services == "10.100.0.0/16"
+    assert control_plane(planned({"network": {"services": "192.168.0.0/20"}})).services == "192.168.0.0/20"
+
+
 def test_nodes_leave_by_one_gateway_by_their_zones_or_by_none() -> None:
     one, each, none = (made_network(planned({"network": {"egress": way}})) for way in ("nat", "nat-per-zone", "none"))
     assert one.nat_of == {"us-east-1a": "us-east-1a", "us-east-1b": "us-east-1a", "us-east-1c": "us-east-1a"}
@@ -401,3 +407,11 @@ def test_lustre_is_made_a_claim_at_a_time_with_the_tag_that_its_driver_may_make(
     assert lustre.filled == ("subnetId", "securityGroupIds")
     assert plan.file_system
     assert not plan.file_system.made
+
+
+def test_the_plan_says_what_else_has_to_be_seen_to() -> None:
+    assert planned({"account-id": "123456789012"}).notes == ()
+    (key,) = planned({"keys": {"disks": KEY}}).notes
+    assert "AWSServiceRoleForAutoScaling" in key
+    notes = planned({"account-id": "123456789012", "network": {"egress": "none"}}).notes
+    assert ["sources.registry" in note for note in notes] == [True]

@@ -557,6 +557,17 @@ def test_all_mistakes_of_a_pool_come_at_once() -> None:
     ]
 
 
+def test_a_pool_of_a_given_cluster_need_not_carry_its_components() -> None:
+    given = {
+        "endpoint": "https://ABCD.gr7.us-east-1.eks.amazonaws.com",
+        "certificate": "LS0tLS1CRUdJTg==",
+        "security-group": "sg-0123456789abcdef0",
+    }
+    pool = a_pool(machine="m7i.xlarge", system=True, capacity=["spot"])
+    assert compiled(pool)[1]
+    assert compiled(pool, cluster=a_cluster(given=given))[1] == ()
+
+
 def test_nodes_of_karpenter_have_its_label_and_no_group_of_eks() -> None:
     cluster = a_cluster(autoscaler="karpenter")
     group = group_of(cluster, accelerator="L4", capacity=["spot"])

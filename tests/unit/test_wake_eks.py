@@ -166,6 +166,22 @@ def test_nothing_wakes_without_an_autoscaler_that_looks_for_this_cluster(folder:
     assert "no cluster-autoscaler for AWS is among the objects" in found["wake/l4/one"].evidence
 
 
+def test_without_an_autoscaler_only_what_starts_with_nodes_is_awake(folder: Path) -> None:
+    blueprint, resources = recorded(folder)
+    known, objects = catalogue(), kubernetes_objects(resources)
+    found = wake_proofs(blueprint.pools, blueprint.cloud, "none", resources, objects, known)
+    assert [proof.name for proof in found if proof.ok] == ["wake/system/plain"]
+    assert "nothing scales the pool" in found[-1].evidence
+
+
+def test_a_cluster_that_is_there_may_have_its_own_autoscaler(folder: Path) -> None:
+    """Its owner knows it: the tags are proven all the same."""
+    blueprint, resources = recorded(folder)
+    left = [one for one in resources if one["type"] not in ("aws:eks/cluster:Cluster", "kubernetes:apps/v1:Deployment")]
+    assert asleep(proofs(blueprint, left)) == {}
+    assert list(asleep(proofs(blueprint, without_tag(left, "l4-spot", "label/espalier.dev/pool")))) == ["wake/l4/one"]
+
+
 def test_a_daemonset_that_fills_the_node_leaves_no_room(folder: Path) -> None:
     blueprint, resources = recorded(folder)
     everywhere = {

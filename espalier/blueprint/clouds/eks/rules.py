@@ -43,7 +43,7 @@ def pool_mistakes(cluster: Eks, wanted: Wanted) -> Iterator[Mistake]:
     yield from _labels(wanted)
     yield from _release(cluster, wanted)
     yield from _karpenter(cluster, wanted)
-    yield from _system(wanted)
+    yield from _system(cluster, wanted)
 
 
 def _images(wanted: Wanted) -> Iterator[Mistake]:
@@ -261,9 +261,10 @@ def _karpenter(cluster: Eks, wanted: Wanted) -> Iterator[Mistake]:
         yield Mistake(f"{wanted.path}.reservation.type", "group", accepted, f"Name one by its id, {other}")
 
 
-def _system(wanted: Wanted) -> Iterator[Mistake]:
+def _system(cluster: Eks, wanted: Wanted) -> Iterator[Mistake]:
+    """What cluster components run on must be there; a cluster that is given has them elsewhere."""
     pool = wanted.pool
-    if not wanted.system:
+    if not wanted.system or cluster.given is not None:
         return
     if set(pool.capacity) - {"on-demand", "reserved"}:
         do = "Set capacity: [on-demand], or mark another pool system."

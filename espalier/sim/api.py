@@ -50,8 +50,8 @@ class Admin:
         self._pool = connect(layout.pki, "ca", "admin", _REQUEST_SECONDS)
 
     def exists(self, path: str) -> bool:
-        """Whether there is an object at ``path``."""
-        return self._request("GET", path, accepted=(200, 404)) == 200
+        """Whether there is an object at ``path``; 429 is a definition so new that its storage is not there yet."""
+        return self._request("GET", path, accepted=(200, 404, 429)) == 200
 
     def apply(self, manifest: Path) -> None:
         """Server-side apply every object of a YAML file of the package."""
@@ -64,8 +64,19 @@ class Admin:
                 content_type="application/apply-patch+yaml",
             )
 
+    def list(self, path: str) -> list[dict[str, Any]]:
+        """Every object of the collection at ``path``."""
+        try:
+            response = self._pool.request("GET", f"{self._server}{path}")
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            raise SimError(f"the API server does not answer: {error}", "see `sim status`, then try again") from error
+        if response.status != 200:
+            raise SimError(f"GET {path} answered {response.status}", "see the API server's log")
+        found: list[dict[str, Any]] = response.json()["items"]
+        return found
+
     def delete_all(self, path: str) -> None:
-        """Delete every object of the collection at ``path``."""
+        """Delete the object, or every object of the collection, at ``path``."""
         self._request("DELETE", path, accepted=(200, 404))
 
     def _request(

@@ -1,7 +1,9 @@
 """The autoscaler of a simulated cluster: Karpenter, real, over machines that it makes as simulated nodes."""
 
+import json
 import time
 from pathlib import Path
+from typing import Any
 
 from espalier.sim.api import Admin
 from espalier.sim.components import Layout
@@ -11,6 +13,8 @@ from espalier.sim.paths import DATA, state_dir
 _ESTABLISHED_SECONDS = 20.0
 _SERVED = ("/apis/karpenter.sh/v1/nodepools", "/apis/karpenter.kwok.sh/v1alpha1/kwoknodeclasses")
 _USER = "espalier:karpenter"
+_CLAIMS = "/apis/karpenter.sh/v1/nodeclaims"
+CAPACITY_TYPE = "karpenter.sh/capacity-type"
 
 
 def is_wanted(name: str, machines: str | None) -> bool:
@@ -29,6 +33,14 @@ def write(layout: Layout, machines: str) -> None:
     """Give the cluster's autoscaler its machine types; it reads them when it starts."""
     layout.machines.parent.mkdir(mode=0o700, exist_ok=True)
     layout.machines.write_text(machines, encoding="utf-8")
+    offer(layout, None)
+
+
+def offer(layout: Layout, sold_out_kind: str | None) -> None:
+    """Say what is in stock, for the autoscaler's next start: all but one kind of capacity, or all."""
+    machines = layout.machines.read_text(encoding="utf-8")
+    in_stock = machines if sold_out_kind is None else sold_out(machines, sold_out_kind)
+    layout.in_stock.write_text(in_stock, encoding="utf-8")
 
 
 def prepare(layout: Layout, admin: Admin) -> None:
@@ -51,6 +63,32 @@ def identity(layout: Layout) -> Path:
     if not (directory / "karpenter.crt").is_file():
         issue_client_certificate(layout.pki, directory, "karpenter", _USER, ())
     return directory / "karpenter"
+
+
+def sold_out(machines: str, capacity_type: str) -> str:
+    """The machine types without the offerings of one kind of capacity, spot or on-demand."""
+    types: list[dict[str, Any]] = json.loads(machines)
+    for one in types:
+        one["offerings"] = [offer for offer in one["offerings"] if capacity_type not in _capacity_types(offer)]
+    return json.dumps(types, indent=1, sort_keys=True) + "\n"
+
+
+def _capacity_types(offering: dict[str, Any]) -> list[str]:
+    return [value for each in offering["Requirements"] if each["key"] == CAPACITY_TYPE for value in each["values"]]
+
+
+def reclaim(admin: Admin) -> str | None:
+    """Take one spot node back, as a cloud does: its pods are evicted, and it goes. Its name; None where there is none.
+
+    Karpenter's claim is what is deleted: it drains the node with the pods' own grace periods.
+    """
+    claims = admin.list(_CLAIMS)
+    spot = [c for c in claims if c["metadata"]["labels"].get(CAPACITY_TYPE) == "spot" and c["status"].get("nodeName")]
+    if not spot:
+        return None
+    chosen = min(spot, key=lambda claim: claim["metadata"]["creationTimestamp"])
+    admin.delete_all(f"{_CLAIMS}/{chosen['metadata']['name']}")
+    return str(chosen["status"]["nodeName"])
 
 
 def _file(name: str) -> Path:

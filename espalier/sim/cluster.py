@@ -31,6 +31,8 @@ _PORT_SECONDS = 3.0
 _DEFAULT_ACCOUNT = "/api/v1/namespaces/default/serviceaccounts/default"
 _NODE_LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
 
+SHORTAGES = ("no-spot", "no-on-demand", "in-stock", "reclaim-spot")
+"""What a cloud does to those who scale: a kind of capacity is sold out, is there again; a spot node is taken back."""
 FAULTS = {"kill": signal.SIGKILL, "pause": signal.SIGSTOP, "resume": signal.SIGCONT}
 
 
@@ -89,15 +91,37 @@ def status(name: str | None) -> tuple[SimStatus, ...]:
 
 
 def fault(name: str, component: str, kind: str) -> None:
-    """Do something bad to one process, as a drill: ``kill`` (-9), ``pause``, or ``resume``."""
+    """Do something bad, as a drill: ``kill`` (-9), ``pause`` or ``resume`` one process; or one of SHORTAGES."""
     check_name(name)
     if component not in _names():
         raise SimError(f"there is no component {component!r}", f"name one of: {', '.join(_names())}")
+    if component == "karpenter" and kind in SHORTAGES:
+        _shortage(name, kind)
+        return
     if kind not in FAULTS:
         raise SimError(f"there is no fault {kind!r}", f"name one of: {', '.join(FAULTS)}")
     record = processes.Record(_runs(name), component)
     if not processes.send(record, FAULTS[kind]):
         raise SimError(f"{component} of cluster {name} does not run", f"start it: espalier sim up --name {name}")
+
+
+def _shortage(name: str, kind: str) -> None:
+    """Change what the autoscaler of a cluster can have, or take a spot node from it."""
+    ports = read_ports(name)
+    layout = Layout(name, ports or {}, _binaries())
+    if ports is None or not layout.machines.is_file():
+        raise SimError(
+            f"cluster {name} has no autoscaler", "set cluster.autoscaler: karpenter in its stack file, then up"
+        )
+    if kind == "reclaim-spot":
+        if autoscaler.reclaim(Admin(layout)) is None:
+            raise SimError(f"cluster {name} has no spot node now", "let a pod wait for one first")
+        return
+    processes.stop([processes.Record(_runs(name), "karpenter")], _GRACE_SECONDS)
+    autoscaler.offer(layout, None if kind == "in-stock" else kind.removeprefix("no-"))
+    (part,) = [each for each in components(layout) if each.name == "karpenter"]
+    _ensure_runs(layout, part)
+    _wait_healthy(layout, part, was_alive=False)
 
 
 def issue_client(name: str, user: str, groups: tuple[str, ...]) -> Path:

@@ -49,6 +49,11 @@ class Layout:
         return self.state / "autoscaler" / "machines.json"
 
     @property
+    def in_stock(self) -> Path:
+        """Those of them that can be had now; a drill takes some away."""
+        return self.machines.with_name("in-stock.json")
+
+    @property
     def autoscaler(self) -> Path:
         """The directory of the autoscaler's binary and definitions."""
         return cache_root() / AUTOSCALER.key
@@ -231,7 +236,7 @@ def _kwok(layout: Layout) -> Component:
 def _karpenter(layout: Layout) -> Component:
     argv = (
         str(layout.autoscaler / "karpenter"),
-        f"--instance-types-file-path={layout.machines}",
+        f"--instance-types-file-path={layout.in_stock}",
         f"--health-probe-port={layout.ports['karpenter']}",
         f"--metrics-port={layout.ports['karpenter-metrics']}",
         # One runs; an election would only make a restart wait for the dead one's lease.

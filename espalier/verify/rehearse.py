@@ -91,6 +91,8 @@ class Rehearsal:
         if cloud_of(file.settings.cluster) is not None:
             given = file.raw["cluster"]
             block["stands-for"] = given.get("stands-for", given)  # a simulated cluster may stand for one already
+        if isinstance(file.settings.cluster, Simulated) and file.settings.cluster.autoscaler != "none":
+            block["autoscaler"] = file.settings.cluster.autoscaler
         values = {**file.raw, "cluster": block}
         values.pop("extends", None)  # what it extends is merged already
         settings: Settings = validate(values, where=file.path.name)
@@ -121,7 +123,7 @@ def rehearse(
     started = time.monotonic()
     rehearsal = Rehearsal.of(file, cluster_name(file.name), root=root, project=project, records=records)
     try:
-        status = sim.up(rehearsal.cluster, progress=progress)
+        status = sim.up(rehearsal.cluster, progress=progress, machines=rehearsal.blueprint.machines)
         client = Client.connect(status.kubeconfig)
         result = _play(rehearsal, client, judge, keep, progress)
     finally:

@@ -194,6 +194,9 @@ def test_the_autoscaler_owns_the_number_of_nodes() -> None:
     for pool in found(recording_of(plan_of(L4)), "NodePool"):
         assert "initialNodeCount" in pool.options["ignoreChanges"]
         assert "nodeCount" not in pool.inputs
+    (fixed,) = found(recording_of(plan_of(autoscaler="none", zones=["us-central1-a"])), "NodePool")
+    assert fixed.inputs["nodeCount"] == 1
+    assert not {"autoscaling", "initialNodeCount"} & fixed.inputs.keys()
 
 
 def test_a_given_network_is_taken_as_it_is() -> None:

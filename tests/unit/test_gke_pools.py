@@ -224,7 +224,10 @@ def test_zones_are_those_of_the_cluster_that_have_the_machine() -> None:
     assert group_of({"machine": "n2-standard-4"}).zones == ("us-central1-a", "us-central1-b", "us-central1-c")
     h100_1g = {"accelerator": "H100-80", "count": 1, "capacity": ["spot"]}
     assert group_of(h100_1g).zones == ("us-central1-a", "us-central1-c")
-    assert group_of(L4 | {"zones": ["us-central1-a"]}).zones == ("us-central1-a",)
+    one = group_of(L4 | {"zones": ["us-central1-a"]})
+    assert one.zones == ("us-central1-a",)
+    assert one.shape.labels["topology.kubernetes.io/zone"] == "us-central1-a"
+    assert "topology.kubernetes.io/zone" not in group_of(L4).shape.labels
     assert group_of({"accelerator": "B200", "count": 8, "capacity": ["spot"], "machine": "a4-highgpu-8g"}).zones == (
         "us-central1-b",
     )
@@ -286,6 +289,9 @@ def test_what_the_plan_tells_besides() -> None:
     assert any("kept only as far as prices agree" in note for note in told)
     assert "tags: Team=Vision becomes team=vision, as Google Cloud's labels are written" in told
     assert any("lasts 12 hours instead of 4" in note for note in told)
+    assert any("tenants' groups have no rights" in note for note in told)
+    grouped = plan_of(security_group="gke-security-groups@example.com").notes
+    assert not any("tenants' groups" in note for note in grouped)
     told = plan_of({"name": "p", "nodes": {"max": 1}, **H100}, version="1.34").notes
     assert any(note.startswith("pool p: from 1.35 on its fast network is attached") for note in told)
     told = plan_of({"name": "p", "nodes": {"max": 1}, **H100, "fabric": False}, version="1.34").notes

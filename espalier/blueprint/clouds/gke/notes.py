@@ -24,6 +24,8 @@ def notes(cluster: Gke, pools: Sequence[PoolPlan]) -> Iterator[str]:
             f"maintenance: GKE demands 48 hours in 32 days, so the weekly window lasts {LEAST_HOURS} hours "
             f"instead of {cluster.maintenance.hours}"
         )
+    if cluster.security_group is None and cluster.given is None:
+        yield "access: without security-group RBAC knows no Google groups, and tenants' groups have no rights"
     if nodes_follow(cluster):
         yield "upgrades: nodes take their control plane's version in the same run; by itself GKE upgrades none of them"
     for tag, label in changed(cluster).items():

@@ -122,7 +122,7 @@ def _node_pool(
         pool=pool.name,
         shape=wanted.shape(
             kind,
-            labels=labels | _clouds_labels(wanted, kind, name),
+            labels=labels | _clouds_labels(wanted, kind, name) | _place_labels(cluster, stand),
             taints=(*taints, *((_QUEUED,) if queued else ()), *((_ARM,) if machine.architecture == "arm64" else ())),
             pods=pool.max_pods or DEFAULT_PODS,
             storage_gib=machines.storage_gib(pool, machine),
@@ -232,6 +232,12 @@ def _clouds_labels(wanted: Wanted, kind: CapacityKind, name: str) -> dict[str, s
     elif wanted.accelerator is not None:
         found |= _gpu_labels(wanted)
     return found
+
+
+def _place_labels(cluster: Gke, stand: tuple[str, ...]) -> dict[str, str]:
+    """Where the nodes stand; of a pool over several zones, the zone of a node is not known before."""
+    zone = {"topology.kubernetes.io/zone": stand[0]} if len(stand) == 1 else {}
+    return {"topology.kubernetes.io/region": cluster.region, **zone}
 
 
 def _gpu_labels(wanted: Wanted) -> dict[str, str]:

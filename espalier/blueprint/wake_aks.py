@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from typing import Any, Final
 
-from espalier.blueprint.wake_node import Recorded, Template, amounts, unique
+from espalier.blueprint.wake_node import Recorded, Template, amounts, effect_of, unique
 from espalier.types import Taint
 
 POOL: Final = "azure-native:containerservice:AgentPool"
@@ -97,6 +97,5 @@ def taint_of(text: str) -> Taint | None:
     """A taint of its text, `key=value:Effect`; None for what is none."""
     key, _, rest = text.partition("=")
     value, _, effect = rest.rpartition(":")
-    if not key or effect not in ("NoSchedule", "PreferNoSchedule", "NoExecute"):
-        return None
-    return Taint(key, value, effect)
+    known = effect_of(effect)
+    return Taint(key, value, known) if key and known else None

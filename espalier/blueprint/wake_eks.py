@@ -7,12 +7,11 @@ labels and taints are left out: they are asked for only until a node of the grou
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from typing import Any, Final
 
-from espalier.blueprint.wake_node import Recorded, Template, amounts
+from espalier.blueprint.wake_node import Recorded, Template, amounts, effect_of
 from espalier.types import Taint
 
 CLUSTER: Final = "aws:eks/cluster:Cluster"
@@ -20,7 +19,6 @@ GROUP: Final = "aws:eks/nodeGroup:NodeGroup"
 TEMPLATE: Final = "aws:ec2/launchTemplate:LaunchTemplate"
 TAG: Final = "aws:autoscaling/tag:Tag"
 _PREFIX: Final = "k8s.io/cluster-autoscaler/node-template/"
-_TAINT: Final = re.compile(r"([^:]*):(NoSchedule|NoExecute|PreferNoSchedule)")
 _PODS: Final = 110
 
 
@@ -90,19 +88,18 @@ def _template(
     }
     return Template(
         labels=generic | dict(_under("label/", tags)),
-        taints=tuple(
-            Taint(key, match[1], _effect(match[2]))
-            for key, value in _under("taint/", tags)
-            if (match := _TAINT.fullmatch(value))
-        ),
+        taints=tuple(_taints(tags)),
         allocatable=native | amounts(dict(_under("resources/", tags))),
         said=f"{machine.name}, {len(tags)} tags",
         broken="" if maximum else "it may have no node",
     )
 
 
-def _effect(text: str) -> Any:
-    return text
+def _taints(tags: Mapping[str, str]) -> Iterator[Taint]:
+    for key, text in _under("taint/", tags):
+        value, colon, effect = text.partition(":")
+        if colon and (known := effect_of(effect)):
+            yield Taint(key, value, known)
 
 
 def _gpus(machine: str, recorded: Recorded) -> int:

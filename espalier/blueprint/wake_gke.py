@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from typing import Any, Final
 
-from espalier.blueprint.wake_node import Recorded, Template, unique
+from espalier.blueprint.wake_node import Recorded, Template, effect_of, unique
 from espalier.catalogue.machines import Machine
 from espalier.types import Taint
 
@@ -42,7 +42,7 @@ def _template(inputs: Mapping[str, Any], recorded: Recorded) -> Template:
     declared = [
         Taint(str(taint["key"]), str(taint.get("value", "")), effect)
         for taint in config.get("taints", [])
-        if (effect := _effect(taint.get("effect"))) is not None
+        if (effect := effect_of(_EFFECTS.get(str(taint.get("effect")), "")))
     ]
     return Template(
         labels={**_labels(inputs, machine), **{key: str(value) for key, value in config.get("labels", {}).items()}},
@@ -56,10 +56,6 @@ def _template(inputs: Mapping[str, Any], recorded: Recorded) -> Template:
         said=kind,
         broken=_fixed(inputs),
     )
-
-
-def _effect(text: Any) -> Any:
-    return _EFFECTS.get(str(text))
 
 
 def _tpu(machine: Machine) -> bool:

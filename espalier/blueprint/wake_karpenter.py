@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any, Final
 
-from espalier.blueprint.wake_node import Recorded, Template
+from espalier.blueprint.wake_node import Recorded, Template, effect_of
 from espalier.types import Taint
 
 TYPE: Final = "node.kubernetes.io/instance-type"
@@ -62,7 +62,9 @@ def _template(obj: Mapping[str, Any], classes: set[str], recorded: Recorded) -> 
     return Template(
         labels=single | {key: str(value) for key, value in template.get("metadata", {}).get("labels", {}).items()},
         taints=tuple(
-            Taint(str(taint["key"]), str(taint.get("value", "")), taint["effect"]) for taint in spec.get("taints", [])
+            Taint(str(taint["key"]), str(taint.get("value", "")), effect)
+            for taint in spec.get("taints", [])
+            if (effect := effect_of(str(taint["effect"])))
         ),
         allocatable={
             "cpu": Fraction(machine.vcpu),

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import Any, Literal
 
 from espalier.catalogue import Catalogue
 from espalier.quantity import parse_quantity
 from espalier.types import Taint
+
+Effect = Literal["NoSchedule", "PreferNoSchedule", "NoExecute"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,15 @@ def amounts(resources: Mapping[str, Any]) -> dict[str, Fraction]:
         except ValueError:
             continue
     return found
+
+
+def effect_of(text: str) -> Effect | None:
+    """A taint's effect, None for what is none."""
+    match text:
+        case "NoSchedule" | "PreferNoSchedule" | "NoExecute":
+            return text
+        case _:
+            return None
 
 
 def unique(taints: Sequence[Taint]) -> tuple[Taint, ...]:

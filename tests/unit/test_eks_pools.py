@@ -509,6 +509,12 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
         "93 characters; accepted: at most 82 characters: the autoscaler reads it from a tag. Shorten it.",
     ),
     (
+        "more labels than tags",
+        {"machine": "m7i.xlarge", "labels": {f"example.com/l{number}": "x" for number in range(26)}},
+        "labels: got 26 labels and 0 taints; accepted: at most 25 together: the autoscaler reads each from a tag, and "
+        "a group has 50. Remove some.",
+    ),
+    (
         "a taint a second time",
         {"accelerator": "L4", "taints": [{"key": "nvidia.com/gpu", "value": "mine"}]},
         "taints[0].key: got nvidia.com/gpu, which Espalier sets already; accepted: each key once: the autoscaler reads "
@@ -545,6 +551,14 @@ def test_what_eks_cannot_do_is_said_with_what_it_can(keys: dict[str, Any], text:
     _, mistakes = compiled(a_pool(**keys))
     said = [mistake.text().removeprefix("espalier:pools[0].") for mistake in mistakes]
     assert any(text in one for one in said), "\n".join(said)
+
+
+def test_no_group_has_more_tags_than_fit_beside_those_of_eks() -> None:
+    labels = {f"example.com/l{number}": "x" for number in range(20)}
+    taints = [{"key": f"example.com/t{number}", "value": "x"} for number in range(5)]
+    for keys in (H100, TRAINIUM, {"accelerator": "A100-80", "sharing": {"mig": "all-1g.10gb"}, "max-pods": 60}):
+        for group in groups_of(a_pool(**keys, capacity=["spot", "on-demand"], labels=labels, taints=taints)):
+            assert len(group.asg_tags) <= 50 - 6
 
 
 def test_all_mistakes_of_a_pool_come_at_once() -> None:

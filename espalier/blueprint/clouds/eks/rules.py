@@ -27,6 +27,8 @@ _TYPES: Final = 20
 """Machine types of a node group (EKS API, CreateNodegroup)."""
 _SPREAD: Final = 7
 """Instances a zone of a spread placement group (EC2 user guide)."""
+_OWN_TAGS: Final = 25
+"""Labels and taints of the user's own: 50 tags of an Auto Scaling group, less what EKS and Espalier put on it."""
 _RESERVED_LABELS: Final = ("kubernetes.io", "k8s.io", "eks.amazonaws.com", "karpenter.sh", "karpenter.k8s.aws")
 
 
@@ -221,6 +223,10 @@ def _labels(wanted: Wanted) -> Iterator[Mistake]:
         if len(tags.LABEL + key) > tags.KEY_LIMIT:
             accepted = f"at most {tags.KEY_LIMIT - len(tags.LABEL)} characters: the autoscaler reads it from a tag"
             yield Mistake(path, f"{len(key)} characters", accepted, "Shorten it.")
+    if len(pool.labels) + len(pool.taints) > _OWN_TAGS:
+        got = f"{len(pool.labels)} labels and {len(pool.taints)} taints"
+        accepted = f"at most {_OWN_TAGS} together: the autoscaler reads each from a tag, and a group has 50"
+        yield Mistake(f"{wanted.path}.labels", got, accepted, "Remove some.")
     seen = {names.SPOT: "Espalier", **({wanted.accelerator.resource: "Espalier"} if wanted.accelerator else {})}
     for index, taint in enumerate(pool.taints):
         path = f"{wanted.path}.taints[{index}].key"

@@ -290,7 +290,7 @@ def test_each_service_account_takes_a_role_that_trusts_it_alone() -> None:
                 "aws:RequestTag/kubernetes-namespace": "kube-system",
                 "aws:RequestTag/kubernetes-service-account": account,
             }
-            assert statement["Condition"]["ArnLike"]["aws:RequestTag/eks-cluster-arn"].endswith(":cluster/demo")
+            assert statement["Condition"]["StringLike"]["aws:RequestTag/eks-cluster-arn"].endswith(":cluster/demo")
 
 
 def everything() -> Iterator[EksPlan]:

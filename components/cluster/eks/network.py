@@ -140,6 +140,7 @@ class _Made:
         ]
 
     def nat(self, zone: str, subnet: aws.ec2.Subnet, open_: list[pulumi.Resource]) -> aws.ec2.NatGateway:
+        """A gateway whose address, and so itself, waits for the public subnets' way out."""
         address = aws.ec2.Eip(
             f"{self.name}-nat-address-{zone}", domain="vpc", tags=self.tags(f"nat-{zone}"), opts=self.after(*open_)
         )
@@ -148,7 +149,7 @@ class _Made:
             subnet_id=subnet.id,
             allocation_id=address.id,
             tags=self.tags(f"nat-{zone}"),
-            opts=self.after(*open_),
+            opts=self.inside,
         )
 
     def endpoints(

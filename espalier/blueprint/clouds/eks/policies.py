@@ -68,7 +68,7 @@ def trusted_pods(where: Where, namespace: str, service_account: str) -> Document
         "Effect": "Allow",
         "Principal": {"Service": "pods.eks.amazonaws.com"},
         "Action": ["sts:AssumeRole", "sts:TagSession"],
-        "Condition": {"StringEquals": exact, "ArnLike": {"aws:RequestTag/eks-cluster-arn": where.cluster_arn}},
+        "Condition": {"StringEquals": exact, "StringLike": {"aws:RequestTag/eks-cluster-arn": where.cluster_arn}},
     }
     return document([statement])
 

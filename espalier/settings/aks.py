@@ -104,6 +104,9 @@ class Aks(CloudCluster):
         description="temporary disks and caches are encrypted on the host; the subscription must have the feature "
         "EncryptionAtHost",
     )
+    fips: bool = Field(
+        default=False, description="nodes' images are FIPS-enabled; not with Ubuntu on arm64 (azure-linux has it)"
+    )
     registries: Annotated[tuple[ResourceId, ...], Field(max_length=20)] = Field(
         default=(), description="Azure container registries that nodes may pull from"
     )

@@ -292,3 +292,9 @@ def test_a_group_is_the_same_each_time() -> None:
     first, second = groups(BASE), groups(BASE)
     assert first == second
     assert replace(first["p-on-demand"], name="x") != second["p-on-demand"]
+
+
+def test_fips_is_of_all_nodes_and_makes_new_ones() -> None:
+    plain, fips = groups(BASE), groups(BASE, fips=True)
+    assert {group.fips for group in fips.values()} == {True}
+    assert plain["p-on-demand"].generation != fips["p-on-demand"].generation

@@ -295,8 +295,9 @@ def test_what_is_given_is_not_made() -> None:
 def test_a_given_cluster_gets_pools_and_nothing_else() -> None:
     held = {"id": RESERVATION}
     h100 = {"name": "h100", "accelerator": "H100-80", "count": 8, "nodes": {"max": 2}}
-    found = recorded(h100 | {"capacity": ["reserved"], "reservation": held}, **GIVEN)
+    found = recorded(h100 | {"capacity": ["reserved", "on-demand"], "reservation": held}, **GIVEN)
     assert {one.type for one in found.azure} == {"azure-native:containerservice:AgentPool"}
+    assert not found.has("priorities")  # the order of preference is the given cluster's own
     pools = [one.inputs for one in found.azure]
     assert {pool["resourceName"] for pool in pools} == {"ml"}
     assert {pool["resourceGroupName"] for pool in pools} == {"platform"}

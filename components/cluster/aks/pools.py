@@ -20,6 +20,7 @@ FIRST_KEEPS = tuple(
         "osSKU",
         "maxPods",
         "enableEncryptionAtHost",
+        "enableFIPS",
         "creationData",
         "capacityReservationGroupID",
     )
@@ -49,6 +50,7 @@ def first_pool(
         "enable_auto_scaling": False,
         "enable_node_public_ip": False,
         "enable_encryption_at_host": group.host_encryption,
+        "enable_fips": group.fips,
         "security_profile": {"enable_secure_boot": group.secure_boot, "enable_vtpm": group.secure_boot},
         "upgrade_settings": {"max_surge": group.max_surge},
         "tags": azure.tags,
@@ -102,6 +104,7 @@ def agent_pool(
         node_taints=list(group.node_taints),
         enable_node_public_ip=False,
         enable_encryption_at_host=group.host_encryption,
+        enable_fips=group.fips,
         gpu_profile={"driver": group.gpu_driver} if group.gpu_driver else None,
         gpu_instance_profile=group.gpu_instance_profile,
         security_profile={"enable_secure_boot": group.secure_boot, "enable_vtpm": group.secure_boot},

@@ -53,7 +53,8 @@ def plan(cluster: CloudCluster, pools: Sequence[PoolPlan]) -> CloudPlan:
     """The cluster with all its agent pools, of a stack without mistakes."""
     assert isinstance(cluster, Aks)  # noqa: S101 - its own kind's
     groups = [group for pool in pools for group in pool.groups if isinstance(group, AksNodeGroup)]
-    priorities = _priorities(pools) if cluster.autoscaler != "none" else None
+    # A given cluster's autoscaler has a profile of its own, and perhaps an order of its own.
+    priorities = _priorities(pools) if cluster.autoscaler != "none" and cluster.given is None else None
     day, start = cluster.maintenance.start.split(" ")
     return AksPlan(
         kind="aks",
@@ -182,6 +183,11 @@ def _notes(cluster: Aks, groups: Sequence[AksNodeGroup]) -> Iterator[str]:
         yield (
             "keys: Kubernetes Secrets are encrypted at rest by keys of Azure's; keys.secrets names one of your own, in "
             "a Key Vault that the control plane reaches"
+        )
+    if cluster.keys.secrets is not None:
+        yield (
+            "keys: the vault of keys.secrets must take connections from all networks, guarded by Entra alone: AKS "
+            "reaches a private one only through API server VNet integration, which Espalier does not set up"
         )
     if _keys(cluster).vault:
         yield "keys: the Key Vault that is made cannot be purged: after a destroy its name stays taken for 90 days"

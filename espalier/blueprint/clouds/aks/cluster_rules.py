@@ -132,10 +132,11 @@ def _storage(cluster: Aks) -> Iterator[Mistake]:
     if storage.id is not None and not ids.is_a(storage.id, ids.ACCOUNTS):
         do = "Write the resource id of a premium FileStorage account."
         yield Mistake(f"{where}.id", repr(storage.id), ids.form_of(ids.ACCOUNTS), do)
-    if storage.id is None and cluster.network.id is not None:
+    given = "cluster" if cluster.given is not None else "network" if cluster.network.id is not None else ""
+    if storage.id is None and given:
         do = "Name an account with a private endpoint in that network under storage.id."
         accepted = "the id of an account: Espalier makes private endpoints in networks of its own only"
-        yield Mistake(f"{where}.id", "nothing, with a given network", accepted, do)
+        yield Mistake(f"{where}.id", f"nothing, with a given {given}", accepted, do)
     if cluster.version < _FILES_SINCE:
         do = f'Set version: "{_FILES_SINCE}" or later.'
         yield Mistake(where, f"Kubernetes {cluster.version}", f"{_FILES_SINCE} or later, which encrypts NFS", do)

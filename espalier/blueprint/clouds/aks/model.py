@@ -35,6 +35,7 @@ class AksNodeGroup(NodeGroup):
     max_unavailable: str | None
     secure_boot: bool
     host_encryption: bool
+    fips: bool
     compact: bool
     """Its nodes stand in a proximity placement group of their own."""
     tags: Mapping[str, str]

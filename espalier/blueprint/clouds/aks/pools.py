@@ -155,6 +155,7 @@ def _group(
         # A GPU's driver is not signed for it (azure-aks-docs, use-trusted-launch.md).
         secure_boot=wanted.accelerator is None and wanted.machine.architecture == "amd64",
         host_encryption=cluster.host_encryption,
+        fips=cluster.fips,
         compact=pool.placement == "compact",
         notes=tuple(_notes(cluster, wanted, kind, there, surge)) if not inline else tuple(_first_notes(wanted)),
     )
@@ -250,6 +251,7 @@ def _fixed(cluster: Aks, wanted: Wanted, kind: CapacityKind, there: tuple[str, .
         "reservation": pool.reservation.id if pool.reservation and kind == "reserved" else None,
         "compact": pool.placement == "compact",
         "host-encryption": cluster.host_encryption,
+        "fips": cluster.fips,
         "taints": [str(taint) for taint in _taints(wanted, kind)] if wanted.accelerator else [],
     }
 

@@ -32,7 +32,7 @@ def pool_mistakes(cluster: Aks, wanted: Wanted) -> Iterator[Mistake]:
     yield from _capacity(wanted)
     yield from _reservation(wanted)
     yield from _sharing(wanted)
-    yield from _image(wanted)
+    yield from _image(cluster, wanted)
     yield from _disk(wanted)
     yield from _node(wanted)
     if wanted.system:
@@ -134,11 +134,15 @@ def _sharing(wanted: Wanted) -> Iterator[Mistake]:
         yield Mistake(where, repr(sharing.mig), accepted, do)
 
 
-def _image(wanted: Wanted) -> Iterator[Mistake]:
+def _image(cluster: Aks, wanted: Wanted) -> Iterator[Mistake]:
     image, preload = wanted.pool.image, wanted.pool.preload
     if image.os is not None and image.os not in OS_SKU:
         do = "Choose one of these, or remove `os`."
         yield Mistake(f"{wanted.path}.image.os", image.os, ", ".join(OS_SKU), do)
+    if cluster.fips and wanted.machine.architecture == "arm64" and image.os != "azure-linux":
+        do = "Set image.os: azure-linux, choose an amd64 machine, or remove the cluster's `fips`."
+        got = f"{image.os or 'ubuntu'} on {wanted.machine.name}, which is arm64"
+        yield Mistake(f"{wanted.path}.image.os", got, "azure-linux: on arm64 it alone has FIPS", do)
     if image.release is not None and not is_a(image.release, SNAPSHOTS):
         accepted = form_of(SNAPSHOTS)
         do = "Take a node pool snapshot (az aks nodepool snapshot create), and write its resource id."

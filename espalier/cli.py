@@ -413,7 +413,10 @@ def sim_status(
 @sim.command("fault")
 def sim_fault(
     component: Annotated[str, typer.Argument(help="etcd, apiserver, ...: as `sim status` names it")],
-    kind: Annotated[str, typer.Option(help="kill, pause or resume")] = "kill",
+    kind: Annotated[
+        str,
+        typer.Option(help="kill, pause or resume; of karpenter also no-spot, no-on-demand, in-stock or reclaim-spot"),
+    ] = "kill",
     name: Name = "local",
     as_json: AsJson = False,
 ) -> None:

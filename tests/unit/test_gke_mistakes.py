@@ -201,6 +201,25 @@ POOLS: list[tuple[str, dict[str, Any], str, str]] = [
         "Remove it, or choose A3 with 8 GPUs, A4 or A4X.",
     ),
     (
+        "more nodes than an NVLink domain",
+        pool(
+            accelerator="GB200",
+            nodes={"max": 36},
+            capacity=["reserved"],
+            reservation={"id": "gb200", "zones": ["us-central1-a"]},
+        ),
+        f"{POOL}.nodes.max",
+        "got 36; accepted: at most 18: a node pool is one NVLink domain. "
+        "Lower it, and make a further pool for a further domain.",
+    ),
+    (
+        "bare metal",
+        pool(accelerator="GB300", capacity=["reserved"], reservation={"id": "gb300", "zones": ["us-central1-b"]}),
+        f"{POOL}.accelerator",
+        "got a4x-maxgpu-4g-metal; accepted: machines that are no bare metal: Espalier makes neither its networks nor "
+        "its huge pages. Choose GB200 (a4x-highgpu-4g), or make its pool beside the stack.",
+    ),
+    (
         "a fast network in two zones",
         h100(fabric=True, zones=["us-central1-a", "us-central1-c"]),
         f"{POOL}.fabric",

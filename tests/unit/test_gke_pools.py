@@ -181,6 +181,19 @@ def test_tpu7x_slices_get_a_workload_policy() -> None:
     assert len(found) == 2
 
 
+def test_a_pool_of_gb200_is_one_nvlink_domain() -> None:
+    reserved = {"capacity": ["reserved"], "reservation": {"id": "r", "zones": ["us-central1-a"]}}
+    group = group_of({"accelerator": "GB200", "nodes": {"max": 18}} | reserved)
+    assert group.placement is not None
+    assert (group.placement.workload_policy, group.placement.policy_topology) == (f"{group.name}-domain", "1x72")
+    assert group.placement.tpu_topology is None
+    assert (group.disk_type, group.ephemeral_ssds, group.fabric) == ("hyperdisk-balanced", 4, True)
+    assert [str(taint) for taint in group.shape.taints] == [
+        "nvidia.com/gpu=present:NoSchedule",
+        "kubernetes.io/arch=arm64:NoSchedule",  # GKE's own, of Arm machines
+    ]
+
+
 def test_the_fast_network_is_attached_where_the_version_can() -> None:
     group = group_of(H100)
     assert group.fabric

@@ -62,7 +62,6 @@ def control_plane(
         subnetwork=place.subnetwork,
         networking_mode="VPC_NATIVE",
         datapath_provider="ADVANCED_DATAPATH",
-        enable_multi_networking=True,
         ip_allocation_policy=container.ClusterIpAllocationPolicyArgs(
             cluster_secondary_range_name=plan.network.pods_range,
             services_secondary_range_name=plan.network.services_range,

@@ -85,12 +85,12 @@ class NodePools:
 def _workload_policy(name: str, plan: GkePlan, group: GkeNodePool, opts: pulumi.ResourceOptions) -> pulumi.Output[str]:
     assert group.placement is not None  # noqa: S101 - asked for by one
     policy = compute.ResourcePolicy(
-        f"{name}-slice",
+        f"{name}-policy",
         name=group.placement.workload_policy,
         project=plan.project,
         region=plan.region,
         workload_policy=compute.ResourcePolicyWorkloadPolicyArgs(
-            type="HIGH_THROUGHPUT", accelerator_topology=group.placement.tpu_topology
+            type="HIGH_THROUGHPUT", accelerator_topology=group.placement.policy_topology
         ),
         opts=opts,
     )

@@ -21,6 +21,10 @@ _NOT_COMPACT: Final = ("e2", "n1", "n4")
 _FLEX_COMPACT: Final = ("a3-ultragpu", "a4", "h4d")
 _FABRIC: Final = ("a3-highgpu-8g", "a3-megagpu-8g", "a3-ultragpu-8g", "a4-highgpu-8g", "a4x-highgpu-4g")
 """Machines with networks for their GPUs alone, which GKE attaches by DRANET."""
+DOMAIN_NODES: Final = 18
+"""Nodes of an NVLink domain of 72 GPUs. Source: cluster-toolkit, examples/gke-a4x."""
+METAL: Final = "a4x-maxgpu-4g-metal"
+"""Bare metal: its nodes need huge pages, networks of IPv6 alone and reservations by sub-block."""
 FABRIC_VERSION: Final = (1, 35)
 """DRANET is in 1.34.1-gke.1829001 and later; of minor versions, all of 1.35 are later."""
 PARTITIONS: Final = {
@@ -99,6 +103,11 @@ def compact_allowed(machine: Machine, *, flex: bool) -> bool:
 def has_fabric(machine: Machine) -> bool:
     """Whether the machine has a fast network for its GPUs."""
     return machine.name in _FABRIC
+
+
+def domain_of(machine: Machine) -> str:
+    """Topology of the NVLink domain that a node pool of this machine is; "" for what has none over several nodes."""
+    return "1x72" if machine.name == "a4x-highgpu-4g" else ""
 
 
 def has_fabric_version(version: str) -> bool:

@@ -37,11 +37,13 @@ class Autoscaling:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Placement:
-    """Nodes close together: by Compute Engine's own choice, or in a TPU slice of this topology."""
+    """Nodes close together: by Compute Engine's own choice, in a TPU slice, or in one NVLink domain."""
 
-    tpu_topology: str | None
-    workload_policy: str | None
-    """Name of the resource policy that is made for the slice, where its family needs one."""
+    tpu_topology: str | None = None
+    workload_policy: str | None = None
+    """Name of the resource policy that is made for these nodes, where their family needs one."""
+    policy_topology: str | None = None
+    """The topology of that policy, such as 2x2x2 of a TPU slice or 1x72 of an NVLink domain."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

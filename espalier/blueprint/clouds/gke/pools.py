@@ -291,11 +291,15 @@ def _autoscaling(cluster: Gke, wanted: Wanted, least: int, most: int, *, per_zon
 
 def _placement(wanted: Wanted, kind: CapacityKind, name: str, slice_index: int | None) -> Placement | None:
     if slice_index is not None:
-        needs = wanted.machine.name.split("-")[0] in _WORKLOAD_POLICY
-        return Placement(tpu_topology=wanted.pool.topology, workload_policy=f"{name}-slice" if needs else None)
+        topology = wanted.pool.topology
+        if wanted.machine.name.split("-")[0] not in _WORKLOAD_POLICY:
+            return Placement(tpu_topology=topology)
+        return Placement(tpu_topology=topology, workload_policy=f"{name}-slice", policy_topology=topology)
+    if machines.domain_of(wanted.machine):
+        return Placement(workload_policy=f"{name}-domain", policy_topology=machines.domain_of(wanted.machine))
     if machines.is_tpu(wanted.machine) or not is_compact(wanted, kind):
         return None
-    return Placement(tpu_topology=None, workload_policy=None)
+    return Placement()
 
 
 def surge_of(pool: Pool, kind: CapacityKind, hosts: int) -> int:

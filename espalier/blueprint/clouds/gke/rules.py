@@ -42,6 +42,7 @@ def pool_mistakes(cluster: Gke, wanted: Wanted) -> Iterator[Mistake]:
     yield from _disk(wanted)
     yield from _image(cluster, wanted)
     yield from _sharing(wanted)
+    yield from _domain(wanted)
     yield from _nodes(wanted)
 
 
@@ -214,6 +215,19 @@ def _sharing(wanted: Wanted) -> Iterator[Mistake]:
     if (pool.sharing.time_slices or 0) > _CLIENTS:
         got = str(pool.sharing.time_slices)
         yield Mistake(f"{wanted.path}.sharing.time-slices", got, f"at most {_CLIENTS} on GKE", "Lower it.")
+
+
+def _domain(wanted: Wanted) -> Iterator[Mistake]:
+    """Machines whose GPUs share a network of their own over several nodes."""
+    pool, machine = wanted.pool, wanted.machine
+    if machine.name == machines.METAL:
+        do = "Choose GB200 (a4x-highgpu-4g), or make its pool beside the stack."
+        accepted = "machines that are no bare metal: Espalier makes neither its networks nor its huge pages"
+        yield Mistake(f"{wanted.path}.accelerator", machine.name, accepted, do)
+    elif machines.domain_of(machine) and pool.nodes.max > machines.DOMAIN_NODES:
+        accepted = f"at most {machines.DOMAIN_NODES}: a node pool is one NVLink domain"
+        do = "Lower it, and make a further pool for a further domain."
+        yield Mistake(f"{wanted.path}.nodes.max", str(pool.nodes.max), accepted, do)
 
 
 def _nodes(wanted: Wanted) -> Iterator[Mistake]:

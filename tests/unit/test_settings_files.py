@@ -135,7 +135,7 @@ def test_anchors_work_within_a_file(tmp_path: Path) -> None:
 def test_an_unknown_stack_is_told_which_there_are() -> None:
     assert find_stack("local", ROOT / "docs") == ROOT / "stacks" / "Pulumi.local.yaml"
     assert find_stack("stacks/Pulumi.local.yaml", ROOT) == ROOT / "stacks" / "Pulumi.local.yaml"
-    with pytest.raises(Mistakes, match=r"existing, local.*Did you mean local\?"):
+    with pytest.raises(Mistakes, match=r"existing, gcp-dev, gcp-prod, local. Did you mean local\?"):
         find_stack("locl", ROOT)
 
 

@@ -60,7 +60,7 @@ def _of_pool(cluster: Gke, pool: PoolPlan) -> Iterator[str]:
         stand = sorted({zone for group in groups for zone in group.zones})
         yield f"pool {pool.name}: stands in {', '.join(stand)} alone, as its network does; fabric: false spreads it"
     if any(group.placement and group.placement.workload_policy for group in groups):
-        yield f"pool {pool.name}: its workload policies follow cluster-toolkit's examples; no run of them on such machines is known"
+        yield f"pool {pool.name}: its workload policies follow cluster-toolkit; no run on such machines is known"
     if any(group.fabric_later for group in groups):
         yield (
             f"pool {pool.name}: from 1.35 on its fast network is attached, by node pools that are made anew; "

@@ -265,6 +265,11 @@ def test_what_a_node_keeps_back_is_its_clouds_own_rule() -> None:
     assert aks["cpu"] - Fraction(4, 10) == Fraction(140, 1000)
 
 
-def shape(cpu: int, gib: int) -> NodeShape:
-    capacity = {"cpu": str(cpu), "memory": f"{gib}Gi", "pods": "110"}
+def test_memory_that_is_set_aside_as_huge_pages_is_nobodys_else() -> None:
+    plain, paged = shape(8, 64), shape(8, 64, **{"hugepages-2Mi": "10256Mi"})
+    assert kept_back("eks", paged)["memory"] - kept_back("eks", plain)["memory"] == 10256 * 2**20
+
+
+def shape(cpu: int, gib: int, **more: str) -> NodeShape:
+    capacity = {"cpu": str(cpu), "memory": f"{gib}Gi", "pods": "110", **more}
     return NodeShape("p", "m", "on-demand", {}, (), capacity, {}, None)

@@ -182,8 +182,8 @@ def test_a_cluster_that_is_there_may_have_its_own_autoscaler(folder: Path) -> No
     assert list(asleep(proofs(blueprint, without_tag(left, "l4-spot", "label/espalier.dev/pool")))) == ["wake/l4/one"]
 
 
-def test_a_daemonset_that_fills_the_node_leaves_no_room(folder: Path) -> None:
-    blueprint, resources = recorded(folder)
+def with_daemonset(resources: Sequence[dict[str, Any]], cpu: str) -> list[dict[str, Any]]:
+    """All resources, and a DaemonSet that runs on every node and asks for so many processors."""
     everywhere = {
         "apiVersion": "apps/v1",
         "kind": "DaemonSet",
@@ -191,13 +191,29 @@ def test_a_daemonset_that_fills_the_node_leaves_no_room(folder: Path) -> None:
         "spec": {
             "template": {
                 "spec": {
-                    "containers": [{"name": "c", "resources": {"requests": {"cpu": "2500m"}}}],
+                    "containers": [{"name": "c", "resources": {"requests": {"cpu": cpu}}}],
                     "tolerations": [{"operator": "Exists"}],
                 }
             }
         },
     }
     hungry = {**resources[-1], "custom": True, "type": "kubernetes:apps/v1:DaemonSet", "inputs": everywhere}
-    found = asleep(proofs(blueprint, [*resources, hungry]))
+    return [*resources, hungry]
+
+
+def test_a_daemonset_that_fills_the_node_leaves_no_room(folder: Path) -> None:
+    blueprint, resources = recorded(folder)
+    found = asleep(proofs(blueprint, with_daemonset(resources, "2500m")))
     assert list(found) == ["wake/system/plain", "wake/l4/one"]  # 4 processors each; the others have room
     assert "resource cpu" in found["wake/l4/one"]
+
+
+def test_what_the_autoscaler_does_not_know_that_a_node_keeps_back_counts(folder: Path) -> None:
+    """It would start a node after a node, on none of which the work fits."""
+    blueprint, resources = recorded(folder)
+    found = asleep(proofs(blueprint, with_daemonset(resources, "1600m")))
+    assert list(found) == ["wake/system/plain", "wake/l4/one"]
+    assert (
+        "a node is started, and resource cpu: 2 asked of 3.52 once it has kept its own part back"
+        in (found["wake/l4/one"])
+    )

@@ -112,7 +112,8 @@ def _group(
     there = zones_of(cluster, wanted, kind)
     fixed = _fixed(cluster, wanted, kind, there)
     key = f"{pool.name}-{kind}"
-    generation = "" if inline else generation_of({"key": key} | fixed)
+    # What is off or not said is left out: a setting that Espalier learns later changes no name.
+    generation = "" if inline else generation_of({"key": key} | {name: value for name, value in fixed.items() if value})
     stem = pool.name.replace("-", "")
     name = physical(stem if inline else f"{stem}{_LETTER[kind]}", generation, NAME_LIMIT, joint="")
     mode = "System" if system else "User"

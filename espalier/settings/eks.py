@@ -49,6 +49,8 @@ AddonName = Literal[
     "aws-efs-csi-driver",
     "aws-fsx-csi-driver",
 ]
+Upstream = Literal["public.ecr.aws", "quay.io", "registry.k8s.io"]
+"""Registries that ECR caches without credentials of theirs (ECR API, CreatePullThroughCacheRule)."""
 RETENTION = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653)
 """Days that CloudWatch Logs can keep (CloudWatch Logs API, PutRetentionPolicy)."""
 
@@ -127,6 +129,11 @@ class Eks(CloudCluster):
         default=True, description="an identity for the AWS load balancer controller is made or named"
     )
     zonal_shift: bool = Field(default=False, description="AWS may move traffic away from a zone that fails")
+    image_cache: tuple[Upstream, ...] = Field(
+        default=(),
+        description="registries that ECR caches, made once in an account and region; with sources.registry: "
+        "<account>.dkr.ecr.<region>.amazonaws.com nodes pull through them; default: none is made",
+    )
     addon_versions: dict[AddonName, Annotated[str, Field(pattern=_ADDON_VERSION)]] = Field(
         default={}, description="versions of EKS's own add-ons; default: those of Espalier's table for the version"
     )

@@ -342,6 +342,18 @@ def test_the_autoscaler_changes_groups_of_this_cluster_alone() -> None:
     assert change["Condition"] == {"StringEquals": {"aws:ResourceTag/k8s.io/cluster-autoscaler/demo": "owned"}}
 
 
+def test_nodes_may_fill_the_caches_of_registries_that_are_made_and_no_others() -> None:
+    plan = planned({"image-cache": ["registry.k8s.io", "quay.io"]})
+    assert plan.image_cache == ("quay.io", "registry.k8s.io")
+    (policy,) = [role.policy for role in plan.roles if role.key == "nodes"]
+    assert policy
+    assert policy["Statement"][0]["Resource"] == [
+        "arn:aws:ecr:us-east-1:*:repository/quay.io/*",
+        "arn:aws:ecr:us-east-1:*:repository/registry.k8s.io/*",
+    ]
+    assert [role.policy for role in planned({}).roles if role.key == "nodes"] == [None]
+
+
 def test_karpenter_reads_a_queue_of_its_own() -> None:
     plan = planned({"autoscaler": "karpenter"})
     assert plan.interruptions

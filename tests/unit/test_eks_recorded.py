@@ -29,7 +29,11 @@ ROOT = Path(__file__).parents[2]
 L4 = {"name": "l4", "accelerator": "L4", "count": 1, "nodes": {"max": 4}, "capacity": ["spot", "on-demand"]}
 CASES: dict[str, dict[str, Any]] = {
     "plain": {"account-id": "123456789012", "tags": {"team": "ml"}},
-    "apart": {"network": {"egress": "none", "pods": "100.64.0.0/16"}, "storage": {"type": "fsx-lustre"}},
+    "apart": {
+        "network": {"egress": "none", "pods": "100.64.0.0/16"},
+        "storage": {"type": "fsx-lustre"},
+        "image-cache": ["registry.k8s.io"],
+    },
     "karpenter": {"autoscaler": "karpenter", "storage": {"type": "efs"}, "network": {"egress": "nat"}},
     "given": GIVEN,
 }
@@ -203,6 +207,10 @@ def test_a_network_without_a_way_out_has_none_and_reaches_the_cloud_inside() -> 
     ]
     assert len(interfaces) > 12
     assert all(one.inputs["privateDnsEnabled"] is True for one in interfaces)
+    cache = found.one("aws:ecr/pullThroughCacheRule:PullThroughCacheRule")
+    assert cache.inputs == {"ecrRepositoryPrefix": "registry.k8s.io", "upstreamRegistryUrl": "registry.k8s.io"}
+    for group in found.of("aws:eks/nodeGroup:NodeGroup"):
+        found.assert_after(group, [cache])
     doors = found.of("aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule")
     assert {one.inputs.get("cidrIpv4") for one in doors if "-endpoints-" in one.name} == {
         "10.64.0.0/16",

@@ -15,6 +15,7 @@ from espalier.components.cluster.eks.addons import addons
 from espalier.components.cluster.eks.control_plane import Api, control_plane, given
 from espalier.components.cluster.eks.ground import Ground
 from espalier.components.cluster.eks.identities import Identity, access, identities, key, pod_identities
+from espalier.components.cluster.eks.image_cache import image_cache
 from espalier.components.cluster.eks.interruptions import interruptions
 from espalier.components.cluster.eks.kubeconfig import kubeconfig
 from espalier.components.cluster.eks.network import Standing, network
@@ -65,7 +66,7 @@ class EksCluster(pulumi.ComponentResource):
             security_group=api.security_group,
             node_role=roles["nodes"].arn,
             disk_key=disks.arn if disks else None,
-            after=(*standing.ready, *roles["nodes"].rights, *ready),
+            after=(*standing.ready, *roles["nodes"].rights, *ready, *image_cache(self, name, plan)),
         )
         system = node_groups(self, name, plan, ground, plan.managed(system=True))
         later = [addon for addon in plan.addons if not addon.before_nodes]

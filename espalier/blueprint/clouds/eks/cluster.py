@@ -56,6 +56,7 @@ def plan(cluster: CloudCluster, pools: Sequence[PoolPlan]) -> CloudPlan:
         classes=classes_of(cluster),
         file_system=file_system_of(cluster) if made else None,
         interruptions=_interruptions(cluster) if cluster.autoscaler == "karpenter" else None,
+        image_cache=tuple(sorted(set(cluster.image_cache))),
         route=_route(cluster),
         system_pools=frozenset(pool.name for pool in pools if pool.system),
         protect=cluster.deletion_protection,

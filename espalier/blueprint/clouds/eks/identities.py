@@ -16,6 +16,7 @@ from espalier.blueprint.clouds.eks.policies import (
     for_secrets,
     for_volumes,
     fsx_driver,
+    image_cache,
     trusted_pods,
     trusted_service,
 )
@@ -108,7 +109,8 @@ def roles_of(cluster: Eks) -> tuple[Role, ...]:
 def _roles(cluster: Eks) -> Iterator[Role]:
     where, given = where_of(cluster), cluster.roles
     nodes = ("AmazonEKSWorkerNodePolicy", "AmazonEC2ContainerRegistryPullOnly", "AmazonSSMManagedInstanceCore")
-    yield _service(cluster, "nodes", given.nodes, "ec2", nodes, None)
+    pull = image_cache(where, sorted(set(cluster.image_cache))) if cluster.image_cache else None
+    yield _service(cluster, "nodes", given.nodes, "ec2", nodes, pull)
     secrets = secrets_key(cluster)
     if cluster.given is None:
         by_alias = {"ForAnyValue:StringEquals": {_ALIAS: secrets.alias}}

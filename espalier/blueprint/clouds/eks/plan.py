@@ -83,6 +83,8 @@ class EksPlan(CloudPlan):
     classes: tuple[StorageClass, ...]
     file_system: FileSystem | None
     interruptions: Interruptions | None
+    image_cache: tuple[str, ...]
+    """Registries that ECR caches, each under its own name."""
     route: Route
     system_pools: frozenset[str]
     """Pools that cluster components run on: these stand before anything in the cluster does."""

@@ -107,6 +107,12 @@ def disk_key_policy(where: Where) -> Document:
     )
 
 
+def image_cache(where: Where, upstreams: Sequence[str]) -> Document:
+    """Nodes make a cache's repository when they first pull from it (ECR user guide, pull through cache permissions)."""
+    repositories = [where.arn("ecr", f"repository/{upstream}/*") for upstream in upstreams]
+    return document([allow("FirstPull", ["ecr:BatchImportUpstreamImage", "ecr:CreateRepository"], repositories)])
+
+
 def cluster_autoscaler(where: Where) -> Document:
     """Reads everything of groups, changes those of this cluster alone.
 

@@ -136,6 +136,8 @@ def test_the_label_that_the_autoscaler_waits_by_is_only_where_it_knows_the_devic
     assert group_of(accelerator="L4").labels[tags.ACCELERATOR] == "nvidia-l4"
     assert group_of(accelerator="T4").labels[tags.ACCELERATOR] == "nvidia-tesla-t4"
     assert tags.ACCELERATOR not in group_of(**TRAINIUM).labels
+    assert any("aws.amazon.com/neuron is not advertised yet" in note for note in group_of(**TRAINIUM).notes)
+    assert not any("not advertised" in note for note in group_of(accelerator="L4").notes)
     assert tags.ACCELERATOR not in group_of(accelerator="A100-80", sharing={"mig": "all-1g.10gb"}).labels
 
 

@@ -171,6 +171,12 @@ def _notes(cluster: Eks, wanted: Wanted, kind: CapacityKind, there: tuple[str, .
     said = pool.zones or (pool.reservation.zones if pool.reservation and kind == "reserved" else ())
     if one_zone(wanted) and not said and len(chosen(cluster.region, cluster.zones)) > 1:
         yield f"{group}: its nodes are joined closely, hence in one zone, {there[0]}; `zones` chooses another"
+    scaled = cluster.autoscaler in (None, "cluster-autoscaler")
+    if scaled and wanted.devices and not tags.accelerator_label(wanted.devices, ""):
+        yield (
+            f"{group}: cluster-autoscaler waits for no device but whole GPUs: it may start another node while the "
+            f"first one's {next(iter(wanted.devices))} is not advertised yet, and takes it away unused"
+        )
     if kind == "spot" and not wanted.alternatives:
         yield f"{group}: spot of one machine type alone; further ones under `machines` are taken back less often"
     if _capacity_type(wanted, kind) == "CAPACITY_BLOCK":

@@ -19,7 +19,7 @@ from moto.iam.aws_managed_policies import aws_managed_policies_data
 
 from espalier.addons import RECORDS
 from espalier.blueprint import build
-from espalier.blueprint.clouds.eks import EksPlan
+from espalier.blueprint.clouds.eks import EksNodeGroup, EksPlan
 from espalier.blueprint.clouds.eks.addons import VERSIONS
 from espalier.blueprint.clouds.eks.network import GivenNetwork, MadeNetwork
 from espalier.blueprint.clouds.eks.plan import ControlPlane, GivenControlPlane
@@ -52,6 +52,7 @@ GIVEN = {
     "zones": ZONES,
     "access": {"via": "network"},
 }
+REACHED = {"access": {**BLOCK["access"], "cidrs": ["10.8.0.0/16"]}}
 WRONG = yaml.safe_load((Path(__file__).parent / "eks_wrong_clusters.yaml").read_text("utf-8"))
 
 
@@ -352,6 +353,17 @@ def test_nodes_may_fill_the_caches_of_registries_that_are_made_and_no_others() -
         "arn:aws:ecr:us-east-1:*:repository/registry.k8s.io/*",
     ]
     assert [role.policy for role in planned({}).roles if role.key == "nodes"] == [None]
+
+
+def test_karpenters_nodes_stand_in_the_given_subnets_with_the_clusters_key() -> None:
+    spot = {"name": "l4", "accelerator": "L4", "count": 1, "nodes": {"max": 4}}
+    block = {**GIVEN, "autoscaler": "karpenter", "account-id": "123456789012"}
+    (group,) = [one for one in planned({**block, "given": None, **REACHED}, [SYSTEM, spot]).groups if one.pool == "l4"]
+    assert isinstance(group, EksNodeGroup)
+    spec = group.objects[0].manifest["spec"]
+    assert spec["subnetSelectorTerms"] == [{"id": subnet} for subnet in SUBNETS]
+    keys = {mapping["ebs"].get("kmsKeyID") for mapping in spec["blockDeviceMappings"]}
+    assert keys == {"arn:aws:kms:us-east-1:123456789012:alias/demo-disks"}
 
 
 def test_karpenter_reads_a_queue_of_its_own() -> None:

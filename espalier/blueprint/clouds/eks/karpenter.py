@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from espalier.blueprint import names
 from espalier.blueprint.clouds.eks.addons import tags_of
-from espalier.blueprint.clouds.eks.identities import role_name
+from espalier.blueprint.clouds.eks.identities import disk_key_arn, role_name
 from espalier.blueprint.clouds.eks.images import family
 from espalier.blueprint.clouds.eks.launch import HOP_LIMIT, PODS, LaunchTemplate, Volume, array
 from espalier.blueprint.clouds.model import Wanted
@@ -100,16 +100,17 @@ def _node_pool(
 
 
 def _node_class(cluster: Eks, wanted: Wanted, template: LaunchTemplate) -> dict[str, Any]:
-    own = {"karpenter.sh/discovery": cluster.name}
+    # Subnets that are given carry no tag of ours.
+    subnets = [{"id": subnet} for subnet in cluster.network.subnets]
     spec: dict[str, Any] = {
         "role": _node_role(cluster),
         "amiSelectorTerms": [{"alias": f"{family(wanted)}@{wanted.pool.image.release or 'latest'}"}],
-        "subnetSelectorTerms": [{"tags": own}],
+        "subnetSelectorTerms": subnets or [{"tags": {"karpenter.sh/discovery": cluster.name}}],
         # EKS tags the cluster's own security group so; its rules let all nodes reach one another.
         "securityGroupSelectorTerms": [{"tags": {"aws:eks:cluster-name": cluster.name}}],
         "metadataOptions": {"httpEndpoint": "enabled", "httpTokens": "required", "httpPutResponseHopLimit": HOP_LIMIT},
         "kubelet": {"maxPods": wanted.pool.max_pods or PODS},
-        "blockDeviceMappings": [_volume(volume, cluster.keys.disks) for volume in template.volumes],
+        "blockDeviceMappings": [_volume(volume, disk_key_arn(cluster)) for volume in template.volumes],
         "tags": tags_of(cluster),
     }
     if array(wanted):

@@ -35,7 +35,7 @@ class NodePools:
         for group in plan.groups:
             assert isinstance(group, GkeNodePool)  # noqa: S101 - its own compiler's
             made = self._node_pool(f"{name}-group-{group.key}", group)
-            if group.minimum > 0 and group.gpus is None:
+            if group.awaited:
                 self.system.append(made)
 
     def _node_pool(self, name: str, group: GkeNodePool) -> container.NodePool:

@@ -50,6 +50,8 @@ class Placement:
 class GkeNodePool(NodeGroup):
     """A node pool: one kind of capacity of a pool, or one multi-host TPU slice of it."""
 
+    awaited: bool
+    """What lives in the cluster waits for its nodes: cluster components run on it."""
     machine_type: str
     image_type: str
     node_version: str | None

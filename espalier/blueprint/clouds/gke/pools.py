@@ -133,6 +133,7 @@ def _node_pool(
         maximum=most,
         start=start,
         zones=stand,
+        awaited=wanted.system and least > 0,
         machine_type=machine.name,
         image_type=_IMAGES[pool.image.os or "cos"],
         node_version=pool.image.release,

@@ -399,3 +399,59 @@ def test_nothing_is_sent_as_null() -> None:
     for name in STACKS:
         for one in stack(name).azure:
             assert "null" not in json.dumps(one.to_json()["inputs"]), one.name
+
+
+MADE = '''
+import base64, json, pulumi
+from espalier.components.cluster.cloud import made_cluster
+from tests.unit.test_aks_recorded import plan_of
+
+ID = "/subscriptions/s/resourceGroups/{}/providers/Microsoft.ContainerService/managedClusters/{}"
+asked = []
+
+class Cloud(pulumi.runtime.Mocks):
+    """Answers as Azure would, once all stands."""
+
+    def new_resource(self, args):
+        made = dict(args.inputs)
+        if args.typ == "azure-native:containerservice:ManagedCluster":
+            made |= {
+                "identity": {"type": "UserAssigned", "userAssignedIdentities": {}},
+                "privateFQDN": "ml-1.privatelink.example",
+                "fqdn": "ml-1.public.example",
+                "oidcIssuerProfile": {"enabled": True, "issuerURL": "https://oidc/ml/"},
+                "identityProfile": {"kubeletidentity": {"objectId": "kubelet"}},
+            }
+            return ID.format(made["resourceGroupName"], made["resourceName"]), made
+        return ID.format("g", args.name), made | {"principalId": "p", "tenantId": "t"}
+
+    def call(self, args):
+        asked.append((args.token, dict(args.args)))
+        file = json.dumps({"clusters": [{"cluster": {"certificate-authority-data": "Q0E="}}]})
+        return {"kubeconfigs": [{"name": "clusterUser", "value": base64.b64encode(file.encode()).decode()}]}
+
+pulumi.runtime.set_mocks(Cloud(), preview=False)
+
+@pulumi.runtime.test
+async def run():
+    made = made_cluster("cluster", plan_of(disk_encryption="platform"), pulumi.ResourceOptions())
+    found = [await getattr(made, name).future() for name in ("kubeconfig", "endpoint", "oidc_issuer")]
+    print(json.dumps({"asked": asked, "found": found, "secret": await made.kubeconfig.is_secret()}))
+
+run()
+'''
+
+
+def test_once_the_cluster_stands_its_authority_is_asked_of_it() -> None:
+    """The only thing that is read: a plan asks for nothing, since the cluster's id is not known then."""
+    done = subprocess.run([sys.executable, "-c", MADE], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    answer = json.loads(done.stdout.strip().splitlines()[-1])
+    ((token, args),) = answer["asked"]
+    assert token == "azure-native:containerservice:listManagedClusterUserCredentials"
+    assert args == {"format": "exec", "resourceGroupName": "ml", "resourceName": "ml"}
+    text, endpoint, issuer = answer["found"]
+    assert (endpoint, issuer) == ("https://ml-1.privatelink.example:443", "https://oidc/ml/")
+    (cluster,) = json.loads(text)["clusters"]
+    assert cluster["cluster"] == {"server": endpoint, "certificate-authority-data": "Q0E="}
+    assert answer["secret"] is True

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -56,6 +57,17 @@ def test_one_wrong_node_among_right_ones_is_named() -> None:
 
 def test_a_pool_without_nodes_proves_nothing() -> None:
     assert sharing(pool(), []) == NotProven("pool a100 has no node now")
+
+
+@pytest.mark.parametrize(("cores", "ok"), [("32", True), ("16", False), ("0", False)])
+def test_a_vendor_may_tell_of_one_device_in_two_ways(cores: str, ok: bool) -> None:
+    plan = pool()
+    neuron = "aws.amazon.com/neuron"
+    capacity = {"cpu": "128", neuron: "16", f"{neuron}core": "32", "vpc.amazonaws.com/efa": "16"}
+    shape = replace(plan.shape, capacity=capacity, devices={neuron: 16})
+    assert plan.accelerator is not None
+    trainium = replace(plan, accelerator=replace(plan.accelerator, resource=neuron), shapes=(shape,))
+    assert sharing(trainium, [node({neuron: "16", f"{neuron}core": cores})]).ok == ok
 
 
 @pytest.mark.parametrize(

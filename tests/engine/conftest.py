@@ -25,7 +25,9 @@ ROOT = Path(__file__).parents[2]
 PROVIDER = Path(__file__).parent / "fake_provider.py"
 PROVIDERS = {
     "kubernetes": ("4.34.2", "apiVersion,kind,metadata.name,metadata.namespace,spec.selector,provisioner"),
-    "aws": ("7.0.0", "cidrBlock"),
+    "aws": ("7.51.1", "cidrBlock"),
+    "gcp": ("10.2.0", "initialNodeCount"),
+    "azure-native": ("3.29.0", "vmSize"),
 }
 """Packages that the fake stands in for: the version, and the properties whose change replaces."""
 STACKS = sorted(path.name.removeprefix("Pulumi.").removesuffix(".yaml") for path in ROOT.glob("stacks/Pulumi.*.yaml"))

@@ -74,7 +74,9 @@ class Cloud:
         return {**inputs, "arn": f"arn:{self.package}:{_type(urn)}:{_name(urn)}"}
 
     def planned(self, inputs: Properties) -> Properties:
-        return {**inputs, "arn": UNKNOWN}
+        """A cloud fills in what is inside objects and lists: these are not known before it has."""
+        known = {key: UNKNOWN if isinstance(value, dict | list) else value for key, value in inputs.items()}
+        return {**known, "arn": UNKNOWN}
 
 
 class Kubernetes(Cloud):

@@ -75,7 +75,7 @@ def test_a_replacement_is_one_change(program: Any) -> None:
 import pulumi
 pulumi.ComponentResource("trial:index:Group", "group")
 inputs = {"cidrBlock": pulumi.Config().require("cidr")}
-pulumi.CustomResource("aws:ec2/vpc:Vpc", "net", inputs, pulumi.ResourceOptions(version="7.0.0"))
+pulumi.CustomResource("aws:ec2/vpc:Vpc", "net", inputs, pulumi.ResourceOptions(version="7.51.1"))
 """
     )
     log = cli.base / "events.json"

@@ -14,6 +14,7 @@ import pytest
 
 from espalier import sim
 from espalier.addons import RECORDS
+from espalier.blueprint.clouds import cloud_of
 from espalier.kube import Client
 from espalier.settings import StackFile, load_file
 from espalier.types import Taint
@@ -48,6 +49,10 @@ def test_every_stack_is_rehearsed(path: Path) -> None:
     assert {"noop", "destroy"} <= names
     assert {f"quota/{tenant.name}" for tenant in file.settings.tenants} <= names
     assert {f"land/{pool.name}" for pool in file.settings.pools if pool.accelerator} <= names
+    if cloud_of(file.settings.cluster):
+        assert {name.split("/")[1] for name in names if name.startswith("wake/")} == {
+            p.name for p in file.settings.pools
+        }
     assert result.cluster.startswith(f"rehearse-{path.name.split('.')[1]}-")
     assert result.cluster not in sim.clusters()
 

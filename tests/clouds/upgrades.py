@@ -239,10 +239,14 @@ def _step(name: str, old: Graph, new: Graph, done: Mapping[str, Step]) -> Step:
         return Step("create")
     ignored = tuple(str(path) for path in resource.options.get("ignoreChanges", ()))
     differ = [path for path in _differences(before.inputs, resource.inputs) if not _below(path, ignored)]
-    renewed = [path for path in _unknown_paths(dict(resource.inputs)) if _is_renewed(path, resource, new, done)]
+    unknown = list(_unknown_paths(dict(resource.inputs)))
+    renewed = [path for path in unknown if _source_is(path, resource, new, done, _RENEWED)]
     forced = [path for path in (*differ, *renewed) if _below(path, FORCES.get(resource.type, ()))]
     forced += [path for path in differ if _below(path, tuple(resource.options.get("replaceOnChanges", ())))]
     if not forced:
+        # A template that changes in place has a new version, which its node group then moves to.
+        versions = [path for path in unknown if path == "launchTemplate.version"]
+        differ += [path for path in versions if _source_is(path, resource, new, done, {"update"})]
         return Step("update", tuple(differ)) if differ else Step("same")
     named = _NAMES.get(resource.type, "")
     stays = bool(named) and _at(before.inputs, named) == _at(resource.inputs, named)
@@ -250,11 +254,14 @@ def _step(name: str, old: Graph, new: Graph, done: Mapping[str, Step]) -> Step:
     return Step("delete-before-replace" if first else "replace", tuple(sorted(set(forced))))
 
 
-def _is_renewed(path: str, resource: Resource, graph: Graph, done: Mapping[str, Step]) -> bool:
-    """Whether what is not known comes from a resource that is replaced."""
+_RENEWED = {"replace", "delete-before-replace", "create"}
+
+
+def _source_is(path: str, resource: Resource, graph: Graph, done: Mapping[str, Step], ops: set[str]) -> bool:
+    """Whether what is not known comes from a resource of which this becomes."""
     known = {found.urn: name for name, found in graph.resources.items()}
     sources = (known[urn] for urn in resource.property_dependencies.get(path.partition(".")[0], ()) if urn in known)
-    return any(done[source].op in {"replace", "delete-before-replace", "create"} for source in sources)
+    return any(done[source].op in ops for source in sources)
 
 
 def lost(old: Graph, new: Graph) -> list[str]:

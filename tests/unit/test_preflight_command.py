@@ -18,7 +18,13 @@ from botocore.client import BaseClient
 from moto import mock_aws
 
 from espalier.commands.preflight import preflight
+from espalier.commands.project import open_project, program_of
+from espalier.engine.record import record
 from espalier.failures import Missing
+from espalier.preflight import needs_of
+from espalier.preflight.aws import permissions as aws
+from espalier.preflight.azure import permissions as azure
+from espalier.preflight.gcp import permissions as gcp
 from espalier.report.console import Output
 from espalier.report.documents import schema_of
 
@@ -170,3 +176,18 @@ def test_only_the_stacks_own_clouds_sdk_is_imported(project: Path) -> None:
     assert "boto3" in loaded
     assert "googleapiclient" not in loaded
     assert "azure" not in loaded
+
+
+CLOUDS = sorted(path.name.split(".")[1] for path in (ROOT / "stacks").glob("Pulumi.*-*.yaml"))
+
+
+@pytest.mark.parametrize("stack", CLOUDS)
+def test_what_each_of_the_projects_stacks_makes_is_known(stack: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    opened = open_project(stack)
+    resources = record(program_of(opened)).resources
+    needs = needs_of(opened.blueprint, ((each.type, each.to_json()["inputs"]) for each in resources))
+    types = needs.types()
+    assert [*aws.unjudged(types), *gcp.unjudged(types), *azure.unjudged(types)] == []
+    assert {each.pool for each in needs.groups} == {pool.name for pool in opened.blueprint.pools}
+    assert all(each.vcpu and each.maximum and each.zones is not None for each in needs.groups)

@@ -13,7 +13,12 @@ from espalier.preflight.azure.facts import Allowed
 _PROVIDERS = {
     "authorization": (
         "Microsoft.Authorization",
-        {"RoleAssignment": "roleAssignments", "ManagementLockByScope": "locks"},
+        {
+            "RoleAssignment": "roleAssignments",
+            "ManagementLockByScope": "locks",
+            "PolicyAssignment": "policyAssignments",
+            "PolicyDefinition": "policyDefinitions",
+        },
     ),
     "compute": ("Microsoft.Compute", {"DiskEncryptionSet": "diskEncryptionSets"}),
     "containerservice": (
@@ -39,10 +44,16 @@ _PROVIDERS = {
         {
             "NatGateway": "natGateways",
             "NetworkSecurityGroup": "networkSecurityGroups",
+            "PrivateDnsZoneGroup": "privateEndpoints/privateDnsZoneGroups",
+            "PrivateEndpoint": "privateEndpoints",
             "PublicIPAddress": "publicIPAddresses",
             "Subnet": "virtualNetworks/subnets",
             "VirtualNetwork": "virtualNetworks",
         },
+    ),
+    "privatedns": (
+        "Microsoft.Network",
+        {"PrivateZone": "privateDnsZones", "VirtualNetworkLink": "privateDnsZones/virtualNetworkLinks"},
     ),
     "resources": ("Microsoft.Resources", {"ResourceGroup": "subscriptions/resourceGroups"}),
     "storage": ("Microsoft.Storage", {"StorageAccount": "storageAccounts"}),

@@ -26,7 +26,8 @@ Service = Callable[[str, str], Any]
 """Name and version of an API -> its client."""
 
 _LOGIN = "Log in: gcloud auth application-default login; or set GOOGLE_APPLICATION_CREDENTIALS."
-_SCOPE = "https://www.googleapis.com/auth/cloud-platform.read-only"
+_SCOPE = "https://www.googleapis.com/auth/cloud-platform"
+"""IAM's and Cloud KMS's reading calls take no narrower one (their discovery documents)."""
 _PERMISSIONS_AT_ONCE = 100
 """testIamPermissions takes no more (Resource Manager reference)."""
 

@@ -30,6 +30,7 @@ _OTHERS: dict[str, tuple[str, ...]] = {
     ),
     "gcp:serviceaccount/iAMMember:IAMMember": ("iam.serviceAccounts.getIamPolicy", "iam.serviceAccounts.setIamPolicy"),
     "gcp:projects/service:Service": ("serviceusage.services.enable", "serviceusage.services.get"),
+    "gcp:projects/serviceIdentity:ServiceIdentity": ("serviceusage.services.generateServiceIdentity",),
     "gcp:kms/keyRing:KeyRing": ("cloudkms.keyRings.create", "cloudkms.keyRings.get"),
     "gcp:kms/cryptoKey:CryptoKey": ("cloudkms.cryptoKeys.create", "cloudkms.cryptoKeys.get"),
     "gcp:kms/cryptoKeyIAMMember:CryptoKeyIAMMember": ("cloudkms.cryptoKeys.setIamPolicy",),

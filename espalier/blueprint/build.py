@@ -124,10 +124,8 @@ def build(
         contents,
         ImageRule(settings.sources.registry or ""),
     )
-    if facts.kind == "gke":
-        from espalier.blueprint.clouds.gke.critical import admit_critical
-
-        addons = tuple(admit_critical(addon) for addon in addons)
+    if cluster := cloud_of(settings.cluster):
+        addons = tuple(compiler_of(cluster.kind).addon(addon) for addon in addons)
     quota_mistakes = () if pool_mistakes else _quota_mistakes(settings.tenants, pools)
     namespace_mistakes = [*_namespace_mistakes(settings.tenants, addons), *_twins(settings.tenants)]
     price_mistakes = _price_mistakes(settings, pools)

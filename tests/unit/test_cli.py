@@ -61,7 +61,7 @@ def test_every_stack_plans_without_a_cluster(stack: str, project: Path, capsys: 
     assert code == 0
     jsonschema.validate(plan, schema_of("plan"))
     assert plan["stack"] == stack
-    assert {obj["kind"] for obj in plan["kubernetes"]} >= {"Namespace", "ResourceQuota", "NetworkPolicy", "DaemonSet"}
+    assert {obj["kind"] for obj in plan["kubernetes"]} >= {"Namespace", "ResourceQuota", "NetworkPolicy"}
     assert all(proof["ok"] for proof in plan["proofs"])
     assert all(policy["ok"] for policy in plan["policies"])
 

@@ -170,7 +170,7 @@ def planned_by_name(stack: str) -> dict[str, tuple[str, Planned]]:
     """Registered name -> name of its component, and what the blueprint planned."""
     plan, top = blueprint(stack), "platform"
     parts: list[tuple[str, Iterable[Planned]]] = [(top, plan.objects)]
-    parts += [(f"{top}-pool-{pool.name}", pool.nodes) for pool in plan.pools]
+    parts += [(f"{top}-pool-{pool.name}", (*pool.nodes, *pool.node_pools)) for pool in plan.pools]
     parts += [(f"{top}-{addon.id}", addon.objects) for addon in plan.addons]
     parts += [(f"{top}-tenant-{t.name}", [p for w in t.workspaces for p in w.objects]) for t in plan.tenants]
     return {f"{name}-{item.suffix}": (name, item) for name, items in parts for item in items}

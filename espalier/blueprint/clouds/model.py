@@ -11,7 +11,7 @@ from espalier.catalogue import Accelerator
 from espalier.catalogue.machines import Machine
 from espalier.settings.cloud import CloudCluster
 from espalier.settings.pool import Pool
-from espalier.types import CapacityKind, Mistake, NodeShape, Planned, Price, Taint
+from espalier.types import AddonPlan, CapacityKind, Mistake, NodeShape, Planned, Price, Taint
 
 if TYPE_CHECKING:
     from espalier.blueprint.pools import PoolPlan
@@ -142,5 +142,7 @@ class Compiler:
     """The groups of a pool without mistakes, in the order of its capacity kinds. A pool that Karpenter makes has one
     group a kind, too: none of them is registered then, and its shape is what Karpenter's nodes look like."""
     plan: Callable[[CloudCluster, Sequence[PoolPlan]], CloudPlan]
+    addon: Callable[[AddonPlan], AddonPlan] = lambda addon: addon
+    """An add-on with what the cloud wants beside it."""
     stack_mistakes: Callable[[Any, Sequence[Wanted]], Iterable[Mistake]] = lambda _, __: ()
     """What the pools together lack or cannot have, such as a system pool."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from espalier.blueprint.clouds.gke import cluster as clusters
-from espalier.blueprint.clouds.gke import cluster_rules, pools, rules, zones
+from espalier.blueprint.clouds.gke import cluster_rules, critical, pools, rules, zones
 from espalier.blueprint.clouds.model import CloudPlan, Compiler
 from espalier.settings.cloud import CloudCluster
 from espalier.settings.gke import Gke
@@ -30,4 +30,5 @@ COMPILER = Compiler(
     groups=pools.groups,
     plan=plan,
     stack_mistakes=cluster_rules.stack_mistakes,
+    addon=critical.admit_critical,
 )

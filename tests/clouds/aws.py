@@ -347,6 +347,7 @@ RESOURCES: Mapping[str, tuple[Row, ...]] = {
             "CreateQueue",
             {"name": "QueueName", **{key: f"Attributes.{name}" for key, name in _QUEUE.items()}},
             given={"QueueName": "made-by-the-provider"},
+            texts=True,
         ),
     ),
     "aws:sqs/queuePolicy:QueuePolicy": (_row("sqs", "SetQueueAttributes", {"policy": "Attributes.Policy"}),),

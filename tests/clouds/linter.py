@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 import sys
 import warnings
 from collections.abc import Iterator, Mapping
@@ -62,13 +63,17 @@ def findings(document: str | Mapping[str, Any], sort: Sort) -> Iterator[str]:
                 yield f"{statement.get('Sid', '')} {better.issue}: {better.title} {better.detail or ''}"
 
 
+_PUBLIC_PARAMETER = re.compile(r"arn:aws[-a-z]*:ssm:[-a-z0-9]+::parameter/aws/service/")
+
+
 def _is_answered(finding: Any, sort: Sort, statement: Mapping[str, Any], policy: Mapping[str, Any]) -> bool:
     """What parliament says of each statement alone, by definitions of its day, and is no fault.
 
     - everything is the resource of reads, of a key's own policy and of a role's trust;
     - an action newer than parliament is one that AWS's own model has;
     - a condition is one of its service's, said there of another entry of the same service or of its resources;
-    - what an action needs besides is allowed by another statement: a security group is made, and made in a network.
+    - what an action needs besides is allowed by another statement: a security group is made, and made in a network;
+    - AWS's public parameters are of no account.
     """
     words = str(finding.detail).split()
     if finding.issue == "RESOURCE_STAR":
@@ -79,6 +84,8 @@ def _is_answered(finding: Any, sort: Sort, statement: Mapping[str, Any], policy:
     if finding.issue == "UNKNOWN_CONDITION_FOR_ACTION":
         return words[2] in _conditions(words[-1].partition(":")[0])
     if finding.issue == "RESOURCE_MISMATCH":
+        if all(_PUBLIC_PARAMETER.match(resource) for resource in statement["Resource"]):
+            return True
         others = [other for other in statements(policy) if other != statement]
         return all(
             any(detail["action"] in other["Action"] and _fits(other, detail["required_format"]) for other in others)

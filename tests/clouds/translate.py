@@ -39,6 +39,8 @@ class Row:
     """Place in the request -> the form of its text, where the shape itself leaves it open."""
     given: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """What the provider itself puts there."""
+    texts: bool = False
+    """The provider writes numbers and booleans as texts where the API has nothing else."""
     takes: frozenset[str] | None = None
     """Inputs of a further call that the provider makes where they are given; None: this call is the resource's own."""
 
@@ -150,8 +152,15 @@ def _value(shape: Shape, path: str, value: Any, row: Row, wrong: list[Wrong], ro
         return made
     if shape.kind == "map" and isinstance(value, list):
         return _keyed(shape, path, value, row, wrong, root)
+    return _scalar(shape, value, row)
+
+
+def _scalar(shape: Shape, value: Any, row: Row) -> Any:
+    """A plain value as the provider writes it."""
     if shape.kind == "boolean" and isinstance(value, str) and value.lower() in {"true", "false"}:
         return value.lower() == "true"
+    if row.texts and shape.kind == "string" and isinstance(value, int):
+        return str(value).lower()
     if shape.kind == "integer" and isinstance(value, str) and re.fullmatch(r"-?\d+", value):
         return int(value)
     return value

@@ -115,6 +115,7 @@ def plan() -> PlanDocument:
         "proofs": [{"name": "quota/vision", "ok": True, "evidence": "8 nvidia.com/gpu of 32"}],
         "policies": [policy("tenant-quota"), policy("pinned-images", "advisory")],
         "images": [{"image": "reg.example/plugin:v1", "addon": "device-plugin", "where": "DaemonSet/x main"}],
+        "notes": [],
     }  # fmt: skip
 
 
@@ -129,6 +130,15 @@ def test_everything_of_the_plan_is_on_the_page() -> None:
         assert expected in text
     for entry in plan()["resources"]:
         assert f"{entry['name']} {entry['type'].split(':')[-1]}" in text
+
+
+def test_what_a_cloud_does_besides_is_on_the_page_and_only_then() -> None:
+    assert "Notes" not in Page(page(plan())).text()
+    document = plan()
+    document["notes"] = ["pool h100: upgrades without a spare node", HOSTILE]
+    read = Page(page(document)).text()
+    assert "Notes pool h100: upgrades without a spare node" in read
+    assert HOSTILE in read
 
 
 def test_the_verdict_says_that_all_holds_and_what_was_left_open() -> None:

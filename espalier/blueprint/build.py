@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic import ValidationError
 
 from espalier.blueprint.autoscaling import machine_types
 from espalier.blueprint.clouds import CloudPlan, cloud_of, compiler_of
+from espalier.blueprint.clouds.unsaid import unsaid_counts
 from espalier.blueprint.clouds.wanted import Site, region_mistakes
 from espalier.blueprint.money import Cost, cost_of
 from espalier.blueprint.order import plan_addons, with_implied
@@ -145,7 +146,7 @@ def build(
         proofs=prove(pools, tenants, addons, records),
         privileged_namespaces=tuple(privileged),
         waivers=settings.waivers,
-        cloud=_cloud_plan(settings, pools),
+        cloud=_cloud_plan(settings, pools, known),
         catalogue=known,
     )
 
@@ -172,10 +173,14 @@ def _scaled(settings: Settings, pools: tuple[PoolPlan, ...]) -> tuple[PoolPlan, 
     return autoscaled(pools) if isinstance(cluster, Simulated) and cluster.autoscaler == "karpenter" else pools
 
 
-def _cloud_plan(settings: Settings, pools: Sequence[PoolPlan]) -> CloudPlan | None:
+def _cloud_plan(settings: Settings, pools: Sequence[PoolPlan], known: Catalogue | None) -> CloudPlan | None:
     """What the cloud is to make; nothing where a simulated cluster stands for it."""
     cluster = settings.cluster
-    return compiler_of(cluster.kind).plan(cluster, pools) if isinstance(cluster, CloudCluster) else None
+    if not isinstance(cluster, CloudCluster):
+        return None
+    compiler = compiler_of(cluster.kind)
+    plan = compiler.plan(cluster, pools)
+    return replace(plan, notes=(*plan.notes, *unsaid_counts(settings.pools, compiler, known or catalogue())))
 
 
 def inputs_of(settings: Settings, record: AddonRecord, known: Catalogue | None = None) -> AddonInputs | None:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from espalier.blueprint.clouds import machines, sdks
 from espalier.blueprint.clouds.model import Compiler, Wanted
 from espalier.blueprint.clouds.naming import generation_of, physical
+from espalier.blueprint.clouds.unsaid import unsaid_counts
 from espalier.blueprint.clouds.wanted import Site, region_mistakes, wanted_of
 from espalier.catalogue import catalogue
 from espalier.settings.eks import Eks
@@ -145,6 +146,15 @@ def test_an_own_price_comes_before_the_list_and_an_unknown_one_is_none() -> None
     assert ours.prices["spot"] is not None
     assert (ours.prices["spot"].per_hour, ours.prices["spot"].source) == (20.5, "a contract")
     assert ours.prices["on-demand"] == price
+
+
+def test_a_pool_that_says_no_count_is_told_how_many_it_gets() -> None:
+    said = a_pool(accelerator="L4", count=1)
+    named = a_pool(accelerator="L4", machine="g6.xlarge")
+    compiler = a_site("aws", "us-east-1").compiler
+    assert list(unsaid_counts([said, named, a_pool(machine={"cpu": 4, "memory": "8Gi"})], compiler, CATALOGUE)) == []
+    (note,) = unsaid_counts([a_pool(accelerator="L4")], compiler, CATALOGUE)
+    assert note == "pool p: 8 L4 a node, since it says no `count`; there are also 1, 4"
 
 
 @pytest.mark.parametrize(

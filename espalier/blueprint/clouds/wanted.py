@@ -32,8 +32,13 @@ class Site:
 
     @property
     def cloud(self) -> Cloud:
-        name = self.compiler.cloud
-        return "aws" if name == "aws" else "gcp" if name == "gcp" else "azure"
+        return cloud_name(self.compiler)
+
+
+def cloud_name(compiler: Compiler) -> Cloud:
+    """The cloud, as the catalogue calls it."""
+    name = compiler.cloud
+    return "aws" if name == "aws" else "gcp" if name == "gcp" else "azure"
 
 
 def region_mistakes(site: Site) -> list[Mistake]:

@@ -1,6 +1,7 @@
 """Plugins of AMD's, AWS's and EFA's devices: on the pools that have them, with their taints, and nowhere else."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -84,7 +85,7 @@ def test_only_the_plugin_that_asks_the_api_has_a_token_and_rules() -> None:
 
 def test_a_pool_with_adapters_needs_their_plugin() -> None:
     (plan,) = plans("H100-80")
-    in_cloud: Any = replace(with_efa(plan), groups=(object(),))
+    in_cloud: Any = replace(with_efa(plan), groups=(SimpleNamespace(objects=()),))
 
     def proof(name: str, *ids: str) -> tuple[bool, str]:
         addons = [AddonPlan(id, "1", 0, tuple(objects(id, [in_cloud])), ()) for id in ids]

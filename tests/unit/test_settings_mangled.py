@@ -152,7 +152,7 @@ def breakages(tree: dict[str, Any], draw: random.Random) -> Iterator[Breakage]:
 
 
 def kind_breakages(path: Where, cluster: dict[str, Any], draw: random.Random) -> Iterator[Breakage]:
-    wrong = draw.choice(["eks", "", 7, None, [], Raw("no"), Raw("*nowhere")])
+    wrong = draw.choice(["ecs", "", 7, None, [], Raw("no"), Raw("*nowhere")])
     yield f"value {wrong!r}", [path], [path[:-1]], lambda: cluster.__setitem__("kind", wrong)
     yield "missing", [path], [path[:-1]], lambda: cluster.pop("kind")
     yield "typo", [(*path[:-1], "kinds")], [path[:-1]], lambda: cluster.__setitem__("kinds", cluster.pop("kind"))

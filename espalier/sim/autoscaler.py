@@ -82,13 +82,21 @@ def reclaim(admin: Admin) -> str | None:
 
     Karpenter's claim is what is deleted: it drains the node with the pods' own grace periods.
     """
-    claims = admin.list(_CLAIMS)
-    spot = [c for c in claims if c["metadata"]["labels"].get(CAPACITY_TYPE) == "spot" and c["status"].get("nodeName")]
-    if not spot:
+    claims = [claim for claim in admin.list(_CLAIMS) if _is_spot(claim) and _node(claim)]
+    if not claims:
         return None
-    chosen = min(spot, key=lambda claim: claim["metadata"]["creationTimestamp"])
+    chosen = min(claims, key=lambda claim: claim["metadata"]["creationTimestamp"])
     admin.delete_all(f"{_CLAIMS}/{chosen['metadata']['name']}")
-    return str(chosen["status"]["nodeName"])
+    return _node(chosen)
+
+
+def _is_spot(claim: dict[str, Any]) -> bool:
+    return bool(claim["metadata"].get("labels", {}).get(CAPACITY_TYPE) == "spot")
+
+
+def _node(claim: dict[str, Any]) -> str | None:
+    """The node that a claim became; a claim that was made just now has none, and no status."""
+    return claim.get("status", {}).get("nodeName")
 
 
 def _file(name: str) -> Path:

@@ -112,9 +112,10 @@ def test_tls_connections_that_are_cut_anywhere_are_no_matter(
 ) -> None:
     draw = random.Random(SEED)  # noqa: S311
     # Some in the handshake, some in an answer; most live long enough to do something.
-    with BytePipe(kubeconfig, tmp_path, lambda _: draw.choice([700, 20_000, 60_000, 200_000])) as pipe:
+    with BytePipe(kubeconfig, tmp_path, lambda _: draw.choice([700, 10_000, 30_000, 200_000])) as pipe:
         trouble.up(pipe.kubeconfig)
-        assert pipe.cuts > 10
+        # How many there are hangs on how many requests share a connection, which differs with the machine's load.
+        assert pipe.cuts >= 5
     trouble.check()
 
 

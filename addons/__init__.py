@@ -4,8 +4,11 @@ from espalier.addons.amd_device_plugin import RECORD as AMD_DEVICE_PLUGIN
 from espalier.addons.aws_efa_device_plugin import RECORD as AWS_EFA_DEVICE_PLUGIN
 from espalier.addons.cluster_autoscaler import RECORD as CLUSTER_AUTOSCALER
 from espalier.addons.karpenter import RECORD as KARPENTER
+from espalier.addons.keda import RECORD as KEDA
+from espalier.addons.metrics_server import RECORD as METRICS_SERVER
 from espalier.addons.neuron_device_plugin import RECORD as NEURON_DEVICE_PLUGIN
 from espalier.addons.nvidia_device_plugin import RECORD as NVIDIA_DEVICE_PLUGIN
+from espalier.addons.vertical_pod_autoscaler import RECORD as VERTICAL_POD_AUTOSCALER
 from espalier.types import AddonRecord
 
 RECORDS: dict[str, AddonRecord] = {
@@ -15,8 +18,11 @@ RECORDS: dict[str, AddonRecord] = {
         AWS_EFA_DEVICE_PLUGIN,
         CLUSTER_AUTOSCALER,
         KARPENTER,
+        KEDA,
+        METRICS_SERVER,
         NEURON_DEVICE_PLUGIN,
         NVIDIA_DEVICE_PLUGIN,
+        VERTICAL_POD_AUTOSCALER,
     )
 }
 """All add-ons that a stack file may name, by id."""

@@ -262,6 +262,13 @@ class AddonRecord:
     """Why it cannot be on such a cluster."""
     implied: Callable[[Facts], bool] = lambda _: False
     """Whether such a cluster has it even where its stack file does not name it."""
+    needs_on: Callable[[Facts], frozenset[str]] = lambda _: frozenset()
+    """What it needs besides `needs` on such a cluster, where others bring it themselves."""
+    work: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """API groups and kinds (plural) that tenants make for themselves once it is there: `edit` writes them, `view` reads
+    them, and each namespace may hold a number of each."""
+    seen: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """API groups and kinds (plural) that tenants only read."""
 
 
 @dataclass(frozen=True, slots=True)

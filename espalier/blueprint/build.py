@@ -17,7 +17,7 @@ from espalier.blueprint.order import plan_addons, with_implied
 from espalier.blueprint.pools import PoolPlan, autoscaled, compile_pools
 from espalier.blueprint.priorities import priority_classes
 from espalier.blueprint.proofs import device_maxima, prove
-from espalier.blueprint.tenants import TenantPlan, compile_tenant, namespace_of
+from espalier.blueprint.tenants import Given, TenantPlan, compile_tenant, namespace_of
 from espalier.catalogue import Catalogue, catalogue
 from espalier.charts.images import ImageRule
 from espalier.content import Contents
@@ -133,7 +133,8 @@ def build(
     if mistakes := (*pool_mistakes, *addon_mistakes, *quota_mistakes, *namespace_mistakes, *price_mistakes):
         raise Mistakes(mistakes)
     devices = sorted(device_maxima(pools))
-    tenants = tuple(compile_tenant(tenant, devices) for tenant in settings.tenants)
+    given = Given.by(records[addon.id] for addon in addons)
+    tenants = tuple(compile_tenant(tenant, devices, given) for tenant in settings.tenants)
     privileged = sorted({ns for addon in addons for ns in records[addon.id].privileged_namespaces})
     return Blueprint(
         settings=settings,

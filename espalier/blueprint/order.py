@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
 from graphlib import CycleError, TopologicalSorter
-from typing import Any
+from typing import Any, Final
 
 from pydantic import ValidationError
 
@@ -14,6 +14,9 @@ from espalier.charts.images import AS_WRITTEN, ImageRule, images_of
 from espalier.content import ContentFacts, Contents, Recorded, Rendered, reference
 from espalier.settings.tree import path_text
 from espalier.types import AddonInputs, AddonPlan, AddonRecord, Facts, Mistake, PoolFacts
+
+API_SERVICE: Final = "apiservice/"
+"""How a record says in `provides` that it serves a version of an API: apiservice/v1beta1.metrics.k8s.io."""
 
 
 def plan_addons(
@@ -29,11 +32,12 @@ def plan_addons(
     One whose content is not in `contents`, or needs such a one, is held up: it keeps its place and has no objects.
     `images` is for the objects that records write; those of `contents` were rewritten with the hidden ones' paths.
     """
-    mistakes = [m for id in sorted(wanted) for m in _mistakes_of(id, wanted, records)]
+    mistakes = [m for id in sorted(wanted) for m in _mistakes_of(id, wanted, records, facts)]
     mistakes += [m for id in sorted(wanted) if id in records for m in records[id].refuses(facts)]
+    mistakes += _two_servers(wanted, records)
     if mistakes:
         return (), tuple(mistakes)
-    graph = {id: sorted(records[id].needs) for id in sorted(wanted)}
+    graph = {id: sorted(needs_of(records[id], facts)) for id in sorted(wanted)}
     try:
         order = list(TopologicalSorter(graph).static_order())
     except CycleError as error:
@@ -57,6 +61,11 @@ def with_implied(
     return implied | dict(named)
 
 
+def needs_of(record: AddonRecord, facts: Facts) -> frozenset[str]:
+    """The add-ons that come before it on such a cluster."""
+    return record.needs | record.needs_on(facts)
+
+
 def _plan(
     record: AddonRecord,
     options: Mapping[str, Any],
@@ -67,7 +76,7 @@ def _plan(
     images: ImageRule,
 ) -> AddonPlan:
     version = record.version_on(facts) if record.version_on else record.version
-    plan = AddonPlan(record.id, version, wave, (), tuple(sorted(record.needs)))
+    plan = AddonPlan(record.id, version, wave, (), tuple(sorted(needs_of(record, facts))))
     if record.content is None:
         inputs = AddonInputs(facts, pools, record.options.model_validate(options))
         objects = images.apply_to(record.objects(inputs))
@@ -111,7 +120,26 @@ def _two_owners(plans: Iterable[AddonPlan]) -> tuple[Mistake, ...]:
     )
 
 
-def _mistakes_of(id: str, wanted: Mapping[str, Mapping[str, Any]], records: Mapping[str, AddonRecord]) -> list[Mistake]:
+def _two_servers(wanted: Mapping[str, Any], records: Mapping[str, AddonRecord]) -> list[Mistake]:
+    """A version of an API has one server: of two, the second takes the APIService over, and the first goes silent."""
+    owners: dict[str, str] = {}
+    return [
+        Mistake(
+            path_text((id,), "espalier:addons"),
+            f"{what.removeprefix(API_SERVICE)}, which add-on {owners[what]} serves already",
+            "one server of each API",
+            f"Remove {owners[what]} or {id}, or turn this API off in one of the two.",
+        )
+        for id in sorted(wanted)
+        if id in records
+        for what in sorted(records[id].provides)
+        if what.startswith(API_SERVICE) and owners.setdefault(what, id) != id
+    ]
+
+
+def _mistakes_of(
+    id: str, wanted: Mapping[str, Mapping[str, Any]], records: Mapping[str, AddonRecord], facts: Facts
+) -> list[Mistake]:
     path = path_text((id,), "espalier:addons")
     record = records.get(id)
     if record is None:
@@ -128,7 +156,7 @@ def _mistakes_of(id: str, wanted: Mapping[str, Mapping[str, Any]], records: Mapp
             found.append(Mistake(where, repr(fault["input"])[:60], known, "Correct or remove the option."))
     found += [
         Mistake(path, f"no {need}", f"{need} beside it", f"Add `{need}: {{}}` to espalier:addons.")
-        for need in sorted(record.needs - set(wanted))
+        for need in sorted(needs_of(record, facts) - set(wanted))
     ]
     found += [
         Mistake(path, f"beside {other}", "one of the two", f"Remove {id} or {other}.")

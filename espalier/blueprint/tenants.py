@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from espalier.blueprint import names
 from espalier.settings.model import Quota, Tenant, Workspace
-from espalier.types import Planned
+from espalier.types import AddonRecord, Planned
 
 DEFAULT_QUOTA = {"cpu": 16, "memory": "64Gi", "storage": "200Gi"}
 """The ceiling of a tenant that names none: a small team without accelerators."""
 DEFAULT_REQUESTS = {"cpu": "100m", "memory": "256Mi"}
 """What a container asks for when it says nothing; without it a quota would refuse it."""
 
+OBJECTS_EACH = 100
+"""Objects of each kind that an add-on brings, a namespace: its controller works on all of them, again and again."""
+
 READ = ["get", "list", "watch"]
 WRITE = ["create", "update", "patch", "delete", "deletecollection"]
-_WORK: tuple[tuple[str, tuple[str, ...]], ...] = (
+Kinds = tuple[tuple[str, tuple[str, ...]], ...]
+"""Kinds by API group, each by its plural."""
+
+_WORK: Kinds = (
     ("", ("configmaps", "persistentvolumeclaims", "pods", "services")),
     ("apps", ("deployments", "replicasets", "statefulsets")),
     ("apps", ("deployments/scale", "statefulsets/scale")),
@@ -25,7 +31,7 @@ _WORK: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("autoscaling", ("horizontalpodautoscalers",)),
     ("policy", ("poddisruptionbudgets",)),
 )
-_SEEN: tuple[tuple[str, tuple[str, ...]], ...] = (
+_SEEN: Kinds = (
     *_WORK,
     (
         "",
@@ -43,6 +49,26 @@ _SEEN: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("events.k8s.io", ("events",)),
     ("networking.k8s.io", ("networkpolicies",)),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What the add-ons of a platform give to its tenants: kinds that they make, and kinds that they only see."""
+
+    work: Kinds = ()
+    seen: Kinds = ()
+
+    @classmethod
+    def by(cls, records: Iterable[AddonRecord]) -> Given:
+        """What these add-ons bring."""
+        found = sorted(records, key=lambda record: record.id)
+        return cls(
+            tuple(kinds for record in found for kinds in record.work),
+            tuple(kinds for record in found for kinds in record.seen),
+        )
+
+
+NOTHING = Given()
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,26 +95,33 @@ class TenantPlan:
         return tuple(workspace.namespace for workspace in self.workspaces)
 
 
-def compile_tenant(tenant: Tenant, devices: Sequence[str]) -> TenantPlan:
-    """A tenant on a platform that advertises `devices`; those that its quota does not name are capped at zero."""
+def compile_tenant(tenant: Tenant, devices: Sequence[str], given: Given = NOTHING) -> TenantPlan:
+    """A tenant on a platform that advertises `devices`; those that its quota does not name are capped at zero.
+
+    `given` is what the platform's add-ons bring for its tenants' own use.
+    """
     groups = {"view": tenant.groups.view, "edit": tenant.groups.edit, "admin": tenant.groups.admin}
     used = {role: members for role, members in groups.items() if members}
     return TenantPlan(
         name=tenant.name,
         groups=used,
         quota=tenant.quota,
-        workspaces=tuple(_workspace(tenant, work, used, devices) for work in tenant.workspaces),
+        workspaces=tuple(_workspace(tenant, work, used, devices, given) for work in tenant.workspaces),
     )
 
 
 def _workspace(
-    tenant: Tenant, work: str | Workspace, groups: Mapping[str, tuple[str, ...]], devices: Sequence[str]
+    tenant: Tenant,
+    work: str | Workspace,
+    groups: Mapping[str, tuple[str, ...]],
+    devices: Sequence[str],
+    given: Given,
 ) -> WorkspacePlan:
     name = work.name if isinstance(work, Workspace) else work
     quota = work.quota if isinstance(work, Workspace) and work.quota else tenant.quota
     namespace = namespace_of(tenant, name)
     labels = {**names.MANAGED_BY, names.TENANT: tenant.name, names.WORKSPACE: name}
-    hard = hard_limits(quota, devices)
+    hard = hard_limits(quota, devices) | _counts(given)
     objects = (
         _namespace(namespace, labels, tenant.pod_security),
         _planned(
@@ -103,7 +136,11 @@ def _workspace(
         ),
         _planned(name, "limits", "v1", "LimitRange", namespace, "tenant", labels, {"spec": _limits()}),
         *_network(name, namespace, labels),
-        *(planned for role, members in groups.items() for planned in _role(name, namespace, role, members, labels)),
+        *(
+            planned
+            for role, members in groups.items()
+            for planned in _role(name, namespace, role, members, labels, given)
+        ),
     )
     return WorkspacePlan(name, namespace, hard, objects)
 
@@ -127,6 +164,11 @@ def hard_limits(quota: Quota, devices: Sequence[str]) -> dict[str, str]:
     }
     granted = dict.fromkeys(devices, 0) | quota.devices
     return hard | {f"requests.{device}": str(count) for device, count in sorted(granted.items())}
+
+
+def _counts(given: Given) -> dict[str, str]:
+    """Kubernetes counts any namespaced kind by count/<plural>.<group> (concepts/policy/resource-quotas)."""
+    return {f"count/{kind}.{group}": str(OBJECTS_EACH) for group, kinds in given.work for kind in kinds}
 
 
 def _namespace(namespace: str, labels: Mapping[str, str], level: str) -> Planned:
@@ -180,14 +222,14 @@ def _network(workspace: str, namespace: str, labels: Mapping[str, str]) -> tuple
 
 
 def _role(
-    workspace: str, namespace: str, role: str, members: Sequence[str], labels: Mapping[str, str]
+    workspace: str, namespace: str, role: str, members: Sequence[str], labels: Mapping[str, str], given: Given
 ) -> tuple[Planned, ...]:
     """A Role of the namespace and its binding; Kubernetes' own edit and admin let a tenant undo its NetworkPolicies."""
     name = f"tenant-{role}"
     api = "rbac.authorization.k8s.io"
     subjects = [{"kind": "Group", "name": member, "apiGroup": api} for member in sorted(members)]
     binding = {"roleRef": {"apiGroup": api, "kind": "Role", "name": name}, "subjects": subjects}
-    rules = {"rules": ROLE_RULES[role]}
+    rules = {"rules": [*ROLE_RULES[role], *_rules_given(role, given)]}
     made = _planned(workspace, f"{role}-role", f"{api}/v1", "Role", namespace, name, labels, rules)
     bound = _planned(workspace, f"{role}-binding", f"{api}/v1", "RoleBinding", namespace, name, labels, binding)
     return made, Planned(bound.suffix, bound.manifest, (*bound.needs, made.suffix))
@@ -195,6 +237,12 @@ def _role(
 
 def _rules(pairs: Sequence[tuple[str, Sequence[str]]], verbs: Sequence[str]) -> list[dict[str, Any]]:
     return [{"apiGroups": [group], "resources": list(resources), "verbs": list(verbs)} for group, resources in pairs]
+
+
+def _rules_given(role: str, given: Given) -> list[dict[str, Any]]:
+    """Everyone sees what an add-on brings; who may edit makes it."""
+    seen = _rules((*given.seen, *given.work), READ)
+    return seen if role == "view" else [*seen, *_rules(given.work, WRITE)]
 
 
 _VIEW = _rules(_SEEN, READ)

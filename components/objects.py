@@ -4,7 +4,7 @@ They are registered by token and not through pulumi_kubernetes' typed classes: t
 provider takes the same inputs, and importing the typed classes costs more than a whole plan (0.35 s for core/v1 alone).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,17 +31,19 @@ def register(
     name: str,
     planned: Iterable[Planned],
     provider: pulumi.ProviderResource | None = None,
+    after: Sequence[pulumi.Resource] = (),
 ) -> dict[str, pulumi.CustomResource]:
     """Registers each object as `<name>-<suffix>`, a child of `component`; returns them by suffix.
 
-    An object must come after those that it needs. Without `provider` they inherit the component's.
+    An object must come after those that it needs, and comes after all of `after`. Without `provider` they inherit the
+    component's.
     """
     made: dict[str, pulumi.CustomResource] = {}
     for item in planned:
         options = pulumi.ResourceOptions(
             parent=component,
             provider=provider,
-            depends_on=[made[need] for need in item.needs],
+            depends_on=[*after, *(made[need] for need in item.needs)],
             retain_on_delete=item.retain or None,
             version=PROVIDER_VERSION,
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from espalier.catalogue import Accelerator
 from espalier.settings.pool import Pool
-from espalier.types import Taint
+from espalier.types import NodeShape, Taint
 
 POOL = "espalier.dev/pool"
 ACCELERATOR = "espalier.dev/accelerator"
@@ -14,6 +14,8 @@ SPOT = "espalier.dev/spot"
 TENANT = "espalier.dev/tenant"
 WORKSPACE = "espalier.dev/workspace"
 MANAGED_BY = {"app.kubernetes.io/managed-by": "espalier"}
+COMPUTE_CLASS = "cloud.google.com/compute-class"
+"""Label and taint of nodes that GKE's autoscaler starts in the order of a ComputeClass."""
 TPU_TOPOLOGY = "cloud.google.com/gke-tpu-topology"
 SIMULATED_CAPACITY = "espalier.dev/simulated-capacity"
 KWOK_NODE = "kwok.x-k8s.io/node"
@@ -31,6 +33,15 @@ def accelerator_taint(resource: str) -> Taint:
     the pool must. A value other than "present" breaks charts that tolerate it by Equal (nvidia-device-plugin's NFD).
     """
     return Taint(resource, "present")
+
+
+def selector_of(shape: NodeShape) -> dict[str, str]:
+    """What a pod selects to run on a pool with such nodes.
+
+    The pool's label, and the ComputeClass where GKE keeps the pool's order by one: it does so only for pods that select
+    it, and lets no others in.
+    """
+    return {key: shape.labels[key] for key in (POOL, COMPUTE_CLASS) if key in shape.labels}
 
 
 def vendor_labels(pool: Pool, accelerator: Accelerator, count: int) -> dict[str, str]:

@@ -78,7 +78,7 @@ def works_of(pool: PoolPlan) -> tuple[Work, ...]:
     back and for what runs on every node. They tolerate all that the pool's nodes are tainted by.
     """
     shape, facts = pool.shape, pool.facts()
-    selector = {names.POOL: pool.name}
+    selector = names.selector_of(shape)
     tolerations = tuple(
         {"key": taint.key, "operator": "Equal", "value": taint.value, "effect": taint.effect} for taint in facts.taints
     )

@@ -2,7 +2,8 @@
 
 Sources: kubernetes/autoscaler, cloudprovider/gce (templates.go); GKE's documents on GPUs, TPUs, spot VMs and flex-start
 for the labels and taints that it adds by itself; GoogleCloudPlatform/container-engine-accelerators for what its device
-plugin advertises: a partition or a share of a GPU counts as nvidia.com/gpu.
+plugin advertises: a partition or a share of a GPU counts as nvidia.com/gpu; GKE, "About custom ComputeClasses": a node
+pool of a class is known by its label and its taint, and grows only where a rule of the class names it.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from typing import Any, Final
 
+from espalier.blueprint import names
 from espalier.blueprint.wake_node import Recorded, Template, effect_of, unique
 from espalier.catalogue.machines import Machine
 from espalier.types import Taint
@@ -54,7 +56,7 @@ def _template(inputs: Mapping[str, Any], recorded: Recorded) -> Template:
             **_devices(config, machine, recorded),
         },
         said=kind,
-        broken=_fixed(inputs),
+        broken=_fixed(inputs) or _left_out(inputs, recorded),
     )
 
 
@@ -132,3 +134,27 @@ def _fixed(inputs: Mapping[str, Any]) -> str:
     if scaling is None:
         return "" if inputs.get("nodeCount") or inputs.get("initialNodeCount") else "nothing scales it"
     return "" if scaling.get("totalMaxNodeCount") or scaling.get("maxNodeCount") else "it may have no node"
+
+
+def rules_of(recorded: Recorded) -> dict[str, list[list[str]]]:
+    """ComputeClass -> the node pools of each of its rules, in the order in which they are tried."""
+    return {
+        str(obj["metadata"]["name"]): [list(rule.get("nodepools", [])) for rule in obj["spec"].get("priorities", [])]
+        for obj in recorded.objects
+        if obj.get("kind") == "ComputeClass"
+    }
+
+
+def _left_out(inputs: Mapping[str, Any], recorded: Recorded) -> str:
+    """Why GKE's autoscaler would not count the pool to the ComputeClass that its label names; "" for no class."""
+    config = inputs.get("nodeConfig", {})
+    name = config.get("labels", {}).get(names.COMPUTE_CLASS)
+    if name is None:
+        return ""
+    rules = rules_of(recorded)
+    if name not in rules:
+        return f"its ComputeClass {name} is not among the objects"
+    if not any(inputs["name"] in rule for rule in rules[name]):
+        return f"ComputeClass {name} names it in no rule"
+    taints = [(taint.get("key"), taint.get("value")) for taint in config.get("taints", [])]
+    return "" if (names.COMPUTE_CLASS, name) in taints else f"it lacks the taint of ComputeClass {name}"

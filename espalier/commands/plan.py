@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from espalier.blueprint import Blueprint
+from espalier.blueprint.ladder import ladder_proofs
 from espalier.blueprint.pools import PoolPlan
 from espalier.blueprint.wake import wake_proofs
+from espalier.blueprint.wake_node import Recorded
 from espalier.catalogue import catalogue
 from espalier.commands.project import Project, program_of
 from espalier.content import is_hook
@@ -93,11 +95,13 @@ def plan_of(project: Project, recording: Recording) -> Plan:
 def _wake_proofs(
     blueprint: Blueprint, resources: Sequence[Mapping[str, Any]], objects: Sequence[Mapping[str, Any]]
 ) -> tuple[Proof, ...]:
-    """That each pool wakes: of what is registered, since it is there that an autoscaler looks."""
+    """That each pool wakes, and in which order: of what is registered, since it is there that an autoscaler looks."""
     if blueprint.cloud is None:
         return ()
-    known = blueprint.catalogue or catalogue()
-    return wake_proofs(blueprint.pools, blueprint.cloud, blueprint.facts.autoscaler, resources, objects, known)
+    cloud, autoscaler, known = blueprint.cloud, blueprint.facts.autoscaler, blueprint.catalogue or catalogue()
+    recorded = Recorded(tuple(resources), tuple(objects), known, cloud.region)
+    ladders = ladder_proofs(blueprint.pools, cloud, autoscaler, recorded)
+    return (*ladders, *wake_proofs(blueprint.pools, cloud, autoscaler, resources, objects, known))
 
 
 class NotAllowedError(Exception):

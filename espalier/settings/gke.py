@@ -78,6 +78,11 @@ class Gke(CloudCluster):
     autoscaling_profile: Literal["balanced", "optimize-utilization"] = Field(
         default="optimize-utilization", description="how soon GKE's autoscaler takes idle nodes away"
     )
+    active_migration: bool = Field(
+        default=False,
+        description="GKE moves pods to the kind of capacity that their pool prefers once there is room again, and "
+        "evicts them for it; default: they stay where they started",
+    )
     auto_provisioning: AutoProvisioning | None = Field(
         default=None, description="limits of the pools that GKE makes by itself; default: it makes none"
     )

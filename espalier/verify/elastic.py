@@ -60,7 +60,7 @@ def _wake(context: Context, stage: Stage, pool: PoolPlan, kind: str, devices: Ma
         stage.namespace,
         devices,
         tolerate=tuple(taints),
-        select={names.POOL: pool.name},
+        select=names.selector_of(pool.shape),
         priority=meek_priority(context.blueprint),
     )
     pod["spec"]["serviceAccountName"] = ACCOUNT

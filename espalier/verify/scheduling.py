@@ -113,7 +113,7 @@ def _create(context: Context, stage: Stage, name: str, pool: PoolPlan, tolerate:
         stage.namespace,
         asks(pool),
         tolerate=tolerate,
-        select={names.POOL: pool.name},
+        select=names.selector_of(pool.shape),
         priority=meek_priority(context.blueprint),
     )
     pod["spec"]["serviceAccountName"] = ACCOUNT

@@ -98,6 +98,13 @@ def before(recording: Recording, resource: Resource) -> set[str]:
     return {r.name for r in walk(resource)}
 
 
+def test_a_compute_class_comes_after_the_node_pools_that_it_names() -> None:
+    recording = recording_of(plan_of(L4 | {"capacity": ["spot", "on-demand"]}))
+    made = {one.name: one for one in recording.resources}
+    waits = made["cluster-class-l4"].dependencies
+    assert {made[f"cluster-group-l4-{kind}"].urn for kind in ("spot", "on-demand")} <= set(waits)
+
+
 def test_the_api_and_the_nodes_are_private_unless_the_stack_says_otherwise() -> None:
     inputs = one(recording_of(plan_of()), "Cluster").inputs
     assert inputs["privateClusterConfig"] == {"enablePrivateNodes": True, "enablePrivateEndpoint": True}

@@ -51,6 +51,8 @@ class GkeCluster(pulumi.ComponentResource):
         self._reach(name, plan, reached, [*granted, *reached.ready, *pools.system])
         if plan.objects:
             register(self, name, plan.objects, self.provider)
+        for pool, planned in plan.classes.items():
+            register(self, name, [planned], self.provider, after=pools.of[pool])
         self.register_outputs({"endpoint": self.endpoint, "kubeconfig": self.kubeconfig})
 
     def _reach(self, name: str, plan: GkePlan, reached: Reached, after: list[pulumi.Resource]) -> None:

@@ -17,6 +17,8 @@ class NodePools:
     """All node pools of a plan; `system` are those that what lives in the cluster needs first."""
 
     system: list[pulumi.Resource]
+    of: dict[str, list[pulumi.Resource]]
+    """Pool -> its node pools."""
 
     def __init__(
         self,
@@ -31,10 +33,11 @@ class NodePools:
         self._plan, self._cluster, self._keys, self._account = plan, cluster, keys, account
         before = [*keys.ready, *place.ready, *account.ready]
         self._opts = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=before))
-        self.system = []
+        self.system, self.of = [], {}
         for group in plan.groups:
             assert isinstance(group, GkeNodePool)  # noqa: S101 - its own compiler's
             made = self._node_pool(f"{name}-group-{group.key}", group)
+            self.of.setdefault(group.pool, []).append(made)
             if group.awaited:
                 self.system.append(made)
 

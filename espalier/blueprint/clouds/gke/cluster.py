@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from espalier.blueprint.clouds.gke import machines, zones
+from espalier.blueprint.clouds.gke.compute_classes import classes
 from espalier.blueprint.clouds.gke.labels import labels_of
 from espalier.blueprint.clouds.gke.maintenance import nodes_follow, pauses_of, window_of
 from espalier.blueprint.clouds.gke.model import GivenCluster, GkeAccess, GkeNetwork, GkeNodePool, GkePlan
@@ -67,6 +68,7 @@ def plan(cluster: Gke, pools: Sequence[PoolPlan]) -> GkePlan:
         if cluster.given
         else None,
         objects=tuple(objects(cluster, network, disks)) if made and disks else (),
+        classes=classes(cluster, pools),
         oidc_issuer=f"https://container.googleapis.com/v1/{path}",
     )
 

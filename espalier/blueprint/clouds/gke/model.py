@@ -177,6 +177,8 @@ class GkePlan(CloudPlan):
     given: GivenCluster | None
     objects: tuple[Planned, ...]
     """What the cluster holds from the first: storage classes."""
+    classes: Mapping[str, Planned]
+    """Pool -> the ComputeClass that names its node pools in the order of its kinds of capacity."""
     oidc_issuer: str
 
     @property

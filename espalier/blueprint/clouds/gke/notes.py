@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from espalier.blueprint import names
 from espalier.blueprint.clouds.gke import zones
+from espalier.blueprint.clouds.gke.compute_classes import QUEUED, TAKES_PLAIN
 from espalier.blueprint.clouds.gke.labels import changed
 from espalier.blueprint.clouds.gke.maintenance import LEAST_HOURS, nodes_follow
 from espalier.blueprint.clouds.gke.model import GkeNodePool
@@ -43,12 +45,7 @@ def notes(cluster: Gke, pools: Sequence[PoolPlan]) -> Iterator[str]:
 
 def _of_pool(cluster: Gke, pool: PoolPlan) -> Iterator[str]:
     groups = [group for group in pool.groups if isinstance(group, GkeNodePool)]
-    kinds = [shape.capacity_kind for shape in pool.shapes]
-    if kinds != sorted(kinds, key=_BY_PRICE.index):
-        yield (
-            f"pool {pool.name}: GKE's autoscaler takes the cheapest kind of capacity that has room, so the order "
-            f"{', '.join(kinds)} is kept only as far as prices agree"
-        )
+    yield from _order(cluster, pool, groups)
     slices = any(group.placement and group.placement.tpu_topology for group in groups)
     if slices:
         yield f"pool {pool.name}: a slice is upgraded whole, and takes no pods meanwhile"
@@ -67,6 +64,26 @@ def _of_pool(cluster: Gke, pool: PoolPlan) -> Iterator[str]:
             "fabric: false keeps these"
         )
     yield from _unsure_zones(cluster, pool, groups)
+
+
+def _order(cluster: Gke, pool: PoolPlan, groups: Sequence[GkeNodePool]) -> Iterator[str]:
+    """How the order of a pool's kinds of capacity is kept."""
+    kinds = [shape.capacity_kind for shape in pool.shapes]
+    if len(kinds) < 2:
+        return
+    name = groups[0].labels.get(names.COMPUTE_CLASS)
+    if name is not None:
+        yield (
+            f"pool {pool.name}: its order {', '.join(kinds)} is kept for pods that select "
+            f"{names.COMPUTE_CLASS}: {name}; no others run on it"
+        )
+        return
+    if cluster.autoscaler != "none" and kinds != sorted(kinds, key=_BY_PRICE.index):
+        why = QUEUED if any(group.queued for group in groups) else TAKES_PLAIN
+        yield (
+            f"pool {pool.name}: {why}, so it has no ComputeClass, and GKE's autoscaler takes the cheapest kind of "
+            f"capacity that has room: the order {', '.join(kinds)} is kept only as far as prices agree"
+        )
 
 
 def _unsure_zones(cluster: Gke, pool: PoolPlan, groups: Sequence[GkeNodePool]) -> Iterator[str]:

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from espalier.blueprint import names
 from espalier.blueprint.clouds.gke import machines, zones
+from espalier.blueprint.clouds.gke.compute_classes import class_of, class_taint
 from espalier.blueprint.clouds.gke.model import Autoscaling, GkeNodePool, Gpus, Placement
 from espalier.blueprint.clouds.model import Wanted
 from espalier.blueprint.clouds.naming import generation_of, physical
@@ -113,7 +114,7 @@ def _node_pool(
     generation = generation_of(fixed)
     name = physical(key, generation, NAME_LIMIT)
     labels = _labels(cluster, wanted, kind, queued)
-    taints = _taints(wanted, kind)
+    taints = _taints(cluster, wanted, kind)
     per_zone = machines.is_tpu(machine) and (kind == "flex" or slice_index is not None)
     return GkeNodePool(
         key=key,
@@ -191,7 +192,7 @@ def _fixed(cluster: Gke, wanted: Wanted, kind: CapacityKind) -> dict[str, Any]:
         "local-disks": pool.local_disks,
         "preload": pool.preload.model_dump() if pool.preload else None,
         "max-pods": pool.max_pods,
-        "taints": [str(taint) for taint in _taints(wanted, kind)],
+        "taints": [str(taint) for taint in _taints(cluster, wanted, kind)],
         "compact": is_compact(wanted, kind),
         "fabric": has_fabric(cluster, wanted),
         "account": cluster.service_account,
@@ -210,6 +211,8 @@ def _labels(cluster: Gke, wanted: Wanted, kind: CapacityKind, queued: bool) -> d
         ours["cloud.google.com/gke-networking-dra-driver"] = "true"
     if wanted.pool.driver.owner == "operator":
         ours["gke-no-default-nvidia-gpu-device-plugin"] = "true"
+    if name := class_of(cluster, wanted):
+        ours[names.COMPUTE_CLASS] = name
     return dict(sorted({**ours, **wanted.pool.labels}.items()))
 
 
@@ -258,9 +261,11 @@ def _gpu_labels(wanted: Wanted) -> dict[str, str]:
     return found
 
 
-def _taints(wanted: Wanted, kind: CapacityKind) -> tuple[Taint, ...]:
+def _taints(cluster: Gke, wanted: Wanted, kind: CapacityKind) -> tuple[Taint, ...]:
     """All taints that are declared: a list that leaves GKE's own accelerator taint out would replace the pool."""
-    return (*wanted.taints(), *((_SPOT,) if kind == "spot" else ()))
+    name = class_of(cluster, wanted)
+    further = (*((_SPOT,) if kind == "spot" else ()), *((class_taint(name),) if name else ()))
+    return (*wanted.taints(), *further)
 
 
 def _gpus(wanted: Wanted) -> Gpus | None:

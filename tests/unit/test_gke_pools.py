@@ -299,7 +299,7 @@ def test_what_the_plan_tells_besides() -> None:
         tags={"Team": "Vision"},
         maintenance={"hours": 4},
     ).notes
-    assert any("kept only as far as prices agree" in note for note in told)
+    assert any(note.startswith("pool p: its order on-demand, spot is kept for pods that select") for note in told)
     assert "tags: Team=Vision becomes team=vision, as Google Cloud's labels are written" in told
     assert any("lasts 12 hours instead of 4" in note for note in told)
     assert any("tenants' groups have no rights" in note for note in told)

@@ -412,23 +412,28 @@ def sim_status(
 
 @sim.command("fault")
 def sim_fault(
-    component: Annotated[str, typer.Argument(help="etcd, apiserver, ...: as `sim status` names it")],
-    kind: Annotated[
-        str,
-        typer.Option(help="kill, pause or resume; of karpenter also no-spot, no-on-demand, in-stock or reclaim-spot"),
-    ] = "kill",
+    component: Annotated[
+        str | None,
+        typer.Argument(help="a process as `sim status` names it, or nodes; none: list all faults"),
+    ] = None,
+    kind: Annotated[str, typer.Option(help="what happens; `espalier sim fault` lists all kinds")] = "kill",
+    count: Annotated[int, typer.Option(help="how many nodes")] = 1,
+    pool: Annotated[str | None, typer.Option(help="nodes of this pool only")] = None,
+    node: Annotated[str | None, typer.Option(help="this one node")] = None,
+    seconds: Annotated[int | None, typer.Option(help="a driver's delay, or the notice of a reclaim")] = None,
     name: Name = "local",
     as_json: AsJson = False,
 ) -> None:
-    """Break one process of a simulated cluster, for a drill.
+    """Break something of a simulated cluster for a drill, or mend it again; without arguments, list what can break.
 
-    Example: espalier sim fault etcd --kind kill
+    Example: espalier sim fault nodes --kind lose-device --pool h100
     """
 
     def body(out: Output) -> int:
-        from espalier.commands.simulate import break_component
+        from espalier.commands.simulate import inflict, list_faults
+        from espalier.sim.faults import Aim
 
-        return break_component(name, component, kind, out)
+        return inflict(name, component, kind, Aim(count, pool, node, seconds), out) if component else list_faults(out)
 
     _run("sim fault", as_json, body)
 

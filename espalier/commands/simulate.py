@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from rich.table import Table
+
 from espalier import failures
 from espalier import sim as clusters
 from espalier.report.console import Output
 from espalier.report.documents import StatusDocument, header
 from espalier.report.terminal import show_status
-from espalier.sim import SimStatus
+from espalier.sim import SimStatus, faults
+from espalier.sim.faults import Aim
 
 
 def start(name: str, out: Output) -> int:
@@ -33,11 +36,24 @@ def status(name: str | None, out: Output) -> int:
     return _show("sim status", clusters.status(name), out)
 
 
-def break_component(name: str, component: str, kind: str, out: Output) -> int:
-    """Breaks one process."""
-    clusters.fault(name, component, kind)
-    out.people.print(f"{component} of {name}: {kind}. See `espalier sim status`, mend with `espalier sim up`.")
-    out.document({**header("sim fault"), "cluster": name, "component": component, "kind": kind})
+def inflict(name: str, target: str, kind: str, aim: Aim, out: Output) -> int:
+    """Breaks something of a cluster, or mends it."""
+    hit = faults.inflict(name, target, kind, aim)
+    mend = ". See `espalier sim status`, mend with `espalier sim up`." if kind in faults.SIGNALS else ""
+    out.people.print(f"{target} of {name}: {kind}{': ' if hit else ''}{', '.join(hit)}{mend}", markup=False)
+    out.document({**header("sim fault"), "cluster": name, "component": target, "kind": kind, "nodes": list(hit)})
+    return 0
+
+
+def list_faults(out: Output) -> int:
+    """Shows what a simulated cluster can suffer."""
+    table = Table("Component", "Kind", "What happens", "Options", box=None, pad_edge=False)
+    for row in faults.FAULTS:
+        table.add_row(row.target, row.kind, row.what, " ".join(f"--{option}" for option in row.takes))
+    out.people.print(table)
+    out.people.print("Example: espalier sim fault karpenter --kind reclaim-spot --count 2 --name elastic", markup=False)
+    rows = [{"component": r.target, "kind": r.kind, "what": r.what, "options": list(r.takes)} for r in faults.FAULTS]
+    out.document({**header("sim fault"), "faults": rows})
     return 0
 
 

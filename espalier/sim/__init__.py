@@ -75,14 +75,24 @@ def status(name: str | None = None) -> tuple[SimStatus, ...]:
     return cluster.status(name)
 
 
-def fault(name: str, component: str, kind: str = "kill") -> None:
-    """Break one process of a cluster for a drill: ``kill`` (as -9 does), ``pause``, or ``resume``.
+def fault(
+    name: str,
+    component: str,
+    kind: str = "kill",
+    *,
+    count: int = 1,
+    pool: str | None = None,
+    node: str | None = None,
+    seconds: int | None = None,
+) -> tuple[str, ...]:
+    """Break something of a cluster for a drill, or mend it again; the names of the nodes that it hit.
 
-    Raises SimError where the component is unknown or does not run.
+    ``component`` is a process, ``karpenter`` for capacity, or ``nodes``; ``espalier.sim.faults.FAULTS`` lists all kinds
+    with what they heed. Raises SimError where there is no such thing, or where it cannot be done to this cluster now.
     """
-    from espalier.sim import cluster
+    from espalier.sim.faults import Aim, inflict
 
-    cluster.fault(name, component, kind)
+    return inflict(name, component, kind, Aim(count, pool, node, seconds))
 
 
 def issue_client(name: str, user: str, groups: tuple[str, ...] = ()) -> Path:

@@ -79,6 +79,16 @@ class Admin:
         """Delete the object, or every object of the collection, at ``path``."""
         self._request("DELETE", path, accepted=(200, 404))
 
+    def create(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        """Create an object in the collection at ``path``; the object as it is then."""
+        data = json.dumps(body).encode()
+        made: dict[str, Any] = json.loads(self._answer("POST", path, data, "application/json", (200, 201)).data)
+        return made
+
+    def patch(self, path: str, body: dict[str, Any], how: str = "merge") -> None:
+        """Patch the object at ``path``, by ``merge`` or ``strategic-merge``."""
+        self._request("PATCH", path, body=json.dumps(body).encode(), content_type=f"application/{how}-patch+json")
+
     def _request(
         self,
         method: str,
@@ -88,6 +98,11 @@ class Admin:
         content_type: str = "application/json",
         accepted: tuple[int, ...] = (200, 201),
     ) -> int:
+        return self._answer(method, path, body, content_type, accepted).status
+
+    def _answer(
+        self, method: str, path: str, body: bytes | None, content_type: str, accepted: tuple[int, ...]
+    ) -> urllib3.BaseHTTPResponse:
         try:
             response = self._pool.request(
                 method, f"{self._server}{path}", body=body, headers={"Content-Type": content_type}
@@ -97,7 +112,7 @@ class Admin:
         if response.status not in accepted:
             said = response.data.decode(errors="replace")[:500]
             raise SimError(f"{method} {path} answered {response.status}: {said}", "see the API server's log")
-        return response.status
+        return response
 
 
 def _path(item: dict[str, Any]) -> str:
@@ -111,6 +126,8 @@ def _path(item: dict[str, Any]) -> str:
         "ConfigMap": "configmaps",
         "CustomResourceDefinition": "customresourcedefinitions",
         "KWOKNodeClass": "kwoknodeclasses",
+        "MutatingAdmissionPolicy": "mutatingadmissionpolicies",
+        "MutatingAdmissionPolicyBinding": "mutatingadmissionpolicybindings",
         "StorageClass": "storageclasses",
     }[item["kind"]]
     return f"{prefix}/{version}{namespace}/{plural}/{metadata['name']}"

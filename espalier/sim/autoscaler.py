@@ -2,6 +2,7 @@
 
 import json
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,9 @@ _SERVED = ("/apis/karpenter.sh/v1/nodepools", "/apis/karpenter.kwok.sh/v1alpha1/
 _USER = "espalier:karpenter"
 _CLAIMS = "/apis/karpenter.sh/v1/nodeclaims"
 CAPACITY_TYPE = "karpenter.sh/capacity-type"
+_TERMINATION = "karpenter.sh/nodeclaim-termination-timestamp"
+"""When a claim that is going is cut off; source: karpenter v1.15.0, pkg/apis/v1/labels.go."""
+_POOL = "espalier.dev/pool"
 
 
 def is_wanted(name: str, machines: str | None) -> bool:
@@ -77,17 +81,34 @@ def _capacity_types(offering: dict[str, Any]) -> list[str]:
     return [value for each in offering["Requirements"] if each["key"] == CAPACITY_TYPE for value in each["values"]]
 
 
-def reclaim(admin: Admin) -> str | None:
-    """Take one spot node back, as a cloud does: its pods are evicted, and it goes. Its name; None where there is none.
+def reclaim(admin: Admin, *, count: int, pool: str | None, node: str | None, notice: int) -> tuple[str, ...]:
+    """Take spot nodes back, as a cloud does: pods are evicted, and the nodes go; their names.
 
-    Karpenter's claim is what is deleted: it drains the node with the pods' own grace periods.
+    Karpenter's claims are what is deleted: it drains a node with the pods' own grace periods, and after ``notice``
+    seconds whatever is still on it goes as well, as when a cloud switches the machine off. Raises SimError where there
+    are fewer such nodes.
     """
-    claims = [claim for claim in admin.list(_CLAIMS) if _is_spot(claim) and _node(claim)]
-    if not claims:
-        return None
-    chosen = min(claims, key=lambda claim: claim["metadata"]["creationTimestamp"])
-    admin.delete_all(f"{_CLAIMS}/{chosen['metadata']['name']}")
-    return _node(chosen)
+    claims = [claim for claim in admin.list(_CLAIMS) if _is_spot(claim) and _node(claim) and _fits(claim, pool, node)]
+    if len(claims) < count:
+        where = f" in pool {pool}" if pool else ""
+        named = f"node {node} is no spot node that the autoscaler made" if node else ""
+        raise SimError(
+            named or f"{count} spot nodes are to be taken back, and{where} {len(claims)} are there now",
+            "let pods wait for such nodes first, or ask for fewer",
+        )
+    chosen = sorted(claims, key=lambda claim: (claim["metadata"]["creationTimestamp"], claim["metadata"]["name"]))
+    ends = (datetime.now(UTC) + timedelta(seconds=notice)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    for claim in chosen[:count]:
+        path = f"{_CLAIMS}/{claim['metadata']['name']}"
+        admin.patch(path, {"metadata": {"annotations": {_TERMINATION: ends}}})
+        admin.delete_all(path)
+    return tuple(str(_node(claim)) for claim in chosen[:count])
+
+
+def _fits(claim: dict[str, Any], pool: str | None, node: str | None) -> bool:
+    """Whether a claim is of that pool, and of that node, and is not going already."""
+    there = "deletionTimestamp" not in claim["metadata"]
+    return there and pool in (None, claim["metadata"]["labels"].get(_POOL)) and node in (None, _node(claim))
 
 
 def _is_spot(claim: dict[str, Any]) -> bool:

@@ -1,4 +1,4 @@
-"""Brings a simulated cluster up, looks at it, breaks it on purpose, and takes it down."""
+"""Brings a simulated cluster up, looks at it, and takes it down."""
 
 import hashlib
 import importlib.util
@@ -31,10 +31,6 @@ _PORT_SECONDS = 3.0
 _DEFAULT_ACCOUNT = "/api/v1/namespaces/default/serviceaccounts/default"
 _NODE_LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
 
-SHORTAGES = ("no-spot", "no-on-demand", "in-stock", "reclaim-spot")
-"""What a cloud does to those who scale: a kind of capacity is sold out, is there again; a spot node is taken back."""
-FAULTS = {"kill": signal.SIGKILL, "pause": signal.SIGSTOP, "resume": signal.SIGCONT}
-
 
 def up(name: str, progress: Progress, machines: str | None = None) -> SimStatus:
     """Make cluster ``name`` run: build, create, start or mend what is missing, and wait until all is well.
@@ -59,7 +55,7 @@ def up(name: str, progress: Progress, machines: str | None = None) -> SimStatus:
         ensure_pki(layout.pki, SERVICE_IP)
         _write_kubeconfigs(layout)
         if machines is not None and autoscaler.differs(name, machines):
-            processes.stop([processes.Record(_runs(name), "karpenter")], _GRACE_SECONDS)
+            processes.stop([record_of(name, "karpenter")], _GRACE_SECONDS)
             autoscaler.write(layout, machines)
         _start_all(layout, progress)
     # Each part has been well by now; a busy machine may still let one health check run out of time.
@@ -90,38 +86,27 @@ def status(name: str | None) -> tuple[SimStatus, ...]:
     return tuple(found for found in map(_inspect, names) if found is not None)
 
 
-def fault(name: str, component: str, kind: str) -> None:
-    """Do something bad, as a drill: ``kill`` (-9), ``pause`` or ``resume`` one process; or one of SHORTAGES."""
-    check_name(name)
-    if component not in _names():
-        raise SimError(f"there is no component {component!r}", f"name one of: {', '.join(_names())}")
-    if component == "karpenter" and kind in SHORTAGES:
-        _shortage(name, kind)
-        return
-    if kind not in FAULTS:
-        raise SimError(f"there is no fault {kind!r}", f"name one of: {', '.join(FAULTS)}")
-    record = processes.Record(_runs(name), component)
-    if not processes.send(record, FAULTS[kind]):
-        raise SimError(f"{component} of cluster {name} does not run", f"start it: espalier sim up --name {name}")
-
-
-def _shortage(name: str, kind: str) -> None:
-    """Change what the autoscaler of a cluster can have, or take a spot node from it."""
-    ports = read_ports(name)
-    layout = Layout(name, ports or {}, _binaries())
-    if ports is None or not layout.machines.is_file():
-        raise SimError(
-            f"cluster {name} has no autoscaler", "set cluster.autoscaler: karpenter in its stack file, then up"
-        )
-    if kind == "reclaim-spot":
-        if autoscaler.reclaim(Admin(layout)) is None:
-            raise SimError(f"cluster {name} has no spot node now", "let a pod wait for one first")
-        return
-    processes.stop([processes.Record(_runs(name), "karpenter")], _GRACE_SECONDS)
-    autoscaler.offer(layout, None if kind == "in-stock" else kind.removeprefix("no-"))
-    (part,) = [each for each in components(layout) if each.name == "karpenter"]
+def restart(layout: Layout, component: str) -> None:
+    """Stop a process of the cluster and start it again; it is healthy when this returns."""
+    processes.stop([record_of(layout.name, component)], _GRACE_SECONDS)
+    (part,) = [each for each in components(layout) if each.name == component]
     _ensure_runs(layout, part)
     _wait_healthy(layout, part, was_alive=False)
+
+
+def process_names() -> tuple[str, ...]:
+    """The processes that a cluster may have."""
+    return tuple(part for part in PORT_NAMES if part not in ("etcd-peer", "karpenter-metrics"))
+
+
+def record_of(name: str, component: str) -> processes.Record:
+    """Where the files of a cluster's process lie."""
+    return processes.Record(_runs(name), component)
+
+
+def layout_of(name: str, ports: dict[str, int]) -> Layout:
+    """The layout of a cluster that has these ports."""
+    return Layout(name, ports, _binaries())
 
 
 def issue_client(name: str, user: str, groups: tuple[str, ...]) -> Path:
@@ -152,10 +137,6 @@ def _require_cryptography() -> None:
 
 def _binaries() -> Path:
     return cache_root() / build_key()
-
-
-def _names() -> tuple[str, ...]:
-    return tuple(part for part in PORT_NAMES if part not in ("etcd-peer", "karpenter-metrics"))
 
 
 def _lock_file(name: str) -> Path:
@@ -202,7 +183,7 @@ def _write_kubeconfig(layout: Layout, path: Path, identity: Path) -> None:
 
 def _stop_all(name: str, progress: Progress) -> None:
     progress(f"stopping cluster {name}")
-    last_first = [processes.Record(_runs(name), part) for part in reversed(_names())]
+    last_first = [record_of(name, part) for part in reversed(process_names())]
     clients, servers = last_first[:-2], last_first[-2:]
     # What writes to the API goes first; etcd last, so that the API server can end in peace.
     for group in (clients, servers[:1], servers[1:]):
@@ -240,7 +221,7 @@ def _start_all(layout: Layout, progress: Progress) -> None:
 
 def _ensure_runs(layout: Layout, part: Component, *, only_resume: bool = False) -> bool:
     """Wake the component if it is paused, start it if it does not run; whether it ran before."""
-    record = processes.Record(_runs(layout.name), part.name)
+    record = record_of(layout.name, part.name)
     if processes.send(record, signal.SIGCONT):
         return True
     if not only_resume:
@@ -257,7 +238,7 @@ def _ensure_runs(layout: Layout, part: Component, *, only_resume: bool = False) 
 
 
 def _wait_healthy(layout: Layout, part: Component, *, was_alive: bool) -> None:
-    record = processes.Record(_runs(layout.name), part.name)
+    record = record_of(layout.name, part.name)
     deadline = time.monotonic() + (_RECOVER_SECONDS if was_alive else _START_SECONDS)
     while (why := unhealthy(layout, part)) is not None:
         ended = processes.pid_of(record) is None
@@ -281,7 +262,7 @@ def _inspect(name: str) -> SimStatus | None:
         return None
     ports = read_ports(name)
     if ports is None:
-        parts = tuple(ComponentStatus(part, None, False, False, "never started") for part in _names())
+        parts = tuple(ComponentStatus(part, None, False, False, "never started") for part in process_names())
         return SimStatus(name, False, kubeconfig_path(name), parts)
     layout = Layout(name, ports, _binaries())
     table = components(layout)
@@ -292,7 +273,7 @@ def _inspect(name: str) -> SimStatus | None:
 
 
 def _inspect_component(layout: Layout, part: Component) -> ComponentStatus:
-    record = processes.Record(_runs(layout.name), part.name)
+    record = record_of(layout.name, part.name)
     pid = processes.pid_of(record)
     if pid is None:
         said = processes.last_line(record)

@@ -244,3 +244,21 @@ def test_help_has_an_example(command: str, capsys: pytest.CaptureFixture[str]) -
 def test_the_settings_schema_in_the_stacks_folder_is_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
     _, out, _ = run(capsys, "schema")
     assert json.loads((ROOT / "stacks" / "schema.json").read_text()) == json.loads(out)
+
+
+def test_all_faults_are_listed_in_help_of_the_command_and_in_the_docs(capsys: pytest.CaptureFixture[str]) -> None:
+    code, found = document(capsys, "sim", "fault")
+    assert code == 0
+    docs = (ROOT / "docs" / "simulated-cluster.md").read_text(encoding="utf-8")
+    lines = [line for line in docs.splitlines() if line.startswith(("| any process", "| `karpenter`", "| `nodes`"))]
+    for row in found["faults"]:
+        (line,) = [line for line in lines if row["component"] in line and f"`{row['kind']}`" in line]
+        assert all(f"--{option}" in line for option in row["options"])
+
+
+def test_a_fault_that_cannot_be_is_told_without_a_traceback(capsys: pytest.CaptureFixture[str]) -> None:
+    code, found = document(capsys, "sim", "fault", "nodes", "--kind", "melt")
+    assert code == 1
+    (error,) = found["errors"]
+    assert error["got"] == "there is no fault 'melt' of nodes"
+    assert "lose-device" in error["do"]

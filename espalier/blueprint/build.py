@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from espalier.blueprint.autoscaling import machine_types
 from espalier.blueprint.clouds import CloudPlan, cloud_of, compiler_of
-from espalier.blueprint.clouds.unsaid import unsaid_counts
+from espalier.blueprint.clouds.unsaid import chosen_machines, unsaid_counts
 from espalier.blueprint.clouds.wanted import Site, region_mistakes
 from espalier.blueprint.money import Cost, cost_of
 from espalier.blueprint.order import plan_addons, with_implied
@@ -181,7 +181,12 @@ def _cloud_plan(settings: Settings, pools: Sequence[PoolPlan], known: Catalogue 
         return None
     compiler = compiler_of(cluster.kind)
     plan = compiler.plan(cluster, pools)
-    return replace(plan, notes=(*plan.notes, *unsaid_counts(settings.pools, compiler, known or catalogue())))
+    site = Site(cluster=cluster, compiler=compiler, catalogue=known or catalogue())
+    said = (
+        *unsaid_counts(settings.pools, compiler, site.catalogue),
+        *chosen_machines(settings.pools, settings.prices, site),
+    )
+    return replace(plan, notes=(*plan.notes, *said))
 
 
 def inputs_of(settings: Settings, record: AddonRecord, known: Catalogue | None = None) -> AddonInputs | None:

@@ -2,6 +2,7 @@
 
 import string
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib import util
 from types import SimpleNamespace
 from typing import Any
@@ -13,14 +14,14 @@ from hypothesis import strategies as st
 from espalier.blueprint.clouds import machines, sdks
 from espalier.blueprint.clouds.model import Compiler, Wanted
 from espalier.blueprint.clouds.naming import generation_of, physical
-from espalier.blueprint.clouds.unsaid import unsaid_counts
+from espalier.blueprint.clouds.unsaid import chosen_machines, unsaid_counts
 from espalier.blueprint.clouds.wanted import Site, region_mistakes, wanted_of
 from espalier.catalogue import catalogue
 from espalier.settings.eks import Eks
 from espalier.settings.gke import Gke
 from espalier.settings.model import PriceOverride
 from espalier.settings.pool import Pool
-from espalier.types import Mistake
+from espalier.types import Mistake, Price
 
 CATALOGUE = catalogue()
 PATH = "espalier:pools[0]"
@@ -78,7 +79,7 @@ def test_a_pool_gets_the_smallest_machine_with_its_devices(
 
 
 @given(cpu=st.integers(1, 96), memory=st.integers(1, 384), cloud=st.sampled_from(["aws", "gcp"]))
-def test_a_size_gets_the_smallest_plain_machine_that_holds_it(cpu: int, memory: int, cloud: str) -> None:
+def test_without_prices_a_size_gets_the_smallest_plain_machine_that_holds_it(cpu: int, memory: int, cloud: str) -> None:
     pool = a_pool(machine={"cpu": cpu, "memory": f"{memory}Gi"})
     found, mistakes = machines.pick(pool, PATH, None, CATALOGUE, "aws" if cloud == "aws" else "gcp")
     rows = [r for r in CATALOGUE.machines("aws" if cloud == "aws" else "gcp").values() if not r.accelerator]
@@ -89,6 +90,72 @@ def test_a_size_gets_the_smallest_plain_machine_that_holds_it(cpu: int, memory: 
     else:
         assert found in fitting
         assert all(r.vcpu >= found.vcpu for r in fitting if r.architecture == "amd64")
+
+
+PLACES = [("aws", "us-east-1"), ("gcp", "us-central1"), ("gcp", "europe-west4"), ("aws", "eu-west-3")]
+
+
+@given(cpu=st.integers(1, 64), memory=st.integers(1, 256), place=st.sampled_from(PLACES))
+def test_a_size_gets_the_cheapest_plain_machine_of_its_region(cpu: int, memory: int, place: tuple[str, str]) -> None:
+    cloud: Any = place[0]
+    pool = a_pool(machine={"cpu": cpu, "memory": f"{memory}Gi"})
+    found, mistakes = wanted(pool, *place)
+    rows = [r for r in CATALOGUE.machines(cloud).values() if not r.accelerator and r.architecture == "amd64"]
+    fitting = [r for r in rows if r.vcpu >= cpu and r.memory_gib >= memory and not r.retired]
+    listed = {r.name: CATALOGUE.price(r, place[1], "on-demand") for r in fitting}
+    known = {name: price.per_hour for name, price in listed.items() if price}
+    if found is None:
+        assert [m.path for m in mistakes] == [f"{PATH}.machine"]
+        assert not fitting
+    elif known:
+        assert known.get(found.machine.name) == min(known.values())
+    else:
+        assert found.machine == min(fitting, key=lambda r: (r.vcpu, r.memory_gib, r.name))
+
+
+@pytest.mark.parametrize(("accelerator", "count"), [("L4", 1), ("T4", 1), ("T4", 4), ("A100-40", 2)])
+def test_devices_come_with_their_cheapest_machine(accelerator: str, count: int) -> None:
+    found, _ = wanted(a_pool(accelerator=accelerator, count=count), "gcp", "us-central1")
+    assert found is not None
+    rows = [r for r in CATALOGUE.machines_with(accelerator, "gcp") if count in r.counts(accelerator) and not r.retired]
+    prices = [CATALOGUE.price(row, "us-central1", "on-demand", accelerator, count) for row in rows]
+    mine = CATALOGUE.price(found.machine, "us-central1", "on-demand", accelerator, count)
+    assert mine is not None
+    assert mine.per_hour == min(price.per_hour for price in prices if price)
+
+
+def test_a_negotiated_price_changes_the_choice() -> None:
+    pool = a_pool(machine={"cpu": 4, "memory": "16Gi"})
+    price = PriceOverride.model_validate({"on-demand": 0.05, "source": "contract", "date": "2026-11-01"})
+    found, _ = wanted(pool, "aws", "us-east-1", **{"m7i.xlarge": price})
+    assert found is not None
+    assert found.machine.name == "m7i.xlarge"
+    (note,) = chosen_machines([pool], {"m7i.xlarge": price}, a_site("aws", "us-east-1"))
+    assert note == (
+        "pool p: m7i.xlarge at 0.05 USD/h, the cheapest on demand of 34 machines that fit (prices of 2026-11-01); "
+        "then m6i.xlarge at 0.192 USD/h"
+    )
+
+
+def test_a_kind_of_capacity_that_only_some_machines_have_comes_before_their_price() -> None:
+    pool = a_pool(machine={"cpu": 4, "memory": "16Gi"}, capacity=["spot"])
+    rows = [CATALOGUE.machines("aws")[name] for name in ("m6i.xlarge", "m7i.xlarge")]
+    cheaper = replace(rows[0], capacity=("on-demand",))
+    found = machines.cheapest_first(pool, [cheaper, rows[1]], 0, lambda row, _: Price(float(len(row.capacity)), "", ""))
+    assert [row.name for row in found] == ["m7i.xlarge", "m6i.xlarge"]
+
+
+def test_a_choice_by_size_says_that_no_price_is_known() -> None:
+    pool = a_pool(machine={"cpu": 4, "memory": "16Gi"})
+    (note,) = chosen_machines([pool], {}, a_site("aws", "eu-west-3"))
+    assert note == (
+        "pool p: m6i.xlarge, the smallest of 34 machines that fit: no price of theirs in eu-west-3 is known"
+    )
+
+
+def test_a_pool_that_names_its_machine_is_told_of_no_choice() -> None:
+    site = a_site("aws", "us-east-1")
+    assert list(chosen_machines([a_pool(machine="m6i.xlarge"), a_pool(accelerator="H100-80")], {}, site)) == []
 
 
 @pytest.mark.parametrize(

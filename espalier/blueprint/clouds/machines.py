@@ -3,23 +3,34 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from espalier.catalogue import Accelerator, Catalogue
 from espalier.catalogue.machines import Machine
 from espalier.catalogue.model import Cloud
 from espalier.quantity import parse_quantity
 from espalier.settings.pool import Pool, Shape
-from espalier.types import Mistake
+from espalier.types import Mistake, Price
 
 GIB = 2**30
 _SHOWN = 6
+Priced = Callable[[Machine, int], Price | None]
+"""What a machine with so many of the pool's devices costs on demand; None where that is not known."""
+
+
+def unpriced(machine: Machine, count: int) -> None:
+    """No price is known."""
 
 
 def pick(
-    pool: Pool, path: str, accelerator: Accelerator | None, catalogue: Catalogue, cloud: Cloud
+    pool: Pool,
+    path: str,
+    accelerator: Accelerator | None,
+    catalogue: Catalogue,
+    cloud: Cloud,
+    priced: Priced = unpriced,
 ) -> tuple[Machine | None, list[Mistake]]:
-    """The machine of a pool: the one it names, else the smallest that has its devices, or its size."""
+    """The machine of a pool: the one it names, else the cheapest that has its devices, or its size."""
     machines = catalogue.machines(cloud)
     if isinstance(pool.machine, str):
         found = machines.get(pool.machine)
@@ -27,10 +38,48 @@ def pick(
             return None, [unknown_machine(pool.machine, f"{path}.machine", machines, cloud)]
         return found, list(_named_mistakes(pool, path, found, accelerator))
     if accelerator is not None:
-        return _with_devices(pool, path, accelerator, catalogue, cloud)
+        return _with_devices(pool, path, accelerator, catalogue, cloud, priced)
     if isinstance(pool.machine, Shape):
-        return _of_size(pool.machine, path, machines.values(), cloud)
+        return _of_size(pool, pool.machine, path, catalogue, cloud, priced)
     return None, []
+
+
+def cheapest_first(pool: Pool, rows: Iterable[Machine], count: int, priced: Priced) -> list[Machine]:
+    """By price on demand, since that is known of most machines; unknown ones last, by size and name.
+
+    Machines that are not sold in all of the pool's kinds of capacity come after those that are.
+    """
+
+    def key(row: Machine) -> tuple[bool, bool, float, int, float, str]:
+        price = priced(row, count)
+        lacks = not set(pool.capacity) <= set(row.capacity)
+        return lacks, price is None, price.per_hour if price else 0.0, row.vcpu, row.memory_gib, row.name
+
+    return sorted(rows, key=key)
+
+
+def candidates(
+    pool: Pool, accelerator: Accelerator | None, catalogue: Catalogue, cloud: Cloud
+) -> tuple[list[Machine], int]:
+    """The machines that a pool which names none may get, and its devices a node."""
+    if accelerator is None:
+        plain = _plain(catalogue, cloud)
+        return [row for row in plain if isinstance(pool.machine, Shape) and _holds(row, pool.machine)], 0
+    rows = [row for row in catalogue.machines_with(accelerator.name, cloud) if not row.retired]
+    if pool.topology is not None:
+        rows = [row for row in rows if pool.topology in row.topologies]
+    counts = sorted({count for row in rows for count in row.counts(accelerator.name)})
+    count = pool.count or (accelerator.per_node if accelerator.per_node in counts else counts[0] if counts else 0)
+    fitting = [row for row in rows if count in row.counts(accelerator.name)]
+    if isinstance(pool.machine, Shape):
+        fitting = [row for row in fitting if _holds(row, pool.machine)]
+    return fitting, count
+
+
+def _plain(catalogue: Catalogue, cloud: Cloud) -> list[Machine]:
+    """Machines that any pod runs on: without devices, and not of Arm, which images must be made for."""
+    rows = catalogue.machines(cloud).values()
+    return [row for row in rows if not row.accelerator and not row.retired and row.architecture == "amd64"]
 
 
 def unknown_machine(name: str, path: str, known: Iterable[str], cloud: Cloud) -> Mistake:
@@ -95,7 +144,7 @@ def _named_mistakes(pool: Pool, path: str, machine: Machine, accelerator: Accele
 
 
 def _with_devices(
-    pool: Pool, path: str, accelerator: Accelerator, catalogue: Catalogue, cloud: Cloud
+    pool: Pool, path: str, accelerator: Accelerator, catalogue: Catalogue, cloud: Cloud, priced: Priced
 ) -> tuple[Machine | None, list[Mistake]]:
     rows = [row for row in catalogue.machines_with(accelerator.name, cloud) if not row.retired]
     if not rows:
@@ -106,23 +155,21 @@ def _with_devices(
         rows = [row for row in rows if pool.topology in row.topologies]
         if pool.count is None and rows:
             return min(rows, key=lambda row: (row.topologies[pool.topology or ""], row.devices)), []
-    counts = sorted({count for row in rows for count in row.counts(accelerator.name)})
-    count = pool.count or (accelerator.per_node if accelerator.per_node in counts else counts[0] if counts else 0)
-    fitting = [row for row in rows if count in row.counts(accelerator.name)]
-    if isinstance(pool.machine, Shape):
-        fitting = [row for row in fitting if _holds(row, pool.machine)]
+    fitting, count = candidates(pool, accelerator, catalogue, cloud)
     if fitting:
-        return min(fitting, key=lambda row: (row.vcpu, row.memory_gib, row.name)), []
+        return cheapest_first(pool, fitting, count, priced)[0], []
+    counts = sorted({count for row in rows for count in row.counts(accelerator.name)})
     accepted = f"{_either(counts)} of {accelerator.name} a node in {cloud}: {_few([row.name for row in rows])}"
     return None, [Mistake(f"{path}.count", str(count), accepted, "Change `count`, or name a `machine`.")]
 
 
-def _of_size(shape: Shape, path: str, rows: Iterable[Machine], cloud: Cloud) -> tuple[Machine | None, list[Mistake]]:
-    plain = [row for row in rows if not row.accelerator and not row.retired and row.architecture == "amd64"]
-    fitting = [row for row in plain if _holds(row, shape)]
+def _of_size(
+    pool: Pool, shape: Shape, path: str, catalogue: Catalogue, cloud: Cloud, priced: Priced
+) -> tuple[Machine | None, list[Mistake]]:
+    fitting, _ = candidates(pool, None, catalogue, cloud)
     if fitting:
-        return min(fitting, key=lambda row: (row.vcpu, row.memory_gib, row.name)), []
-    largest = max(plain, key=lambda row: (row.vcpu, row.memory_gib))
+        return cheapest_first(pool, fitting, 0, priced)[0], []
+    largest = max(_plain(catalogue, cloud), key=lambda row: (row.vcpu, row.memory_gib))
     got = f"{shape.cpu} vCPUs, {shape.memory}"
     accepted = f"at most what {cloud} has: {largest.name} with {_words(largest)}"
     return None, [Mistake(f"{path}.machine", got, accepted, "Ask for less, and for more nodes.")]

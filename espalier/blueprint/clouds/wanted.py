@@ -16,7 +16,7 @@ from espalier.catalogue.model import Cloud
 from espalier.settings.clusters import AnyCloud
 from espalier.settings.model import PriceOverride
 from espalier.settings.pool import Pool
-from espalier.types import Mistake
+from espalier.types import Mistake, Price
 
 _PRICED = 20
 """A list that prices so many machines in a region says by its silence that another is not offered there."""
@@ -72,7 +72,8 @@ def wanted_of(
     system: bool,
 ) -> tuple[Wanted | None, list[Mistake]]:
     """A pool that the catalogue has no objection to as such; mistakes where the cloud has no such machine."""
-    machine, mistakes = machines.pick(pool, path, accelerator, site.catalogue, site.cloud)
+    priced = on_demand(pool, prices, site)
+    machine, mistakes = machines.pick(pool, path, accelerator, site.catalogue, site.cloud, priced)
     if machine is None:
         return None, mistakes
     others, more = machines.alternatives(pool, path, machine, site.catalogue, site.cloud)
@@ -95,6 +96,15 @@ def wanted_of(
             for kind in pool.capacity
         },
     ), []
+
+
+def on_demand(pool: Pool, prices: Mapping[str, PriceOverride], site: Site) -> machines.Priced:
+    """What a machine costs in the cluster's region, by the stack file's own prices or the catalogue's."""
+
+    def priced(machine: Machine, count: int) -> Price | None:
+        return price_of(pool, "on-demand", machine, prices, site.catalogue, site.cluster.region, count)
+
+    return priced
 
 
 def _count(pool: Pool, accelerator: Accelerator | None, machine: Machine) -> int:

@@ -7,7 +7,9 @@ from espalier.addons.karpenter import RECORD as KARPENTER
 from espalier.addons.keda import RECORD as KEDA
 from espalier.addons.metrics_server import RECORD as METRICS_SERVER
 from espalier.addons.neuron_device_plugin import RECORD as NEURON_DEVICE_PLUGIN
+from espalier.addons.node_feature_discovery import RECORD as NODE_FEATURE_DISCOVERY
 from espalier.addons.nvidia_device_plugin import RECORD as NVIDIA_DEVICE_PLUGIN
+from espalier.addons.nvidia_gpu_operator import RECORD as NVIDIA_GPU_OPERATOR
 from espalier.addons.vertical_pod_autoscaler import RECORD as VERTICAL_POD_AUTOSCALER
 from espalier.types import AddonRecord
 
@@ -21,7 +23,9 @@ RECORDS: dict[str, AddonRecord] = {
         KEDA,
         METRICS_SERVER,
         NEURON_DEVICE_PLUGIN,
+        NODE_FEATURE_DISCOVERY,
         NVIDIA_DEVICE_PLUGIN,
+        NVIDIA_GPU_OPERATOR,
         VERTICAL_POD_AUTOSCALER,
     )
 }

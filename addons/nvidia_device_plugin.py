@@ -14,12 +14,12 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ConfigDict
 
+from espalier.addons.nvidia_sharing import DEVICE, config_name, config_of
 from espalier.types import AddonInputs, AddonRecord, Planned, PoolFacts
 
 NAME = "nvidia-device-plugin"
 VERSION = "0.20.0"
 IMAGE = f"nvcr.io/nvidia/k8s-device-plugin:v{VERSION}"
-DEVICE = "nvidia.com/gpu"
 _POOL = "espalier.dev/pool"
 
 
@@ -40,7 +40,7 @@ def objects(inputs: AddonInputs) -> Sequence[Planned]:
         return ()
     groups: dict[str, list[PoolFacts]] = {}
     for pool in pools:
-        groups.setdefault(_config_name(pool.sharing), []).append(pool)
+        groups.setdefault(config_name(pool.sharing), []).append(pool)
     planned = [*_identity()]
     for config, members in sorted(groups.items()):
         planned += _plugin(config, members)
@@ -50,26 +50,6 @@ def objects(inputs: AddonInputs) -> Sequence[Planned]:
 def _has_another(pool: PoolFacts) -> bool:
     """Whether the cloud runs a plugin of its own there (GKE, Bottlerocket): two would fight over the kubelet."""
     return pool.owners is not None and pool.owners.device_plugin.who == "cloud"
-
-
-def _config_name(sharing: Mapping[str, Any]) -> str:
-    """One word for a way of sharing; profiles of MIG differ on the device, not in the plugin."""
-    if "mig" in sharing:
-        return "mig"
-    return next((f"{how}-{copies}" for how, copies in sharing.items()), "whole")
-
-
-def _config(sharing: Mapping[str, Any]) -> dict[str, Any]:
-    """The plugin's configuration file (api/config/v1)."""
-    config: dict[str, Any] = {
-        "version": "v1",
-        "flags": {"migStrategy": "mixed" if "mig" in sharing else "none"},
-    }
-    for key, section in (("time-slices", "timeSlicing"), ("mps", "mps")):
-        if key in sharing:
-            entry = {"name": DEVICE, "replicas": sharing[key]}
-            config["sharing"] = {section: {"failRequestsGreaterThanOne": True, "resources": [entry]}}
-    return config
 
 
 def _labels(component: str) -> dict[str, str]:
@@ -103,7 +83,7 @@ def _identity() -> list[Planned]:
 
 
 def _plugin(config: str, pools: Sequence[PoolFacts]) -> list[Planned]:
-    text = yaml.safe_dump(_config(pools[0].sharing), sort_keys=True)
+    text = yaml.safe_dump(config_of(pools[0].sharing), sort_keys=True)
     digest = hashlib.sha256(text.encode()).hexdigest()[:8]
     # The plugin does not watch its file: the content's hash in the name is what rolls the pods on a change.
     name = f"{NAME}-{config}-{digest}"
@@ -226,7 +206,8 @@ RECORD = AddonRecord(
     source="https://github.com/NVIDIA/k8s-device-plugin",
     options=Options,
     objects=objects,
-    provides=frozenset({"device-plugin/nvidia.com/gpu"}),
+    provides=frozenset({f"device-plugin/{DEVICE}"}),
+    conflicts=frozenset({"nvidia-gpu-operator"}),
     privileged_namespaces=frozenset({NAME}),
     reaches=frozenset({DEVICE}),
 )

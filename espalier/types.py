@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from espalier.content import Content, ContentFacts, Recorded, Release
 
@@ -251,15 +251,24 @@ class AddonRecord:
     state: Literal["active", "deprecated", "retired"] = "active"
     needs: frozenset[str] = frozenset()
     provides: frozenset[str] = frozenset()
+    """What it is the one owner of: <part>/<device> for a part of a device's stack (see `Owners`)."""
+    provides_by: Callable[[Any], frozenset[str]] | None = None
+    """The same where it depends on its options; None: it is `provides` always."""
     conflicts: frozenset[str] = frozenset()
     privileged_namespaces: frozenset[str] = frozenset()
     """Namespaces whose pods need host access; the policies name exactly these."""
     reaches: frozenset[str] = frozenset()
     """Device resource names whose nodes its DaemonSets must reach."""
+    everywhere: bool = False
+    """Whether its DaemonSets must reach every node: discovery, networks, disks, logs, metrics."""
+    operands: Callable[[Manifest], Iterable[tuple[str, Mapping[str, Any]]]] = lambda _: ()
+    """The DaemonSets that its operator makes of one of its objects: name and pod template, as far as is known."""
     version_on: Callable[[Facts], str] | None = None
     """Its version where that follows from the cluster's; None: it is `version` everywhere."""
     refuses: Callable[[Facts], Iterable[Mistake]] = lambda _: ()
     """Why it cannot be on such a cluster."""
+    judges: Callable[[AddonInputs], Iterable[Mistake]] = lambda _: ()
+    """Why it cannot serve such pools with such options, or not beside such add-ons."""
     implied: Callable[[Facts], bool] = lambda _: False
     """Whether such a cluster has it even where its stack file does not name it."""
     needs_on: Callable[[Facts], frozenset[str]] = lambda _: frozenset()
@@ -273,19 +282,41 @@ class AddonRecord:
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """Who owns a part of a device's stack: the cloud (its image or installer), an add-on, or the host's owner."""
+    """Who owns a part of a device's stack: the cloud (its image or installer), an add-on, the host's owner, or nobody.
 
-    who: Literal["cloud", "addon", "host"]
+    `addon` names the add-on where the stack's are known. What nobody owns is a fault only where it is needed.
+    """
+
+    who: Literal["cloud", "addon", "host", "nobody"]
     why: str
+    addon: str = ""
+
+
+UNOWNED: Final = Owner("nobody", "nothing asks for it")
 
 
 @dataclass(frozen=True, slots=True)
 class Owners:
-    """The owners of what a pool's devices need to be used by pods."""
+    """The owners of what a pool's devices need to be used by pods, to be shared, known and measured."""
 
     driver: Owner
     toolkit: Owner
     device_plugin: Owner
+    feature_discovery: Owner = UNOWNED
+    sharing: Owner = UNOWNED
+    """Who cuts devices into MIG slices, or lets pods take turns."""
+    metrics: Owner = UNOWNED
+
+    def parts(self) -> tuple[tuple[str, Owner], ...]:
+        """All parts by the names that people read, the lowest first."""
+        return (
+            ("driver", self.driver),
+            ("toolkit", self.toolkit),
+            ("device-plugin", self.device_plugin),
+            ("feature-discovery", self.feature_discovery),
+            ("sharing", self.sharing),
+            ("metrics", self.metrics),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,9 +328,15 @@ class PoolFacts:
     sharing: Mapping[str, Any] = field(default_factory=dict[str, Any])
     vendor: str = ""
     owners: Owners | None = None
-    """Who owns its devices' driver, toolkit and plugin; None for a pool without devices."""
+    """Who owns what is on its devices; None for a pool without any."""
     objects: tuple[Planned, ...] = ()
     """What an autoscaler inside the cluster reads of the pool, as its cloud's compiler wrote it."""
+    accelerator: str = ""
+    """The catalogue's name of its devices; "" for a pool without any."""
+    os: str = ""
+    """The operating system of its nodes; "" where nobody says it."""
+    driver_version: str = ""
+    """The driver's version or branch, where the pool says one."""
 
     @property
     def shape(self) -> NodeShape:
@@ -319,6 +356,8 @@ class AddonInputs:
     facts: Facts
     pools: tuple[PoolFacts, ...]
     options: Any
+    beside: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])
+    """All add-ons of the stack with their options, as the stack file has them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -339,6 +378,8 @@ class AddonPlan:
     """Objects left out since the cluster runs no containers."""
     release: Release | None = None
     """What Helm installs after `objects`."""
+    provides: frozenset[str] = frozenset()
+    """What it is the one owner of, with its options."""
 
     @property
     def manifests(self) -> tuple[Manifest, ...]:

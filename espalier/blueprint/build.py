@@ -13,7 +13,8 @@ from espalier.blueprint.clouds import CloudPlan, cloud_of, compiler_of
 from espalier.blueprint.clouds.unsaid import chosen_machines, unsaid_counts
 from espalier.blueprint.clouds.wanted import Site, region_mistakes
 from espalier.blueprint.money import Cost, cost_of
-from espalier.blueprint.order import plan_addons, with_implied
+from espalier.blueprint.order import plan_addons, provided_by, with_implied
+from espalier.blueprint.ownership import Provided
 from espalier.blueprint.pools import PoolPlan, autoscaled, compile_pools
 from espalier.blueprint.priorities import priority_classes
 from espalier.blueprint.proofs import device_maxima, prove
@@ -115,10 +116,11 @@ def build(
     Raises Mistakes with everything that the catalogue, the solver or the pools' maxima rule out.
     """
     facts = facts_of(settings)
-    pools, pool_mistakes = _pools_of(settings, known)
+    wanted = with_implied(settings.addons, records, facts)
+    pools, pool_mistakes = _pools_of(settings, known, provided_by(wanted, records))
     pool_facts = tuple(pool.facts() for pool in pools)
     addons, addon_mistakes = plan_addons(
-        with_implied(settings.addons, records, facts),
+        wanted,
         records,
         facts,
         pool_facts,
@@ -152,18 +154,27 @@ def build(
     )
 
 
-def _pools_of(settings: Settings, known: Catalogue | None) -> tuple[tuple[PoolPlan, ...], tuple[Mistake, ...]]:
+def _pools_of(
+    settings: Settings, known: Catalogue | None, provided: Provided
+) -> tuple[tuple[PoolPlan, ...], tuple[Mistake, ...]]:
     """The pools, and the mistakes of these and of a cloud's cluster block."""
     known = known or catalogue()
     simulated = isinstance(settings.cluster, Simulated)
     cluster = cloud_of(settings.cluster)
     if cluster is None:
-        plans, mistakes = compile_pools(settings.pools, settings.prices, simulated=simulated, known=known.accelerators)
+        plans, mistakes = compile_pools(
+            settings.pools, settings.prices, simulated=simulated, known=known.accelerators, provided=provided
+        )
         return _scaled(settings, plans), mistakes
     site = Site(cluster=cluster, compiler=compiler_of(cluster.kind), catalogue=known)
     found = [*region_mistakes(site), *site.compiler.cluster_mistakes(cluster)]
     pools, mistakes = compile_pools(
-        settings.pools, settings.prices, simulated=simulated, known=known.accelerators, site=site
+        settings.pools,
+        settings.prices,
+        simulated=simulated,
+        known=known.accelerators,
+        site=site,
+        provided=provided,
     )
     return _scaled(settings, pools), (*found, *mistakes)
 
@@ -189,17 +200,20 @@ def _cloud_plan(settings: Settings, pools: Sequence[PoolPlan], known: Catalogue 
     return replace(plan, notes=(*plan.notes, *said))
 
 
-def inputs_of(settings: Settings, record: AddonRecord, known: Catalogue | None = None) -> AddonInputs | None:
+def inputs_of(
+    settings: Settings, record: AddonRecord, records: Mapping[str, AddonRecord], known: Catalogue | None = None
+) -> AddonInputs | None:
     """What an add-on's values are computed from; None where the stack's pools or its options have mistakes."""
     facts = facts_of(settings)
-    pools, mistakes = _pools_of(settings, known)
+    wanted = with_implied(settings.addons, records, facts)
+    pools, mistakes = _pools_of(settings, known, provided_by(wanted, records))
     if mistakes:
         return None
     try:
-        options = record.options.model_validate(settings.addons.get(record.id, {}))
+        options = record.options.model_validate(wanted.get(record.id, {}))
     except ValidationError:
         return None
-    return AddonInputs(facts, tuple(pool.facts() for pool in pools), options)
+    return AddonInputs(facts, tuple(pool.facts() for pool in pools), options, wanted)
 
 
 def facts_of(settings: Settings) -> Facts:

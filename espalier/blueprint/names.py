@@ -53,6 +53,9 @@ def vendor_labels(pool: Pool, accelerator: Accelerator, count: int) -> dict[str,
             labels["nvidia.com/mig.config"] = pool.sharing.mig.replace("+", ".")
         if pool.sharing and pool.sharing.mps:
             labels["nvidia.com/mps.capable"] = "true"
+        if pool.sharing and (copies := pool.sharing.time_slices or pool.sharing.mps):
+            # Read by the GPU operator's plugin; the plain one has a DaemonSet for each configuration.
+            labels["nvidia.com/device-plugin.config"] = f"{'mps' if pool.sharing.mps else 'time-slices'}-{copies}"
     elif pool.topology:
         labels[TPU_TOPOLOGY] = pool.topology
     return labels

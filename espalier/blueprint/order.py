@@ -34,7 +34,12 @@ def plan_addons(
     """
     mistakes = [m for id in sorted(wanted) for m in _mistakes_of(id, wanted, records, facts)]
     mistakes += [m for id in sorted(wanted) if id in records for m in records[id].refuses(facts)]
+<<<<<<< HEAD
     mistakes += _two_servers(wanted, records)
+=======
+    if not mistakes:
+        mistakes = [m for id in sorted(wanted) for m in records[id].judges(_inputs(id, wanted, records, facts, pools))]
+>>>>>>> c0c15c1 (Derive an owner for every part of a device's stack; add NVIDIA's GPU operator with values for each case, and one node feature discovery)
     if mistakes:
         return (), tuple(mistakes)
     graph = {id: sorted(needs_of(records[id], facts)) for id in sorted(wanted)}
@@ -48,7 +53,8 @@ def plan_addons(
         waves[id] = 1 + max((waves[need] for need in graph[id]), default=-1)
     plans: dict[str, AddonPlan] = {}
     for id in sorted(order, key=lambda i: (waves[i], i)):
-        plan = _plan(records[id], wanted[id], waves[id], facts, tuple(pools), (contents or {}).get(id), images)
+        inputs = _inputs(id, wanted, records, facts, pools)
+        plan = _plan(records[id], inputs, waves[id], (contents or {}).get(id), images)
         plans[id] = _after(plan, plans)
     return tuple(plans.values()), _two_owners(plans.values())
 
@@ -61,24 +67,58 @@ def with_implied(
     return implied | dict(named)
 
 
+<<<<<<< HEAD
 def needs_of(record: AddonRecord, facts: Facts) -> frozenset[str]:
     """The add-ons that come before it on such a cluster."""
     return record.needs | record.needs_on(facts)
+=======
+def provided_by(
+    wanted: Mapping[str, Mapping[str, Any]], records: Mapping[str, AddonRecord]
+) -> dict[str, tuple[str, ...]]:
+    """What the add-ons of a stack provide, and which of them; those that are not known or have mistakes do not."""
+    found: dict[str, list[str]] = {}
+    for id in sorted(set(wanted) & set(records)):
+        for token in sorted(_provides(records[id], wanted[id])):
+            found.setdefault(token, []).append(id)
+    return {token: tuple(ids) for token, ids in sorted(found.items())}
+
+
+def _provides(record: AddonRecord, options: Mapping[str, Any]) -> frozenset[str]:
+    if record.provides_by is None:
+        return record.provides
+    try:
+        return record.provides_by(record.options.model_validate(options))
+    except ValidationError:
+        return record.provides
+
+
+def _inputs(
+    id: str,
+    wanted: Mapping[str, Mapping[str, Any]],
+    records: Mapping[str, AddonRecord],
+    facts: Facts,
+    pools: Sequence[PoolFacts],
+) -> AddonInputs:
+    return AddonInputs(facts, tuple(pools), records[id].options.model_validate(wanted[id]), wanted)
+>>>>>>> c0c15c1 (Derive an owner for every part of a device's stack; add NVIDIA's GPU operator with values for each case, and one node feature discovery)
 
 
 def _plan(
     record: AddonRecord,
-    options: Mapping[str, Any],
+    inputs: AddonInputs,
     wave: int,
-    facts: Facts,
-    pools: tuple[PoolFacts, ...],
     content: Rendered | Recorded | None,
     images: ImageRule,
 ) -> AddonPlan:
+<<<<<<< HEAD
     version = record.version_on(facts) if record.version_on else record.version
     plan = AddonPlan(record.id, version, wave, (), tuple(sorted(needs_of(record, facts))))
+=======
+    version = record.version_on(inputs.facts) if record.version_on else record.version
+    provides = record.provides_by(inputs.options) if record.provides_by else record.provides
+    plan = AddonPlan(record.id, version, wave, (), tuple(sorted(record.needs)), provides=provides)
+>>>>>>> c0c15c1 (Derive an owner for every part of a device's stack; add NVIDIA's GPU operator with values for each case, and one node feature discovery)
     if record.content is None:
-        inputs = AddonInputs(facts, pools, record.options.model_validate(options))
         objects = images.apply_to(record.objects(inputs))
         manifests = [planned.manifest for planned in objects]
         known = ContentFacts(tuple(map(reference, manifests)), images=tuple(images_of(manifests)))

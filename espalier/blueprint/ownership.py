@@ -1,40 +1,62 @@
-"""Who owns what on a pool's devices: driver, container toolkit, device plugin. One owner each, and the reason.
+"""Who owns what on a pool's devices: driver, container toolkit, device plugin, discovery, sharing, metrics.
 
-Derived from the cluster's kind, the node image, the accelerator and the user's wishes; add-ons compute from it which
-pools they serve, so that no part has two owners on any cloud.
+One owner each, and the reason. Derived from the cluster's kind, the node image, the accelerator, the user's wishes and
+what the stack's add-ons provide; add-ons compute from it which pools they serve, so that no part has two owners on any
+cloud. Sources of what each cloud's images hold: awslabs/amazon-eks-ami (nodeadm, CHANGELOG.md); GKE, "Run GPUs";
+NVIDIA cloud-native-docs (gpu-operator/google-gke.rst, microsoft-aks.rst).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
 from espalier.catalogue import Accelerator
 from espalier.settings.pool import Pool
-from espalier.types import Mistake, Owner, Owners
+from espalier.types import Owner, Owners
 
 DEFAULT_OS: Final = {"eks": "al2023", "gke": "cos", "aks": "ubuntu"}
 """Kind of cluster -> the operating system of its nodes where a pool names none."""
-_LAST_OF_VOLTA: Final = 580
-"""Volta's last driver branch. Source: NVIDIA data centre driver documentation, R580 (Maxwell to Volta end with it)."""
-_LEAST: Final = {
-    "B200": (570, "Blackwell"),
-    "GB200": (570, "Blackwell"),
-    "B300": (580, "Blackwell Ultra"),
-    "GB300": (580, "Blackwell Ultra"),
-    "RTX-PRO-6000": (575, "Blackwell"),
-}
-"""Accelerator -> its first driver branch, and its architecture. Source: gpu-operator platform-support.rst (570.133.20
-for B200, 575.57.08 for RTX PRO 6000); B300 from the R580 release notes."""
-_MIG_PROFILES: Final = 550
-"""Branch 535 cannot list a device's MIG profiles, which the MIG manager generates from. Source: gpu-operator 26.3."""
+NO_DRIVER_CONTAINER: Final = ("al2023", "bottlerocket", "azure-linux", "talos")
+"""Operating systems besides COS without a driver container of NVIDIA's. Source: gpu-operator platform-support.rst."""
+OPERANDS_OFF: Final = ("nvidia.com/gpu.deploy.operands", "false")
+"""The label of nodes that the GPU operator leaves alone. Source: gpu-operator v26.7.0, controllers/state_manager.go."""
+Provided = Mapping[str, tuple[str, ...]]
+"""What the stack's add-ons provide: <part>/<device> -> their ids."""
 
 
-def owners_of(pool: Pool, accelerator: Accelerator | None, kind: str) -> Owners | None:
-    """The owners of a pool's parts on a cluster of this kind; None for a pool without devices."""
+def os_of(pool: Pool, kind: str) -> str:
+    """The operating system of a pool's nodes; "" where nobody says it."""
+    return pool.image.os or DEFAULT_OS.get(kind, "")
+
+
+def owners_of(
+    pool: Pool, accelerator: Accelerator | None, kind: str, provided: Provided | None = None
+) -> Owners | None:
+    """The owners of a pool's parts on a cluster of this kind; None for a pool without devices.
+
+    Without `provided`, whose stack's add-ons are not known, "addon" means: some add-on, if there is one.
+    """
     if accelerator is None:
         return None
-    os = pool.image.os or DEFAULT_OS.get(kind, "")
+    base = _base(pool, accelerator, kind, provided)
+    if provided is None:
+        return base
+    driver, toolkit, plugin = (_named(part, owner, accelerator.resource, provided) for part, owner in base.parts()[:3])
+    if plugin.who == "nobody" and kind in ("existing", "simulated"):
+        plugin = Owner("host", "no add-on of the stack brings a device plugin: the nodes have it themselves")
+    named = Owners(driver, toolkit, plugin)
+    return replace(
+        named,
+        feature_discovery=_discovery(named, accelerator, provided),
+        sharing=_sharing(pool, accelerator, kind, named, provided),
+        metrics=_metrics(accelerator, pool, provided),
+    )
+
+
+def _base(pool: Pool, accelerator: Accelerator, kind: str, provided: Provided | None) -> Owners:
+    os = os_of(pool, kind)
     if accelerator.vendor == "google":
         gke = Owner("cloud", "GKE runs the TPU's driver and device plugin itself")
         return Owners(gke, gke, gke)
@@ -44,7 +66,7 @@ def owners_of(pool: Pool, accelerator: Accelerator | None, kind: str) -> Owners 
         return _on_eks(accelerator, os)
     if kind == "aks":
         return _on_aks(pool, accelerator)
-    return _elsewhere(pool, kind)
+    return _elsewhere(pool, accelerator, kind, provided or {})
 
 
 def _on_gke(pool: Pool, os: str) -> Owners:
@@ -67,80 +89,77 @@ def _on_eks(accelerator: Accelerator, os: str) -> Owners:
 def _on_aks(pool: Pool, accelerator: Accelerator) -> Owners:
     plugin = Owner("addon", "AKS installs a driver, and no device plugin")
     toolkit = Owner("cloud", "the AKS node image holds the container toolkit")
+    if pool.driver.toolkit == "operator":
+        toolkit = Owner("addon", "the pool's container toolkit is an operator's")
     if pool.driver.owner == "operator" or accelerator.vendor == "amd":
         return Owners(Owner("addon", "the agent pool's GPU profile is None: an operator's driver"), toolkit, plugin)
     return Owners(Owner("cloud", "the agent pool's GPU profile is Install"), toolkit, plugin)
 
 
-def _elsewhere(pool: Pool, kind: str) -> Owners:
+def _elsewhere(pool: Pool, accelerator: Accelerator, kind: str, provided: Provided) -> Owners:
+    """Hosts that Espalier did not make. The toolkit follows the driver unless an operator is there to bring it."""
     plugin = Owner("addon", "nobody else brings a device plugin")
-    if pool.driver.owner == "operator":
-        operator = Owner("addon", "the pool's driver is an operator's")
-        return Owners(operator, operator, plugin)
-    what = "a simulated node has none" if kind == "simulated" else "the hosts have it: Espalier did not make them"
-    return Owners(Owner("host", what), Owner("host", what), plugin)
+    if kind == "simulated":
+        none = Owner("host", "a simulated node has none")
+        return Owners(none, none, plugin)
+    theirs = Owner("host", "the hosts have it: Espalier did not make them")
+    operator = Owner("addon", "the pool's driver is an operator's")
+    driver = operator if pool.driver.owner == "operator" else theirs
+    toolkit = driver
+    if pool.driver.toolkit is not None:
+        said = "the pool's container toolkit is"
+        toolkit = (
+            Owner("host", f"{said} the hosts'")
+            if pool.driver.toolkit == "host"
+            else Owner("addon", f"{said} an operator's")
+        )
+    elif driver.who == "host" and provided.get(f"toolkit/{accelerator.resource}"):
+        toolkit = Owner("addon", "an operator is there, and nobody says that the hosts have one")
+    return Owners(driver, toolkit, plugin)
 
 
-def ownership_mistakes(pool: Pool, path: str, accelerator: Accelerator | None, kind: str) -> Iterator[Mistake]:
-    """Drivers that cannot be on a pool's devices, and owners that a node image rules out."""
-    if accelerator is None:
-        if pool.driver.owner or pool.driver.version:
-            do = "Remove `driver`, or name the pool's accelerator."
-            yield Mistake(f"{path}.driver", "a driver for no device", "a pool with an accelerator", do)
-        return
-    yield from _image_mistakes(pool, path, kind)
-    yield from _version_mistakes(pool, path, accelerator, kind)
+def _named(part: str, owner: Owner, resource: str, provided: Provided) -> Owner:
+    """An add-on's part with the add-on's name; nobody's where no add-on of the stack provides it."""
+    if owner.who != "addon":
+        return owner
+    ids = provided.get(f"{part}/{resource}", ())
+    if ids:
+        return replace(owner, addon=ids[0])
+    return Owner("nobody", f"{owner.why}, and no add-on of the stack provides {part}/{resource}")
 
 
-def _image_mistakes(pool: Pool, path: str, kind: str) -> Iterator[Mistake]:
-    os, owner = pool.image.os or DEFAULT_OS.get(kind, ""), pool.driver.owner
-    where = f"{path}.driver.owner"
-    if owner == "operator" and os == "cos":
-        do = "Leave it to the cloud (GKE installs it), or set image: {os: ubuntu}."
-        yield Mistake(where, "operator, on cos", "cloud: no driver container is made for Container-Optimized OS", do)
-    elif owner == "operator" and os in ("al2023", "bottlerocket", "azure-linux"):
-        do = "Leave it to the cloud, or choose an Ubuntu image where the cloud has one."
-        yield Mistake(where, f"operator, on {os}", f"cloud: NVIDIA makes no driver container for {os}", do)
-    elif owner == "cloud" and kind in ("existing", "simulated"):
-        do = "Write host, or operator with an operator among the add-ons."
-        yield Mistake(where, f"cloud, on a cluster of kind {kind}", "host or operator: no cloud makes these nodes", do)
-    elif owner == "host" and kind in DEFAULT_OS:
-        do = "Write cloud, or operator."
-        yield Mistake(where, f"host, on {kind}", "cloud or operator: nobody else touches the cloud's nodes", do)
+def _discovery(owners: Owners, accelerator: Accelerator, provided: Provided) -> Owner:
+    ids = provided.get(f"feature-discovery/{accelerator.resource}", ())
+    if ids and owners.device_plugin.who != "cloud":
+        return Owner("addon", "it labels nodes by what it finds on them", ids[0])
+    return Owner("nobody", "nodes have their labels from their pool, and no discovery is needed")
 
 
-def _version_mistakes(pool: Pool, path: str, accelerator: Accelerator, kind: str) -> Iterator[Mistake]:
-    version = pool.driver.version
-    where = f"{path}.driver.version"
-    if version is None:
-        return
-    if version in ("default", "latest"):
-        if kind != "gke" and accelerator.vendor == "nvidia":
-            do = 'Remove it, or write a branch such as "580".'
-            yield Mistake(where, version, "a branch: default and latest are words of GKE's installer", do)
-        return
-    if kind == "gke" and pool.driver.owner != "operator":
-        do = "Write default or latest."
-        yield Mistake(where, repr(version), "default or latest: GKE's installer takes no branch", do)
-        return
-    if kind in ("eks", "aks") and pool.driver.owner != "operator":
-        do = "Pin image.release instead: the driver comes with the image."
-        yield Mistake(where, repr(version), "nothing: the cloud's image decides the driver", do)
-        return
-    yield from _branch_mistakes(pool, where, accelerator, int(version.split(".")[0]))
+def _sharing(pool: Pool, accelerator: Accelerator, kind: str, owners: Owners, provided: Provided) -> Owner:
+    """Who gives a device to several pods: slices of MIG are cut on the device, turns are taken in its plugin."""
+    if pool.sharing is None:
+        return Owner("nobody", "devices are given out whole")
+    plugin = owners.device_plugin
+    if pool.sharing.mig is None:
+        how = "MPS" if pool.sharing.mps else "time slices"
+        return replace(plugin, why=f"{how} are a matter of the device plugin: {plugin.why}")
+    if kind == "gke" and plugin.who == "cloud":
+        return Owner("cloud", "GKE cuts the devices when it makes a node")
+    if kind == "aks":
+        return Owner("cloud", "AKS cuts the devices when it makes a node (GPU instance profile)")
+    if kind == "simulated":
+        return Owner("host", "a simulated node has its slices from the start")
+    ids = provided.get(f"mig/{accelerator.resource}", ())
+    if ids:
+        return Owner("addon", "its MIG manager cuts the devices as the label nvidia.com/mig.config says", ids[0])
+    if pool.driver.owner == "host":
+        return Owner("host", "the pool's driver is the hosts', and so is the cutting of its devices")
+    return Owner("nobody", "no add-on of the stack cuts devices into MIG slices")
 
 
-def _branch_mistakes(pool: Pool, where: str, accelerator: Accelerator, branch: int) -> Iterator[Mistake]:
-    if accelerator.name.startswith("V100") and branch > _LAST_OF_VOLTA:
-        do = f'Write version: "{_LAST_OF_VOLTA}", or retire the V100.'
-        accepted = f"at most {_LAST_OF_VOLTA}: later drivers have dropped Volta"
-        yield Mistake(where, f"{branch} for {accelerator.name}", accepted, do)
-    least, architecture = _LEAST.get(accelerator.name, (0, ""))
-    if branch < least:
-        do = f'Write version: "{least}" or later.'
-        accepted = f"at least {least}: earlier drivers do not know {architecture}"
-        yield Mistake(where, f"{branch} for {accelerator.name}", accepted, do)
-    if pool.sharing and pool.sharing.mig and branch < _MIG_PROFILES:
-        do = f'Write version: "{_MIG_PROFILES}" or later.'
-        accepted = f"at least {_MIG_PROFILES} with MIG: earlier drivers cannot list the profiles"
-        yield Mistake(where, f"{branch} with MIG", accepted, do)
+def _metrics(accelerator: Accelerator, pool: Pool, provided: Provided) -> Owner:
+    ids = provided.get(f"metrics/{accelerator.resource}", ())
+    off = pool.labels.get(OPERANDS_OFF[0]) == OPERANDS_OFF[1]
+    if ids and not off:
+        return Owner("addon", "it measures the devices", ids[0])
+    return Owner("nobody", "no add-on of the stack measures them")

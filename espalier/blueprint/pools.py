@@ -10,9 +10,10 @@ from espalier.blueprint.autoscaling import node_pools, type_names
 from espalier.blueprint.clouds.model import NodeGroup, Wanted
 from espalier.blueprint.clouds.wanted import Site, wanted_of
 from espalier.blueprint.nodes import played, simulated_nodes
-from espalier.blueprint.ownership import owners_of, ownership_mistakes
+from espalier.blueprint.ownership import Provided, os_of, owners_of
+from espalier.blueprint.ownership_rules import ownership_mistakes
 from espalier.blueprint.prices import overridden
-from espalier.blueprint.sharing import advertised
+from espalier.blueprint.sharing import advertised, geometries
 from espalier.catalogue import Accelerator, accelerators
 from espalier.settings.model import PriceOverride
 from espalier.settings.pool import Pool, Shape
@@ -44,7 +45,11 @@ class PoolPlan:
     system: bool = False
     """In a cloud, cluster components run on it."""
     owners: Owners | None = None
-    """Who owns the driver, the toolkit and the plugin of its devices."""
+    """Who owns what is on its devices; None for a pool without any."""
+    os: str = ""
+    """The operating system of its nodes; "" where nobody says it."""
+    driver_version: str = ""
+    """The driver's version or branch, where the pool says one."""
     node_pools: tuple[Planned, ...] = ()
     """What the autoscaler of a simulated cluster is told of it; empty elsewhere."""
 
@@ -56,7 +61,9 @@ class PoolPlan:
     def facts(self) -> PoolFacts:
         vendor = self.accelerator.vendor if self.accelerator else ""
         objects = tuple(planned for group in self.groups for planned in group.objects)
-        return PoolFacts(self.name, self.shapes, self.sharing, vendor, self.owners, objects)
+        name = self.accelerator.name if self.accelerator else ""
+        driver = self.driver_version
+        return PoolFacts(self.name, self.shapes, self.sharing, vendor, self.owners, objects, name, self.os, driver)
 
 
 def compile_pools(
@@ -66,15 +73,16 @@ def compile_pools(
     simulated: bool,
     known: Mapping[str, Accelerator] | None = None,
     site: Site | None = None,
+    provided: Provided | None = None,
 ) -> tuple[tuple[PoolPlan, ...], tuple[Mistake, ...]]:
     """All pools compiled, and everything that the catalogue, or the cloud of `site`, says cannot be.
 
-    `known` are the accelerators that a pool may name; default: Espalier's own. A pool that cannot be compiled is left
-    out of the first tuple.
+    `known` are the accelerators that a pool may name; default: Espalier's own. `provided` is what the stack's add-ons
+    provide, where they are known. A pool that cannot be compiled is left out of the first tuple.
     """
     known = accelerators() if known is None else known
     if site is not None:
-        return _in_cloud(pools, prices, known, site, simulated)
+        return _in_cloud(pools, prices, known, site, simulated, provided)
     kind = "simulated" if simulated else "existing"
     plans: list[PoolPlan] = []
     mistakes: list[Mistake] = []
@@ -83,7 +91,7 @@ def compile_pools(
         mistakes += found
         if found:
             continue
-        plan = compile_pool(pool, prices, simulated=simulated, known=known)
+        plan = compile_pool(pool, prices, simulated=simulated, known=known, provided=provided)
         mistakes += _label_mistakes(pool, plan, f"espalier:pools[{index}].labels")
         plans.append(plan)
     return tuple(plans), tuple(mistakes)
@@ -95,6 +103,7 @@ def _in_cloud(
     known: Mapping[str, Accelerator],
     site: Site,
     simulated: bool,
+    provided: Provided | None,
 ) -> tuple[tuple[PoolPlan, ...], tuple[Mistake, ...]]:
     """As compile_pools; where the cluster is simulated, its nodes look like those that the cloud would make."""
     mistakes: list[Mistake] = []
@@ -115,7 +124,7 @@ def _in_cloud(
         return (), tuple(mistakes)
     open_pools = [one for one in wanted if _takes_plain_pods(one) and not one.system]
     wanted = [replace(one, alone=one.system and not open_pools) for one in wanted]
-    plans = tuple(_cloud_plan(one, site, simulated) for one in wanted)
+    plans = tuple(_cloud_plan(one, site, simulated, provided) for one in wanted)
     for one, plan in zip(wanted, plans, strict=True):
         mistakes += _label_mistakes(one.pool, plan, f"{one.path}.labels")
     return plans, tuple(mistakes)
@@ -132,7 +141,7 @@ def system_pool(pools: Sequence[Pool]) -> Pool | None:
     return next(iter(marked or [pool for pool in pools if pool.accelerator is None]), None)
 
 
-def _cloud_plan(one: Wanted, site: Site, simulated: bool) -> PoolPlan:
+def _cloud_plan(one: Wanted, site: Site, simulated: bool, provided: Provided | None) -> PoolPlan:
     pool = one.pool
     groups = site.compiler.groups(site.cluster, one)
     shapes = {group.shape.capacity_kind: group.shape for group in reversed(groups)}
@@ -147,7 +156,9 @@ def _cloud_plan(one: Wanted, site: Site, simulated: bool) -> PoolPlan:
         nodes=simulated_nodes(played(shapes[pool.capacity[0]]), one.start) if simulated else (),
         groups=groups,
         system=one.system,
-        owners=owners_of(pool, one.accelerator, site.cluster.kind),
+        owners=owners_of(pool, one.accelerator, site.cluster.kind, provided),
+        os=os_of(pool, site.cluster.kind),
+        driver_version=pool.driver.version or "",
     )
 
 
@@ -163,8 +174,10 @@ def compile_pool(
     *,
     simulated: bool,
     known: Mapping[str, Accelerator] | None = None,
+    provided: Provided | None = None,
 ) -> PoolPlan:
     """One pool that has no mistakes."""
+    kind = "simulated" if simulated else "existing"
     accelerator = (accelerators() if known is None else known)[pool.accelerator] if pool.accelerator else None
     sharing = pool.sharing.model_dump(by_alias=True, exclude_none=True) if pool.sharing else {}
     start = pool.nodes.min if pool.nodes.start is None else pool.nodes.start
@@ -178,7 +191,9 @@ def compile_pool(
         start=start,
         sharing=sharing,
         nodes=simulated_nodes(shapes[0], start) if simulated else (),
-        owners=owners_of(pool, accelerator, "simulated" if simulated else "existing"),
+        owners=owners_of(pool, accelerator, kind, provided),
+        os=os_of(pool, kind),
+        driver_version=pool.driver.version or "",
     )
 
 
@@ -261,7 +276,12 @@ def _label_mistakes(pool: Pool, plan: PoolPlan, path: str) -> list[Mistake]:
 
 
 def _mistakes_of(
-    pool: Pool, path: str, known: Mapping[str, Accelerator], kind: str, *, reference: bool = True
+    pool: Pool,
+    path: str,
+    known: Mapping[str, Accelerator],
+    kind: str,
+    *,
+    reference: bool = True,
 ) -> list[Mistake]:
     """What no place can do, or none of this kind. With `reference`, slices are counted in the reference's hosts."""
     if pool.accelerator is None:
@@ -296,9 +316,9 @@ def _sharing_mistakes(pool: Pool, accelerator: Accelerator, path: str) -> list[M
             )
         ]
     mig = pool.sharing.mig
-    if mig is None or mig.removeprefix("all-") in accelerator.mig:
+    known = ", ".join(geometries(accelerator))
+    if mig is None or mig in geometries(accelerator):
         return []
-    known = ", ".join(f"all-{profile}" for profile in accelerator.mig)
     return [
         Mistake(
             f"{path}.sharing.mig",

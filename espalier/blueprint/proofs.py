@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from espalier.blueprint.owner_proofs import owner_proofs
 from espalier.blueprint.pools import PoolPlan
+from espalier.blueprint.reach import daemonset_reaches
 from espalier.blueprint.tenants import TenantPlan
-from espalier.types import AddonPlan, AddonRecord, Manifest, NodeShape, Proof, Taint
+from espalier.types import AddonPlan, AddonRecord, Manifest, Proof
 
 FABRICS: Final = ("vpc.amazonaws.com/efa",)
 """Resources of fast networks: their plugins are add-ons on every image."""
+_OWN: Final = "name an add-on of your own whose record provides device-plugin/{}"
 
 
 def prove(
@@ -22,69 +25,12 @@ def prove(
     """All proofs, in a stable order."""
     return (
         *(_seen(addon) for addon in addons if addon.held),
-        *(_reaches(addon, records[addon.id], pools) for addon in addons if records[addon.id].reaches),
+        *(_reaches(addon, records[addon.id], pools) for addon in addons if _is_an_agent(records[addon.id])),
         *(_one_owner(device, pools, addons, records) for device in _base_devices(pools)),
+        *owner_proofs(pools, addons, records),
         *(_not_held(pool, addons) for pool in pools if pool.accelerator),
         *(_quota_fits(tenant, pools) for tenant in tenants if tenant.quota.devices),
     )
-
-
-def daemonset_reaches(template: Mapping[str, Any], shape: NodeShape) -> str | None:
-    """None where the pod template's pods can be scheduled on such nodes, else why not."""
-    spec = template.get("spec", {})
-    for taint in shape.taints:
-        if taint.effect != "PreferNoSchedule" and not any(tolerates(t, taint) for t in spec.get("tolerations", [])):
-            return f"does not tolerate {taint}"
-    for key, value in sorted(spec.get("nodeSelector", {}).items()):
-        if shape.labels.get(key) != value:
-            return f"selects {key}={value}"
-    required = spec.get("affinity", {}).get("nodeAffinity", {}).get("requiredDuringSchedulingIgnoredDuringExecution")
-    if required and not any(_term_matches(term, shape.labels) for term in required["nodeSelectorTerms"]):
-        return "its node affinity matches none of the labels"
-    return None
-
-
-def tolerates(toleration: Mapping[str, Any], taint: Taint) -> bool:
-    """As Kubernetes' Toleration.ToleratesTaint (api core/v1 toleration.go)."""
-    if toleration.get("effect") not in (None, "", taint.effect):
-        return False
-    key = toleration.get("key") or ""
-    if key and key != taint.key:
-        return False
-    operator = toleration.get("operator") or "Equal"
-    if operator == "Exists":
-        return True
-    return bool(key) and operator == "Equal" and (toleration.get("value") or "") == taint.value
-
-
-def _term_matches(term: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
-    return all(_expression_matches(e, labels) for e in term.get("matchExpressions", [])) and bool(
-        term.get("matchExpressions")
-    )
-
-
-def _expression_matches(expression: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
-    key, operator, values = expression["key"], expression["operator"], expression.get("values", [])
-    match operator:
-        case "In":
-            return labels.get(key) in values
-        case "NotIn":
-            return labels.get(key) not in values
-        case "Exists":
-            return key in labels
-        case "DoesNotExist":
-            return key not in labels
-        case "Gt" | "Lt":
-            number = labels.get(key, "")
-            return number.isdigit() and (
-                int(number) > int(values[0]) if operator == "Gt" else int(number) < int(values[0])
-            )
-        case _:
-            return False
-
-
-def _daemonsets(addon: AddonPlan) -> list[Mapping[str, Any]]:
-    return [manifest for manifest in addon.manifests if manifest["kind"] == "DaemonSet"]
 
 
 def _seen(addon: AddonPlan) -> Proof:
@@ -97,19 +43,22 @@ def _unseen(addon: AddonPlan) -> str:
     return f"{addon.id} is not rendered: {addon.held.why}. {addon.held.do}"
 
 
+def _is_an_agent(record: AddonRecord) -> bool:
+    return bool(record.reaches) or record.everywhere
+
+
 def _reaches(addon: AddonPlan, record: AddonRecord, pools: Sequence[PoolPlan]) -> Proof:
-    """Every node that holds a device of the add-on gets at least one of its DaemonSets."""
+    """Every node that the add-on is to serve gets at least one of its DaemonSets, its operator's among them."""
     if addon.held:
         return Proof(f"daemonset/{addon.id}", False, _unseen(addon), held=True)
+    templates = dict(_pods(addon, record))
     missed: list[str] = []
     reached: list[str] = []
     for pool in pools:
-        if not any(_has(pool, device) and not _of_the_cloud(pool, device) for device in record.reaches):
+        if not _is_to_reach(record, pool):
             continue
         for shape in pool.shapes:
-            answers = {
-                d["metadata"]["name"]: daemonset_reaches(d["spec"]["template"], shape) for d in _daemonsets(addon)
-            }
+            answers = {name: daemonset_reaches(template, shape) for name, template in templates.items()}
             if any(why is None for why in answers.values()):
                 reached.append(f"{pool.name}/{shape.capacity_kind}")
             else:
@@ -117,6 +66,20 @@ def _reaches(addon: AddonPlan, record: AddonRecord, pools: Sequence[PoolPlan]) -
                 missed.append(f"{pool.name}/{shape.capacity_kind}: {reasons}")
     evidence = "; ".join(missed) if missed else f"reaches {', '.join(reached) or 'no pool: none holds its device'}"
     return Proof(f"daemonset/{addon.id}", not missed, evidence)
+
+
+def _is_to_reach(record: AddonRecord, pool: PoolPlan) -> bool:
+    if record.everywhere:
+        return True
+    return any(_has(pool, device) and not _of_the_cloud(pool, device) for device in record.reaches)
+
+
+def _pods(addon: AddonPlan, record: AddonRecord) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Names and pod templates of the DaemonSets that are applied, and of those that an operator makes of the rest."""
+    for manifest in addon.manifests:
+        if manifest["kind"] == "DaemonSet":
+            yield manifest["metadata"]["name"], manifest["spec"]["template"]
+        yield from record.operands(manifest)
 
 
 _STAYING: Final = ("Deployment", "StatefulSet", "ReplicaSet", "Job", "Pod")
@@ -169,7 +132,7 @@ def _one_owner(
     having = [pool for pool in pools if _has(pool, device)]
     theirs = [pool for pool in having if _of_the_cloud(pool, device)]
     ours = ", ".join(pool.name for pool in having if pool not in theirs)
-    owners = [addon.id for addon in addons if f"device-plugin/{device}" in records[addon.id].provides]
+    owners = [addon.id for addon in addons if f"device-plugin/{device}" in addon.provides]
     said = [f"{pool.name}: {pool.owners.device_plugin.why}" for pool in theirs if pool.owners]
     if not ours:
         return Proof(name, True, "; ".join(said))
@@ -181,7 +144,7 @@ def _one_owner(
     if not owners and any(pool.groups for pool in having):
         why = "the node image brings no plugin for it"
         known = sorted(id for id, record in records.items() if f"device-plugin/{device}" in record.provides)
-        do = f"add {' or '.join(known)} to espalier:addons" if known else "no add-on of Espalier's brings one yet"
+        do = f"add {' or '.join(known)} to espalier:addons" if known else _OWN.format(device)
         return Proof(name, False, f"nobody advertises {device} on {ours}: {why}; {do}")
     who = owners[0] if owners else "the nodes themselves, no add-on"
     return Proof(name, True, "; ".join([f"{who}: pools {ours}", *said]))

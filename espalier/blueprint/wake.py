@@ -15,7 +15,7 @@ from typing import Any
 from espalier.blueprint import names, wake_aks, wake_eks, wake_gke, wake_karpenter
 from espalier.blueprint.clouds.model import CloudPlan, NodeGroup
 from espalier.blueprint.pools import PoolPlan
-from espalier.blueprint.proofs import daemonset_reaches, tolerates
+from espalier.blueprint.reach import daemonset_reaches, tolerates
 from espalier.blueprint.wake_node import Recorded, Template, amounts
 from espalier.blueprint.wake_reserved import kept_back
 from espalier.catalogue import Catalogue

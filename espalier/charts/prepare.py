@@ -59,7 +59,7 @@ def with_content(
     for id in sorted(with_implied(settings.addons, records, facts_of(settings))):
         record = records.get(id)
         if record is not None and record.content is not None:
-            inputs = inputs_of(settings, record, known)
+            inputs = inputs_of(settings, record, records, known)
             if inputs is not None:
                 found[id] = (record, inputs)
     return found

@@ -89,8 +89,10 @@ class Flex(Strict):
 class Image(Strict):
     """The operating system of a node."""
 
-    os: Literal["al2023", "bottlerocket", "ubuntu", "cos", "azure-linux"] | None = Field(
-        default=None, description="family; default: al2023 on EKS, cos on GKE, ubuntu on AKS"
+    os: Literal["al2023", "bottlerocket", "ubuntu", "cos", "azure-linux", "talos"] | None = Field(
+        default=None,
+        description="family; default: al2023 on EKS, cos on GKE, ubuntu on AKS. On an existing cluster, what its nodes "
+        "run, where that matters: talos",
     )
     release: Text | None = Field(
         default=None, description="release of the cloud's image; default: the newest of the cluster's version"
@@ -98,7 +100,7 @@ class Image(Strict):
 
 
 class Driver(Strict):
-    """The driver of the pool's accelerator."""
+    """The driver of the pool's accelerator, and what containers need to reach it."""
 
     owner: Literal["cloud", "operator", "host"] | None = Field(
         default=None,
@@ -107,6 +109,11 @@ class Driver(Strict):
     )
     version: Annotated[str, Field(pattern=r"^(default|latest|[1-9][0-9]{2}(\.[0-9]{1,3}){0,2})$")] | None = Field(
         default=None, description='default, latest, or a branch such as "580"'
+    )
+    toolkit: Literal["operator", "host"] | None = Field(
+        default=None,
+        description="who brings NVIDIA's container toolkit: an operator, or the host's owner; default: the cloud's "
+        "image holds it, elsewhere an operator's where there is one",
     )
 
 

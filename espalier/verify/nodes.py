@@ -8,7 +8,7 @@ from functools import partial
 
 from espalier.blueprint import names
 from espalier.blueprint.pools import PoolPlan
-from espalier.blueprint.proofs import daemonset_reaches
+from espalier.blueprint.reach import daemonset_reaches
 from espalier.kube import Kind, reference_of
 from espalier.quantity import parse_quantity
 from espalier.types import Manifest, NodeShape, Taint

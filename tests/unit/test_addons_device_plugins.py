@@ -8,7 +8,8 @@ import pytest
 
 from espalier.addons import RECORDS
 from espalier.blueprint.pools import PoolPlan, compile_pools
-from espalier.blueprint.proofs import daemonset_reaches, prove
+from espalier.blueprint.proofs import prove
+from espalier.blueprint.reach import daemonset_reaches
 from espalier.charts.images import images_of
 from espalier.settings.pool import Pool
 from espalier.types import AddonInputs, AddonPlan, Facts, Planned, Taint
@@ -88,7 +89,9 @@ def test_a_pool_with_adapters_needs_their_plugin() -> None:
     in_cloud: Any = replace(with_efa(plan), groups=(SimpleNamespace(objects=()),))
 
     def proof(name: str, *ids: str) -> tuple[bool, str]:
-        addons = [AddonPlan(id, "1", 0, tuple(objects(id, [in_cloud])), ()) for id in ids]
+        addons = [
+            AddonPlan(id, "1", 0, tuple(objects(id, [in_cloud])), (), provides=RECORDS[id].provides) for id in ids
+        ]
         found = {one.name: one for one in prove([in_cloud], [], addons, RECORDS)}[name]
         return found.ok, found.evidence
 

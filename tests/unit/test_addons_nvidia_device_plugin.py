@@ -11,7 +11,7 @@ import yaml
 
 from espalier.addons.nvidia_device_plugin import RECORD
 from espalier.blueprint.pools import compile_pools
-from espalier.blueprint.proofs import daemonset_reaches
+from espalier.blueprint.reach import daemonset_reaches
 from espalier.settings.pool import Pool
 from espalier.types import AddonInputs, Facts, Manifest, NodeShape, Planned, PoolFacts, Taint
 

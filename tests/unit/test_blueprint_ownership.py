@@ -6,7 +6,8 @@ import pytest
 
 from espalier.addons import RECORDS
 from espalier.addons.nvidia_device_plugin import RECORD as NVIDIA
-from espalier.blueprint.ownership import owners_of, ownership_mistakes
+from espalier.blueprint.ownership import owners_of
+from espalier.blueprint.ownership_rules import ownership_mistakes
 from espalier.blueprint.pools import compile_pools
 from espalier.blueprint.proofs import prove
 from espalier.catalogue import accelerators
@@ -182,6 +183,6 @@ def test_a_clouds_pool_whose_devices_nobody_advertises_fails_a_proof() -> None:
     proof = prove([in_cloud], [], [], RECORDS)[0]
     assert (proof.name, proof.ok) == ("owner/nvidia.com/gpu", False)
     assert "nobody advertises nvidia.com/gpu on p: the node image brings no plugin for it" in proof.evidence
-    assert "add nvidia-device-plugin to espalier:addons" in proof.evidence
+    assert "add nvidia-device-plugin or nvidia-gpu-operator to espalier:addons" in proof.evidence
     elsewhere = prove(plans, [], [], RECORDS)[0]
     assert elsewhere.ok

@@ -203,7 +203,8 @@ def _fixed(cluster: Gke, wanted: Wanted, kind: CapacityKind) -> dict[str, Any]:
 def _labels(cluster: Gke, wanted: Wanted, kind: CapacityKind, queued: bool) -> dict[str, str]:
     """Labels to ask for. GKE sets those of TPUs itself, and those of NVIDIA's MIG manager have no reader here."""
     found = wanted.labels(kind)
-    drop = {"nvidia.com/mig.config", "nvidia.com/mps.capable"} if wanted.pool.driver.owner != "operator" else set()
+    theirs = {"nvidia.com/mig.config", "nvidia.com/mps.capable", "nvidia.com/device-plugin.config"}
+    drop = theirs if wanted.pool.driver.owner != "operator" else set[str]()
     ours = {key: value for key, value in found.items() if not key.startswith("cloud.google.com/") and key not in drop}
     if queued:
         ours["cloud.google.com/gke-queued"] = "true"  # GKE adds the taint alone

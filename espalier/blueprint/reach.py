@@ -1,0 +1,62 @@
+"""Whether the scheduler would put a pod on a node of a shape: taints, selectors, affinity, as Kubernetes judges."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from espalier.types import NodeShape, Taint
+
+
+def daemonset_reaches(template: Mapping[str, Any], shape: NodeShape) -> str | None:
+    """None where the pod template's pods can be scheduled on such nodes, else why not."""
+    spec = template.get("spec", {})
+    for taint in shape.taints:
+        if taint.effect != "PreferNoSchedule" and not any(tolerates(t, taint) for t in spec.get("tolerations", [])):
+            return f"does not tolerate {taint}"
+    for key, value in sorted(spec.get("nodeSelector", {}).items()):
+        if shape.labels.get(key) != value:
+            return f"selects {key}={value}"
+    required = spec.get("affinity", {}).get("nodeAffinity", {}).get("requiredDuringSchedulingIgnoredDuringExecution")
+    if required and not any(_term_matches(term, shape.labels) for term in required["nodeSelectorTerms"]):
+        return "its node affinity matches none of the labels"
+    return None
+
+
+def tolerates(toleration: Mapping[str, Any], taint: Taint) -> bool:
+    """As Kubernetes' Toleration.ToleratesTaint (api core/v1 toleration.go)."""
+    if toleration.get("effect") not in (None, "", taint.effect):
+        return False
+    key = toleration.get("key") or ""
+    if key and key != taint.key:
+        return False
+    operator = toleration.get("operator") or "Equal"
+    if operator == "Exists":
+        return True
+    return bool(key) and operator == "Equal" and (toleration.get("value") or "") == taint.value
+
+
+def _term_matches(term: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
+    return all(_expression_matches(e, labels) for e in term.get("matchExpressions", [])) and bool(
+        term.get("matchExpressions")
+    )
+
+
+def _expression_matches(expression: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
+    key, operator, values = expression["key"], expression["operator"], expression.get("values", [])
+    match operator:
+        case "In":
+            return labels.get(key) in values
+        case "NotIn":
+            return labels.get(key) not in values
+        case "Exists":
+            return key in labels
+        case "DoesNotExist":
+            return key not in labels
+        case "Gt" | "Lt":
+            number = labels.get(key, "")
+            return number.isdigit() and (
+                int(number) > int(values[0]) if operator == "Gt" else int(number) < int(values[0])
+            )
+        case _:
+            return False

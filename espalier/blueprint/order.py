@@ -34,12 +34,9 @@ def plan_addons(
     """
     mistakes = [m for id in sorted(wanted) for m in _mistakes_of(id, wanted, records, facts)]
     mistakes += [m for id in sorted(wanted) if id in records for m in records[id].refuses(facts)]
-<<<<<<< HEAD
     mistakes += _two_servers(wanted, records)
-=======
     if not mistakes:
         mistakes = [m for id in sorted(wanted) for m in records[id].judges(_inputs(id, wanted, records, facts, pools))]
->>>>>>> c0c15c1 (Derive an owner for every part of a device's stack; add NVIDIA's GPU operator with values for each case, and one node feature discovery)
     if mistakes:
         return (), tuple(mistakes)
     graph = {id: sorted(needs_of(records[id], facts)) for id in sorted(wanted)}
@@ -67,11 +64,11 @@ def with_implied(
     return implied | dict(named)
 
 
-<<<<<<< HEAD
 def needs_of(record: AddonRecord, facts: Facts) -> frozenset[str]:
     """The add-ons that come before it on such a cluster."""
     return record.needs | record.needs_on(facts)
-=======
+
+
 def provided_by(
     wanted: Mapping[str, Mapping[str, Any]], records: Mapping[str, AddonRecord]
 ) -> dict[str, tuple[str, ...]]:
@@ -100,7 +97,6 @@ def _inputs(
     pools: Sequence[PoolFacts],
 ) -> AddonInputs:
     return AddonInputs(facts, tuple(pools), records[id].options.model_validate(wanted[id]), wanted)
->>>>>>> c0c15c1 (Derive an owner for every part of a device's stack; add NVIDIA's GPU operator with values for each case, and one node feature discovery)
 
 
 def _plan(
@@ -110,14 +106,9 @@ def _plan(
     content: Rendered | Recorded | None,
     images: ImageRule,
 ) -> AddonPlan:
-<<<<<<< HEAD
-    version = record.version_on(facts) if record.version_on else record.version
-    plan = AddonPlan(record.id, version, wave, (), tuple(sorted(needs_of(record, facts))))
-=======
     version = record.version_on(inputs.facts) if record.version_on else record.version
     provides = record.provides_by(inputs.options) if record.provides_by else record.provides
-    plan = AddonPlan(record.id, version, wave, (), tuple(sorted(record.needs)), provides=provides)
->>>>>>> c0c15c1 (Derive an owner for every part of a device's stack; add NVIDIA's GPU operator with values for each case, and one node feature discovery)
+    plan = AddonPlan(record.id, version, wave, (), tuple(sorted(needs_of(record, inputs.facts))), provides=provides)
     if record.content is None:
         objects = images.apply_to(record.objects(inputs))
         manifests = [planned.manifest for planned in objects]

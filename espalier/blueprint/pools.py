@@ -13,7 +13,7 @@ from espalier.blueprint.nodes import played, simulated_nodes
 from espalier.blueprint.ownership import Provided, os_of, owners_of
 from espalier.blueprint.ownership_rules import ownership_mistakes
 from espalier.blueprint.prices import overridden
-from espalier.blueprint.sharing import advertised, geometries
+from espalier.blueprint.sharing import advertised, geometries, shares
 from espalier.catalogue import Accelerator, accelerators
 from espalier.settings.model import PriceOverride
 from espalier.settings.pool import Pool, Shape
@@ -57,6 +57,13 @@ class PoolPlan:
     def shape(self) -> NodeShape:
         """The shape of the kind of capacity that is tried first."""
         return self.shapes[0]
+
+    def device_prices(self, shape: NodeShape) -> dict[str, float | None]:
+        """USD an hour of one of each device that a node of this shape advertises; None where the price is unknown."""
+        if self.accelerator is None:
+            return {}
+        parts = shares(self.accelerator, self.sharing, shape.devices)
+        return {device: shape.price.per_hour * part if shape.price else None for device, part in parts.items()}
 
     def facts(self) -> PoolFacts:
         vendor = self.accelerator.vendor if self.accelerator else ""

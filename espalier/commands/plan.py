@@ -224,6 +224,15 @@ def _pool_entry(pool: PoolPlan) -> PoolEntry:
         "devices": dict(pool.shape.devices),
         "capacity": [shape.capacity_kind for shape in pool.shapes],
         "price": prices,
+        "owners": {
+            part: {"who": owner.who, "addon": owner.addon, "why": owner.why}
+            for part, owner in (pool.owners.parts() if pool.owners else ())
+        },
+        "device_prices": {
+            shape.capacity_kind: {device: known(price) for device, price in pool.device_prices(shape).items()}
+            for shape in pool.shapes
+            if shape.devices
+        },
     }
 
 

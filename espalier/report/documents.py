@@ -46,8 +46,20 @@ class ResourceEntry(TypedDict):
     options: dict[str, Any]
 
 
+class OwnerEntry(TypedDict):
+    """Who owns a part of what devices need; `addon` is "" where it is no add-on of the stack."""
+
+    who: Literal["cloud", "addon", "host", "nobody"]
+    addon: str
+    why: str
+
+
 class PoolEntry(TypedDict):
-    """A pool: `machine`, `labels`, `capacity` and `price` are those of the kind of capacity that is tried first."""
+    """A pool: `machine`, `labels`, `capacity` and `price` are those of the kind of capacity that is tried first.
+
+    `owners` tells by part (driver, toolkit, device-plugin, feature-discovery, sharing, metrics) who owns it; empty
+    for a pool without devices. `device_prices` are USD an hour by kind of capacity of one of each advertised device.
+    """
 
     name: str
     machine: str
@@ -57,6 +69,8 @@ class PoolEntry(TypedDict):
     devices: dict[str, int]
     capacity: list[str]
     price: dict[str, Any]
+    owners: dict[str, OwnerEntry]
+    device_prices: dict[str, dict[str, Any]]
 
 
 class TenantEntry(TypedDict):

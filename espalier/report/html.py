@@ -212,7 +212,7 @@ def _pools(document: PlanDocument) -> list[PoolView]:
     return [
         PoolView(
             entry=pool,
-            devices=[f"{count:,} {device}" for device, count in sorted(pool["devices"].items())],
+            devices=[_device(pool, device) for device in sorted(pool["devices"])],
             capacity=[(kind, _price(pool["price"].get(kind))) for kind in pool["capacity"]],
             low=money(costs[pool["name"]]["min"]),
             high=money(costs[pool["name"]]["max"]),
@@ -222,6 +222,13 @@ def _pools(document: PlanDocument) -> list[PoolView]:
         )
         for pool in document["pools"]
     ]
+
+
+def _device(pool: PoolEntry, device: str) -> str:
+    """How many a node has, and what one costs where that is known."""
+    prices = next(iter(pool["device_prices"].values()), {})
+    price = prices.get(device)
+    return f"{pool['devices'][device]:,} {device}" + (f" at {money(price)}/h" if _known(price) else "")
 
 
 def _largest(pools: Sequence[PoolEntry]) -> int:

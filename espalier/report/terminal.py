@@ -34,6 +34,8 @@ def show_plan(console: Console, document: PlanDocument) -> None:
         f"[bold]{escape(document['stack'])}[/bold]: {len(document['resources'])} resources, {count} Kubernetes objects"
     )
     console.print(pools_table(document["pools"], document["cost"]))
+    if any(pool["owners"] for pool in document["pools"]):
+        console.print(owners_table(document["pools"]))
     console.print(tenants_table(document["tenants"]))
     if document["addons"]:
         console.print(_addons_of_stack(document["addons"]))
@@ -58,7 +60,11 @@ def pools_table(pools: Sequence[Mapping[str, Any]], cost: Mapping[str, Any]) -> 
     ranges = {row["pool"]: f"{money(row['min'])} to {money(row['max'])}" for row in cost["pools"]}
     for pool in pools:
         nodes = pool["nodes"]
-        devices = ", ".join(f"{count} {name}" for name, count in pool["devices"].items())
+        prices = next(iter(pool["device_prices"].values()), {})
+        devices = ", ".join(
+            f"{count} {name}{f' at {money(prices[name])}' if name in prices else ''}"
+            for name, count in pool["devices"].items()
+        )
         table.add_row(
             escape(pool["name"]),
             escape(pool["machine"]),
@@ -67,6 +73,17 @@ def pools_table(pools: Sequence[Mapping[str, Any]], cost: Mapping[str, Any]) -> 
             ", ".join(pool["capacity"]),
             ranges[pool["name"]],
         )
+    return table
+
+
+def owners_table(pools: Sequence[Mapping[str, Any]]) -> Table:
+    """A line a pool with devices: who owns each part of what they need."""
+    having = [pool for pool in pools if pool["owners"]]
+    parts = list(having[0]["owners"]) if having else []
+    table = _table("Pool", *(part.replace("-", " ").capitalize() for part in parts))
+    for pool in having:
+        owners = pool["owners"].values()
+        table.add_row(escape(pool["name"]), *(escape(owner["addon"] or owner["who"]) for owner in owners))
     return table
 
 

@@ -129,6 +129,49 @@ def test_a_pool_without_devices_has_none() -> None:
             'Remove it, or write a branch such as "580".',
         ),
         (
+            "existing",
+            "L4",
+            {"image": {"os": "talos"}, "driver": {"owner": "operator"}},
+            "driver.owner: got operator, on talos; accepted: host: its image is immutable and holds the driver as "
+            "extensions. Write host, and bind the driver's system extensions to the Talos release.",
+        ),
+        (
+            "eks",
+            "L4",
+            {"image": {"os": "bottlerocket"}, "driver": {"owner": "operator"}},
+            "driver.owner: got operator, on bottlerocket; accepted: cloud: NVIDIA makes no driver container for "
+            "bottlerocket. Leave it to the cloud, or choose an Ubuntu image where the cloud has one.",
+        ),
+        (
+            "eks",
+            "L4",
+            {"machine": "g7.48xlarge"},
+            "machine: got g7.48xlarge; accepted: a machine that branch 580 of EKS's images knows: G7's RTX PRO 4500 "
+            "asks for 595. Choose another machine (g7e, g6e), or run an image of your own on a cluster of kind "
+            "existing.",
+        ),
+        (
+            "existing",
+            "MI300X",
+            {"driver": {"toolkit": "host"}},
+            "driver.toolkit: got host, for MI300X; accepted: nothing: only NVIDIA's devices have such a toolkit. "
+            "Remove it.",
+        ),
+        (
+            "aks",
+            "T4",
+            {"driver": {"toolkit": "host"}},
+            "driver.toolkit: got host, on aks; accepted: nothing or operator: nobody else touches the cloud's nodes. "
+            "Remove it; write operator where an operator is to bring it.",
+        ),
+        (
+            "eks",
+            "L4",
+            {"driver": {"toolkit": "operator"}},
+            "driver.toolkit: got operator, on eks; accepted: nothing: the cloud's image holds the toolkit, and two "
+            "would write one configuration. Remove it.",
+        ),
+        (
             "eks",
             None,
             {"machine": "m6i.large", "driver": {"owner": "cloud"}},

@@ -68,6 +68,8 @@ def pool(name: str, low: int, start: int, high: int, devices: dict[str, int]) ->
         "name": name, "machine": f"machine-of-{name}", "nodes": {"min": low, "max": high, "start": start}, "labels": {},
         "taints": [], "devices": devices, "capacity": ["spot", "on-demand"],
         "price": {"spot": {"per_hour": 2.5, "source": "a list", "date": "2026-01-01"}, "on-demand": UNKNOWN},
+        "owners": {"driver": {"who": "cloud", "addon": "", "why": "its image holds it"}} if devices else {},
+        "device_prices": {"spot": {device: 2.5 / count for device, count in devices.items()}} if devices else {},
     }  # fmt: skip
 
 
@@ -336,6 +338,12 @@ def test_many_findings_are_counted_past_a_screenful() -> None:
     assert "tenant-quota : 230 findings" in text
     assert "and 30 more" in text
     assert text.count("has no quota") == 200
+
+
+def test_the_owner_of_each_part_and_the_price_of_a_device_are_told() -> None:
+    read = Page(page(plan()))
+    assert "driver by cloud (its image holds it)" in read.text()
+    assert "8 nvidia.com/gpu at 0.31/h" in read.text()
 
 
 def test_quotas_above_the_pools_are_said_to_be() -> None:

@@ -11,6 +11,7 @@ from espalier.addons.node_feature_discovery import RECORD as NODE_FEATURE_DISCOV
 from espalier.addons.nvidia_device_plugin import RECORD as NVIDIA_DEVICE_PLUGIN
 from espalier.addons.nvidia_gpu_operator import RECORD as NVIDIA_GPU_OPERATOR
 from espalier.addons.vertical_pod_autoscaler import RECORD as VERTICAL_POD_AUTOSCALER
+from espalier.addons.warden import RECORD as WARDEN
 from espalier.types import AddonRecord
 
 RECORDS: dict[str, AddonRecord] = {
@@ -27,6 +28,7 @@ RECORDS: dict[str, AddonRecord] = {
         NVIDIA_DEVICE_PLUGIN,
         NVIDIA_GPU_OPERATOR,
         VERTICAL_POD_AUTOSCALER,
+        WARDEN,
     )
 }
 """All add-ons that a stack file may name, by id."""

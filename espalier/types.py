@@ -89,6 +89,8 @@ class NodeShape:
     capacity: Mapping[str, str]
     devices: Mapping[str, int]
     price: Price | None
+    startup_taints: tuple[Taint, ...] = ()
+    """Taints of a new node that are taken off once its devices are there; autoscalers know that they go."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -337,6 +339,8 @@ class PoolFacts:
     """The operating system of its nodes; "" where nobody says it."""
     driver_version: str = ""
     """The driver's version or branch, where the pool says one."""
+    repaired: bool = False
+    """Its cloud replaces nodes that it finds not healthy."""
 
     @property
     def shape(self) -> NodeShape:
@@ -345,8 +349,9 @@ class PoolFacts:
 
     @property
     def taints(self) -> tuple[Taint, ...]:
-        """All taints that some node of the pool has: a cloud taints spot nodes, or the pool does."""
-        return tuple(dict.fromkeys(taint for shape in self.shapes for taint in shape.taints))
+        """All taints that some node of the pool has at some time: a cloud taints spot nodes, or the pool does."""
+        found = (taint for shape in self.shapes for taint in (*shape.taints, *shape.startup_taints))
+        return tuple(dict.fromkeys(found))
 
 
 @dataclass(frozen=True, slots=True)

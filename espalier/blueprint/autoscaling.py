@@ -79,6 +79,7 @@ def _node_pool(pool: PoolPlan, shape: NodeShape, machine_type: str, weight: int)
         "requirements": requirements,
         "expireAfter": "Never",
         **({"taints": [taint.to_json() for taint in shape.taints]} if shape.taints else {}),
+        **({"startupTaints": [taint.to_json() for taint in shape.startup_taints]} if shape.startup_taints else {}),
     }
     return {
         "apiVersion": "karpenter.sh/v1",

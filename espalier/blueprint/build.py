@@ -12,6 +12,7 @@ from espalier.blueprint.autoscaling import machine_types
 from espalier.blueprint.clouds import CloudPlan, cloud_of, compiler_of
 from espalier.blueprint.clouds.unsaid import chosen_machines, unsaid_counts
 from espalier.blueprint.clouds.wanted import Site, region_mistakes
+from espalier.blueprint.gates import WARDEN, gate_mistakes, gated_pools, ungated_notes
 from espalier.blueprint.money import Cost, cost_of
 from espalier.blueprint.order import plan_addons, provided_by, with_implied
 from espalier.blueprint.ownership import Provided
@@ -55,6 +56,11 @@ class Blueprint:
         cluster = self.settings.cluster
         wanted = isinstance(cluster, Simulated) and cluster.autoscaler == "karpenter"
         return machine_types(self.pools) if wanted else None
+
+    @property
+    def warden(self) -> bool:
+        """Whether the program that opens gated nodes is among the add-ons."""
+        return any(addon.id == WARDEN for addon in self.addons)
 
     def held(self) -> tuple[Mistake, ...]:
         """Add-ons that are left out of the program, each with why and what to do."""
@@ -161,11 +167,19 @@ def _pools_of(
     known = known or catalogue()
     simulated = isinstance(settings.cluster, Simulated)
     cluster = cloud_of(settings.cluster)
+    autoscaler = _autoscaler(settings)
+    gated = gated_pools(settings, autoscaler)
+    unguarded = gate_mistakes(settings, autoscaler)
     if cluster is None:
         plans, mistakes = compile_pools(
-            settings.pools, settings.prices, simulated=simulated, known=known.accelerators, provided=provided
+            settings.pools,
+            settings.prices,
+            simulated=simulated,
+            known=known.accelerators,
+            provided=provided,
+            gated=gated,
         )
-        return _scaled(settings, plans), mistakes
+        return _scaled(settings, plans), (*mistakes, *unguarded)
     site = Site(cluster=cluster, compiler=compiler_of(cluster.kind), catalogue=known)
     found = [*region_mistakes(site), *site.compiler.cluster_mistakes(cluster)]
     pools, mistakes = compile_pools(
@@ -175,8 +189,16 @@ def _pools_of(
         known=known.accelerators,
         site=site,
         provided=provided,
+        gated=gated,
     )
-    return _scaled(settings, pools), (*found, *mistakes)
+    return _scaled(settings, pools), (*found, *mistakes, *unguarded)
+
+
+def _autoscaler(settings: Settings) -> str:
+    """What scales the pools here: a simulated cluster's own, also where it stands for a cloud's."""
+    if isinstance(settings.cluster, Simulated):
+        return settings.cluster.autoscaler
+    return facts_of(settings).autoscaler
 
 
 def _scaled(settings: Settings, pools: tuple[PoolPlan, ...]) -> tuple[PoolPlan, ...]:
@@ -196,6 +218,7 @@ def _cloud_plan(settings: Settings, pools: Sequence[PoolPlan], known: Catalogue 
     said = (
         *unsaid_counts(settings.pools, compiler, site.catalogue),
         *chosen_machines(settings.pools, settings.prices, site),
+        *ungated_notes(settings),
     )
     return replace(plan, notes=(*plan.notes, *said))
 

@@ -25,6 +25,12 @@ SPOT_TAINT = Taint(SPOT, "true")
 """Of nodes that their cloud may take back, where the cloud itself taints none of them: nothing that cannot bear it
 lands there by chance."""
 
+STARTUP_PREFIX = "startup-taint.cluster-autoscaler.kubernetes.io/"
+"""cluster-autoscaler 1.29 and newer leaves taints of this prefix out of a group's node-to-be, and counts a node that
+still has one as coming up (cluster-autoscaler/utils/taints/taints.go; FAQ, "startup taints")."""
+STARTUP_TAINT = Taint(f"{STARTUP_PREFIX}espalier-device", "waiting")
+"""Of a new node whose devices are not there yet; `warden` takes it off. EKS allows 63 characters of a key."""
+
 
 def accelerator_taint(resource: str) -> Taint:
     """The taint of every node that holds `resource`: GKE's own, used alike in every other place.

@@ -69,8 +69,18 @@ class PoolPlan:
         vendor = self.accelerator.vendor if self.accelerator else ""
         objects = tuple(planned for group in self.groups for planned in group.objects)
         name = self.accelerator.name if self.accelerator else ""
-        driver = self.driver_version
-        return PoolFacts(self.name, self.shapes, self.sharing, vendor, self.owners, objects, name, self.os, driver)
+        return PoolFacts(
+            self.name,
+            self.shapes,
+            self.sharing,
+            vendor,
+            self.owners,
+            objects,
+            accelerator=name,
+            os=self.os,
+            driver_version=self.driver_version,
+            repaired=any(group.repair for group in self.groups),
+        )
 
 
 def compile_pools(
@@ -81,15 +91,17 @@ def compile_pools(
     known: Mapping[str, Accelerator] | None = None,
     site: Site | None = None,
     provided: Provided | None = None,
+    gated: frozenset[str] = frozenset(),
 ) -> tuple[tuple[PoolPlan, ...], tuple[Mistake, ...]]:
     """All pools compiled, and everything that the catalogue, or the cloud of `site`, says cannot be.
 
     `known` are the accelerators that a pool may name; default: Espalier's own. `provided` is what the stack's add-ons
-    provide, where they are known. A pool that cannot be compiled is left out of the first tuple.
+    provide, where they are known; `gated` names the pools whose new nodes wait for their devices. A pool that cannot be
+    compiled is left out of the first tuple.
     """
     known = accelerators() if known is None else known
     if site is not None:
-        return _in_cloud(pools, prices, known, site, simulated, provided)
+        return _in_cloud(pools, prices, known, site, simulated, provided, gated)
     kind = "simulated" if simulated else "existing"
     plans: list[PoolPlan] = []
     mistakes: list[Mistake] = []
@@ -99,6 +111,8 @@ def compile_pools(
         if found:
             continue
         plan = compile_pool(pool, prices, simulated=simulated, known=known, provided=provided)
+        if pool.name in gated:
+            plan = replace(plan, shapes=tuple(replace(s, startup_taints=(names.STARTUP_TAINT,)) for s in plan.shapes))
         mistakes += _label_mistakes(pool, plan, f"espalier:pools[{index}].labels")
         plans.append(plan)
     return tuple(plans), tuple(mistakes)
@@ -111,6 +125,7 @@ def _in_cloud(
     site: Site,
     simulated: bool,
     provided: Provided | None,
+    gated: frozenset[str],
 ) -> tuple[tuple[PoolPlan, ...], tuple[Mistake, ...]]:
     """As compile_pools; where the cluster is simulated, its nodes look like those that the cloud would make."""
     mistakes: list[Mistake] = []
@@ -130,7 +145,14 @@ def _in_cloud(
     if mistakes:
         return (), tuple(mistakes)
     open_pools = [one for one in wanted if _takes_plain_pods(one) and not one.system]
-    wanted = [replace(one, alone=one.system and not open_pools) for one in wanted]
+    wanted = [
+        replace(
+            one,
+            alone=one.system and not open_pools,
+            startup=(names.STARTUP_TAINT,) if one.pool.name in gated else (),
+        )
+        for one in wanted
+    ]
     plans = tuple(_cloud_plan(one, site, simulated, provided) for one in wanted)
     for one, plan in zip(wanted, plans, strict=True):
         mistakes += _label_mistakes(one.pool, plan, f"{one.path}.labels")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
+from espalier.blueprint.gates import gate_proof
 from espalier.blueprint.owner_proofs import owner_proofs
 from espalier.blueprint.pools import PoolPlan
 from espalier.blueprint.reach import daemonset_reaches
@@ -29,6 +31,7 @@ def prove(
         *(_one_owner(device, pools, addons, records) for device in _base_devices(pools)),
         *owner_proofs(pools, addons, records),
         *(_not_held(pool, addons) for pool in pools if pool.accelerator),
+        *(gate_proof(pool.name, pool.shapes, addons) for pool in pools if pool.shape.startup_taints),
         *(_quota_fits(tenant, pools) for tenant in tenants if tenant.quota.devices),
     )
 
@@ -94,7 +97,7 @@ def _not_held(pool: PoolPlan, addons: Sequence[AddonPlan]) -> Proof:
         for manifest in addon.manifests
         if manifest["kind"] in _STAYING
         for shape in pool.shapes
-        if daemonset_reaches(_template(manifest), shape) is None
+        if daemonset_reaches(_template(manifest), replace(shape, startup_taints=())) is None
     ]
     taints = ", ".join(str(taint) for taint in pool.shape.taints)
     evidence = f"could land there: {'; '.join(holders)}" if holders else f"{taints} keeps the pods of all add-ons off"

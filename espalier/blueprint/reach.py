@@ -11,7 +11,7 @@ from espalier.types import NodeShape, Taint
 def daemonset_reaches(template: Mapping[str, Any], shape: NodeShape) -> str | None:
     """None where the pod template's pods can be scheduled on such nodes, else why not."""
     spec = template.get("spec", {})
-    for taint in shape.taints:
+    for taint in (*shape.taints, *shape.startup_taints):
         if taint.effect != "PreferNoSchedule" and not any(tolerates(t, taint) for t in spec.get("tolerations", [])):
             return f"does not tolerate {taint}"
     for key, value in sorted(spec.get("nodeSelector", {}).items()):

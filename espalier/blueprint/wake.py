@@ -75,12 +75,14 @@ def works_of(pool: PoolPlan) -> tuple[Work, ...]:
     """The classes of work that a pool is for: one device, and all of a node's; plain pods where it has none.
 
     Each asks for half of the processors and the memory that come with its devices: room is left for what a node keeps
-    back and for what runs on every node. They tolerate all that the pool's nodes are tainted by.
+    back and for what runs on every node. They tolerate all that the pool's nodes are tainted by, once these
+    are there.
     """
-    shape, facts = pool.shape, pool.facts()
+    shape = pool.shape
     selector = names.selector_of(shape)
     tolerations = tuple(
-        {"key": taint.key, "operator": "Equal", "value": taint.value, "effect": taint.effect} for taint in facts.taints
+        {"key": taint.key, "operator": "Equal", "value": taint.value, "effect": taint.effect}
+        for taint in dict.fromkeys(taint for each in pool.shapes for taint in each.taints)
     )
     half = {key: parse_quantity(shape.capacity[key]) / 2 for key in ("cpu", "memory")}
     if not shape.devices:

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from typing import Any, Final
 
-from espalier.blueprint.wake_node import Recorded, Template, amounts, effect_of, unique
+from espalier.blueprint.wake_node import Recorded, Template, amounts, effect_of, lasting
 from espalier.types import Taint
 
 POOL: Final = "azure-native:containerservice:AgentPool"
@@ -69,7 +69,7 @@ def _template(inputs: Mapping[str, Any], recorded: Recorded) -> Template:
     }
     return Template(
         labels=labels | {key: str(value) for key, value in inputs.get("nodeLabels", {}).items()},
-        taints=unique([*taints, *([Taint(_SPOT, "spot")] if spot else [])]),
+        taints=lasting([*taints, *([Taint(_SPOT, "spot")] if spot else [])]),
         allocatable=allocatable,
         said=size,
         broken=_fixed(inputs),

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from typing import Any, Final
 
-from espalier.blueprint.wake_node import Recorded, Template, amounts, effect_of
+from espalier.blueprint.wake_node import Recorded, Template, amounts, effect_of, lasting
 from espalier.types import Taint
 
 CLUSTER: Final = "aws:eks/cluster:Cluster"
@@ -88,7 +88,7 @@ def _template(
     }
     return Template(
         labels=generic | dict(_under("label/", tags)),
-        taints=tuple(_taints(tags)),
+        taints=lasting(tuple(_taints(tags))),
         allocatable=native | amounts(dict(_under("resources/", tags))),
         said=f"{machine.name}, {len(tags)} tags",
         broken="" if maximum else "it may have no node",

@@ -13,7 +13,7 @@ from fractions import Fraction
 from typing import Any, Final
 
 from espalier.blueprint import names
-from espalier.blueprint.wake_node import Recorded, Template, effect_of, unique
+from espalier.blueprint.wake_node import Recorded, Template, effect_of, lasting
 from espalier.catalogue.machines import Machine
 from espalier.types import Taint
 
@@ -48,7 +48,7 @@ def _template(inputs: Mapping[str, Any], recorded: Recorded) -> Template:
     ]
     return Template(
         labels={**_labels(inputs, machine), **{key: str(value) for key, value in config.get("labels", {}).items()}},
-        taints=unique([*declared, *_taints(inputs, machine)]),
+        taints=lasting([*declared, *_taints(inputs, machine)]),
         allocatable={
             "cpu": Fraction(machine.vcpu),
             "memory": Fraction(machine.memory_gib) * 2**30,

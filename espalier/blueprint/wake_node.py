@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Literal
 
+from espalier.blueprint import names
 from espalier.catalogue import Catalogue
 from espalier.quantity import parse_quantity
 from espalier.types import Taint
@@ -57,6 +58,6 @@ def effect_of(text: str) -> Effect | None:
             return None
 
 
-def unique(taints: Sequence[Taint]) -> tuple[Taint, ...]:
-    """Each taint once, in the order given."""
-    return tuple(dict.fromkeys(taints))
+def lasting(taints: Sequence[Taint]) -> tuple[Taint, ...]:
+    """Each taint once, in the order given, without those that cluster-autoscaler knows to go (`STARTUP_PREFIX`)."""
+    return tuple(dict.fromkeys(taint for taint in taints if not taint.key.startswith(names.STARTUP_PREFIX)))

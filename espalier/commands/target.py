@@ -25,7 +25,8 @@ def start_if_simulated(project: Project, progress: Callable[[str], None]) -> Non
     if name is not None:
         from espalier import sim
 
-        sim.up(name, progress=progress, machines=project.blueprint.machines)
+        blueprint = project.blueprint
+        sim.up(name, progress=progress, machines=blueprint.machines, warden=blueprint.warden)
 
 
 def kubeconfig_of(project: Project) -> tuple[Path, str]:

@@ -201,3 +201,8 @@ class Pool(Strict):
         description="nodes more than it has that an upgrade may take; default: 1, 0 where capacity is reserved",
     )
     repair: bool = Field(default=True, description="the cloud replaces nodes that are not healthy")
+    readiness: bool | None = Field(
+        default=None,
+        description="new nodes take no work until all their devices are there; default: true where the add-on warden "
+        "opens them and the autoscaler knows that they wait",
+    )

@@ -9,7 +9,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from espalier.sim import autoscaler, processes
+from espalier.sim import autoscaler, processes, warden
 from espalier.sim.api import BOOTSTRAP, Admin, unhealthy
 from espalier.sim.binaries import AUTOSCALER, build_key
 from espalier.sim.builder import build
@@ -32,15 +32,16 @@ _DEFAULT_ACCOUNT = "/api/v1/namespaces/default/serviceaccounts/default"
 _NODE_LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
 
 
-def up(name: str, progress: Progress, machines: str | None = None) -> SimStatus:
+def up(name: str, progress: Progress, machines: str | None = None, with_warden: bool | None = None) -> SimStatus:
     """Make cluster ``name`` run: build, create, start or mend what is missing, and wait until all is well.
 
     With ``machines``, JSON as Karpenter's kwok provider reads it, it has an autoscaler that makes these; without, it
-    keeps the one that it has.
+    keeps the one that it has. ``with_warden`` says whether it has a warden; None keeps it as it is.
     """
     check_name(name)
     now = _inspect(name)
-    if now is not None and now.ready and not autoscaler.differs(name, machines):
+    changes = autoscaler.differs(name, machines) or warden.differs(name, with_warden)
+    if now is not None and now.ready and not changes:
         return now
     binaries = build(progress)
     if autoscaler.is_wanted(name, machines):
@@ -57,6 +58,8 @@ def up(name: str, progress: Progress, machines: str | None = None) -> SimStatus:
         if machines is not None and autoscaler.differs(name, machines):
             processes.stop([record_of(name, "karpenter")], _GRACE_SECONDS)
             autoscaler.write(layout, machines)
+        if warden.differs(name, with_warden):
+            _change_warden(layout, with_warden is True)
         _start_all(layout, progress)
     # Each part has been well by now; a busy machine may still let one health check run out of time.
     deadline = time.monotonic() + _RECOVER_SECONDS
@@ -64,6 +67,14 @@ def up(name: str, progress: Progress, machines: str | None = None) -> SimStatus:
         if time.monotonic() > deadline:
             raise SimError(f"cluster {name} went down while it was started", f"see the logs in {_runs(name)}")
     return found
+
+
+def _change_warden(layout: Layout, wanted: bool) -> None:
+    if wanted:
+        warden.write(layout)
+        return
+    processes.stop([processes.Record(_runs(layout.name), "warden")], _GRACE_SECONDS)
+    warden.remove(layout)
 
 
 def down(name: str, *, keep_state: bool, progress: Progress) -> None:

@@ -1,5 +1,6 @@
 """The processes of a simulated cluster as a table: how each is started, and where it says that it is well."""
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +23,7 @@ PORT_NAMES = (
     "kwok",
     "karpenter",
     "karpenter-metrics",
+    "warden",
 )
 
 
@@ -59,6 +61,11 @@ class Layout:
         return cache_root() / AUTOSCALER.key
 
     @property
+    def warden(self) -> Path:
+        """The warden's certificate and CA; a cluster without the directory has no warden."""
+        return self.state / "warden"
+
+    @property
     def server(self) -> str:
         """The API server's address."""
         return f"https://127.0.0.1:{self.ports['kube-apiserver']}"
@@ -94,6 +101,7 @@ def components(layout: Layout) -> tuple[Component, ...]:
         _scheduler(layout),
         _kwok(layout),
         *((_karpenter(layout),) if layout.machines.is_file() else ()),
+        *((_warden(layout),) if layout.warden.is_dir() else ()),
     )
 
 
@@ -248,3 +256,17 @@ def _karpenter(layout: Layout) -> Component:
     )
     environment = (("KUBECONFIG", str(layout.kubeconfig("karpenter"))), ("SYSTEM_NAMESPACE", "kube-system"))
     return Component("karpenter", argv, layout.ports["karpenter"], "/healthz", ca=None, environment=environment)
+
+
+def _warden(layout: Layout) -> Component:
+    argv = (
+        sys.executable,
+        "-B",
+        "-m",
+        "espalier.warden",
+        f"--listen=127.0.0.1:{layout.ports['warden']}",
+        f"--server=127.0.0.1:{layout.ports['kube-apiserver']}",
+        f"--pki={layout.warden}",
+    )
+    environment = (("PYTHONPATH", str(Path(__file__).parents[2])),)
+    return Component("warden", argv, layout.ports["warden"], "/", ca=None, environment=environment)

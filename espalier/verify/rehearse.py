@@ -123,7 +123,8 @@ def rehearse(
     started = time.monotonic()
     rehearsal = Rehearsal.of(file, cluster_name(file.name), root=root, project=project, records=records)
     try:
-        status = sim.up(rehearsal.cluster, progress=progress, machines=rehearsal.blueprint.machines)
+        blueprint = rehearsal.blueprint
+        status = sim.up(rehearsal.cluster, progress=progress, machines=blueprint.machines, warden=blueprint.warden)
         client = Client.connect(status.kubeconfig)
         result = _play(rehearsal, client, judge, keep, progress)
     finally:

@@ -38,6 +38,8 @@ class Wanted:
     alone: bool = False
     """It is the system's pool, and no other takes pods that tolerate nothing: add-ons and tenants run on it, too."""
     prices: Mapping[CapacityKind, Price | None]
+    startup: tuple[Taint, ...] = ()
+    """Taints of new nodes, until their devices are there."""
 
     def labels(self, kind: CapacityKind) -> dict[str, str]:
         """Labels that Espalier gives to the nodes itself, sorted; those that a cloud makes are not among them."""
@@ -82,6 +84,7 @@ class Wanted:
             | resources,
             devices=dict(self.devices),
             price=self.prices.get(kind),
+            startup_taints=self.startup,
         )
 
 
@@ -103,12 +106,15 @@ class NodeGroup:
     labels: Mapping[str, str]
     """Those that are asked for; the cloud adds its own."""
     taints: tuple[Taint, ...]
+    """Those that are asked for, of new nodes' startup as well."""
     minimum: int
     maximum: int
     start: int
     zones: tuple[str, ...]
     objects: tuple[Planned, ...] = ()
     """What an autoscaler inside the cluster reads of it."""
+    repair: bool = False
+    """The cloud replaces nodes that it finds not healthy."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

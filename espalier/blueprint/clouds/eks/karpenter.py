@@ -86,6 +86,7 @@ def _node_pool(
                     {"key": key, "operator": "In", "values": list(values)} for key, values in requirements.items()
                 ],
                 "taints": [taint.to_json() for taint in taints],
+                **({"startupTaints": [taint.to_json() for taint in wanted.startup]} if wanted.startup else {}),
                 # Training is not ended by its node's age; other nodes are renewed each month.
                 "expireAfter": "Never" if accelerated else "720h",
             },

@@ -25,7 +25,6 @@ class EksNodeGroup(NodeGroup):
     """Whether an upgrade starts new nodes before it takes old ones away."""
     max_unavailable: int
     """Nodes that an upgrade replaces at a time."""
-    repair: bool
     asg_tags: Mapping[str, str]
     """What cluster-autoscaler builds the first node of an empty group from."""
     system: bool

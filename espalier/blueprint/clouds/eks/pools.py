@@ -48,7 +48,7 @@ def _group(cluster: Eks, wanted: Wanted, kind: CapacityKind, *, first: bool) -> 
     there = zones_of(cluster, wanted, kind)
     pods, storage = pool.max_pods or PODS, storage_gib(wanted)
     types = (wanted.machine.name, *(row.name for row in wanted.alternatives if kind == "spot"))
-    generation = generation_of(_fixed(wanted, kind, types, there, taints))
+    generation = generation_of(_fixed(wanted, kind, types, there, (*taints, *wanted.startup)))
     key = f"{pool.name}-{kind}"
     name = physical(key, generation, NAME_LIMIT)
     karpenter = by_karpenter(cluster, wanted)
@@ -71,7 +71,7 @@ def _group(cluster: Eks, wanted: Wanted, kind: CapacityKind, *, first: bool) -> 
             kind, labels={**labels, **made}, taints=taints, pods=pods, storage_gib=storage, further=further
         ),
         labels=labels,
-        taints=taints,
+        taints=(*taints, *wanted.startup),
         minimum=pool.nodes.min if first else 0,
         maximum=pool.nodes.max,
         start=wanted.start if first else 0,
@@ -172,7 +172,7 @@ def _notes(cluster: Eks, wanted: Wanted, kind: CapacityKind, there: tuple[str, .
     if one_zone(wanted) and not said and len(chosen(cluster.region, cluster.zones)) > 1:
         yield f"{group}: its nodes are joined closely, hence in one zone, {there[0]}; `zones` chooses another"
     scaled = cluster.autoscaler in (None, "cluster-autoscaler")
-    if scaled and wanted.devices and not tags.accelerator_label(wanted.devices, ""):
+    if scaled and wanted.devices and not wanted.startup and not tags.accelerator_label(wanted.devices, ""):
         yield (
             f"{group}: cluster-autoscaler waits for no device but whole GPUs: it may start another node while the "
             f"first one's {next(iter(wanted.devices))} is not advertised yet, and takes it away unused"

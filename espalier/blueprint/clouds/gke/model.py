@@ -81,7 +81,6 @@ class GkeNodePool(NodeGroup):
     """It will, from a later minor version on, and of that the pool is made anew."""
     max_pods: int | None
     surge: int
-    repair: bool
     secure_boot: bool
     arm: bool
 

@@ -1,0 +1,344 @@
+"""The warden beside a real API server, with no right but those of its add-on: gates, health, elections, trouble."""
+
+import base64
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from espalier import sim
+from espalier.addons import RECORDS
+from espalier.blueprint import build, names
+from espalier.blueprint.nodes import node_manifest
+from espalier.settings import validate
+from espalier.sim.components import Layout
+from espalier.sim.ports import read_ports
+from espalier.types import NodeShape
+from espalier.warden.rules import FAILED, SINCE
+from tests.sim.conftest import Api
+
+GATE = names.STARTUP_TAINT.key
+FOREIGN = {"key": "team", "value": "x", "effect": "NoSchedule"}
+SECONDS = 120.0
+USER = "system:serviceaccount:espalier-warden:espalier-warden"
+PLURALS = {"Deployment": "deployments", "NetworkPolicy": "networkpolicies"}
+
+
+@dataclass
+class Place:
+    """A cluster whose warden runs, with the add-on's objects applied."""
+
+    name: str
+    api: Api
+    shape: NodeShape
+    connect: Callable[[Path], Api]
+
+    def apply(self, manifest: Any) -> None:
+        path = f"{collection(manifest)}/{manifest['metadata']['name']}?fieldManager=test&force=true"
+        status, answer = self.api.ask("PATCH", path, dict(manifest), "application/apply-patch+yaml")
+        assert status in (200, 201), answer
+
+    def node(self, name: str, devices: int, *, pool: str = "gpu", gated: bool = True, taints: Any = ()) -> None:
+        """A Ready node that advertises so many GPUs."""
+        manifest = node_manifest(self.shape, name)
+        manifest["metadata"]["labels"]["espalier.dev/pool"] = pool
+        capacity = {**self.shape.capacity, "nvidia.com/gpu": str(devices)}
+        manifest["metadata"]["annotations"][names.SIMULATED_CAPACITY] = json.dumps(capacity)
+        gate = [names.STARTUP_TAINT.to_json()] if gated else []
+        manifest["spec"] = {"taints": [*gate, *taints, *[taint.to_json() for taint in self.shape.taints]]}
+        self.api.create("/api/v1/nodes", manifest)
+
+    def advertise(self, name: str, devices: int) -> None:
+        body = {"status": {key: {"nvidia.com/gpu": str(devices)} for key in ("allocatable", "capacity")}}
+        self.api.patch(f"/api/v1/nodes/{name}/status", body)
+
+    def taints(self, name: str) -> list[dict[str, str]]:
+        return self.api.get(f"/api/v1/nodes/{name}")["spec"].get("taints", [])
+
+    def keys(self, name: str) -> set[str]:
+        return {taint["key"] for taint in self.taints(name)}
+
+    def opened(self, name: str) -> bool:
+        """Ready, and its gate gone."""
+        keys = self.keys(name)
+        return GATE not in keys and "node.kubernetes.io/not-ready" not in keys
+
+    def healthy(self, **changes: Any) -> str:
+        """Changes the rules of health, in the configuration that the warden reads; what it says once it has."""
+        path = "/api/v1/namespaces/espalier-warden/configmaps/espalier-warden"
+        told = json.loads(self.api.get(path)["data"]["config.json"])
+        told["health"] |= changes
+        made = self.api.patch(path, {"data": {"config.json": json.dumps(told)}})
+        return f"goes by the configuration of version {made['metadata']['resourceVersion']}"
+
+    def pod(self, name: str, node: str, labels: dict[str, str] | None = None) -> None:
+        spec = {
+            "nodeName": node,
+            "tolerations": [{"operator": "Exists"}],
+            "terminationGracePeriodSeconds": 1,
+            "containers": [{"name": "c", "image": "example.com/x:1"}],
+        }
+        metadata = {"name": name, "namespace": "default", "labels": labels or {}}
+        self.api.create(
+            "/api/v1/namespaces/default/pods", {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
+        )
+
+
+def collection(manifest: Any) -> str:
+    version, metadata = manifest["apiVersion"], manifest["metadata"]
+    plural = manifest["kind"].lower() + "s"
+    plural = re.sub("ys$", "ies", plural)
+    where = f"/namespaces/{metadata['namespace']}" if "namespace" in metadata else ""
+    return f"/{'apis' if '/' in version else 'api'}/{version}{where}/{plural}"
+
+
+@pytest.fixture(scope="module")
+def place(connect: Callable[[Path], Api]) -> Iterator[Place]:
+    name = f"test-warden-{os.environ.get('PYTEST_XDIST_WORKER', 'main')}-{os.getpid()}"
+    pools = [
+        {"name": "system", "machine": {"cpu": 8, "memory": "32Gi"}, "nodes": {"max": 1}},
+        {"name": "gpu", "accelerator": "H100-80", "count": 8, "nodes": {"max": 4}},
+    ]
+    options = {"warden": {"health": {"after": "1s", "start": "9h"}}}
+    settings = {"cluster": {"kind": "simulated", "autoscaler": "karpenter"}, "pools": pools, "addons": options}
+    blueprint = build(validate(settings, where="test"), RECORDS)
+    shape = blueprint.pools[1].shape
+    try:
+        api = connect(sim.up(name, warden=True).kubeconfig)
+        found = Place(name, api, shape, connect)
+        for addon in blueprint.addons:
+            for manifest in addon.manifests:
+                found.apply(manifest)
+        yield found
+    finally:
+        sim.down(name)
+
+
+@pytest.fixture(autouse=True)
+def tidy(place: Place) -> Iterator[None]:
+    yield
+    for node in place.api.items("/api/v1/nodes"):
+        place.api.ask("DELETE", f"/api/v1/nodes/{node['metadata']['name']}")
+    for pod in place.api.items("/api/v1/namespaces/default/pods"):
+        place.api.ask("DELETE", f"/api/v1/namespaces/default/pods/{pod['metadata']['name']}?gracePeriodSeconds=0")
+
+
+@pytest.fixture(scope="module")
+def eventually(place: Place) -> Callable[..., Any]:
+    def wait(check: Callable[[], Any]) -> Any:
+        deadline = time.monotonic() + SECONDS
+        while not (value := check()):
+            assert time.monotonic() < deadline, f"not true: {value!r}; the warden said:\n{said(place)[-3000:]}"
+            time.sleep(0.1)
+        return value
+
+    return wait
+
+
+def said(place: Place) -> str:
+    return (Path(str(sim.kubeconfig_path(place.name).parent)) / "run" / "warden.log").read_text()
+
+
+def test_a_node_opens_when_its_devices_are_there_in_the_planned_count_and_not_before(
+    place: Place, eventually: Callable[..., Any]
+) -> None:
+    place.node("a-short", 7, taints=[FOREIGN])
+    place.node("b-whole", 8, taints=[FOREIGN])
+    # Nodes are judged in the order of their names: with the second open, the first one was judged and left alone.
+    eventually(lambda: place.opened("b-whole"))
+    assert GATE in place.keys("a-short")
+    assert place.keys("b-whole") == {"team", "nvidia.com/gpu"}
+    place.advertise("a-short", 8)
+    eventually(lambda: place.opened("a-short"))
+    assert FOREIGN in place.taints("a-short")
+    events = place.api.items("/api/v1/namespaces/default/events")
+    assert any(e["reason"] == "DeviceOpen" and e["involvedObject"]["name"] == "a-short" for e in events)
+
+
+def test_nodes_of_other_pools_are_not_touched(place: Place, eventually: Callable[..., Any]) -> None:
+    place.node("a-other", 8, pool="theirs")
+    place.node("b-ours", 8)
+    eventually(lambda: place.opened("b-ours"))
+    assert GATE in place.keys("a-other")
+
+
+def test_its_program_killed_is_mended_and_goes_on(place: Place, eventually: Callable[..., Any]) -> None:
+    sim.fault(place.name, "warden", "kill")
+    eventually(lambda: not sim.status(place.name)[0].ready)
+    assert [part.name for part in sim.status(place.name)[0].components if not part.running] == ["warden"]
+    place.node("late", 8)
+    assert sim.up(place.name).ready
+    eventually(lambda: place.opened("late"))
+
+
+def test_an_api_server_that_was_away_is_no_end(place: Place, eventually: Callable[..., Any]) -> None:
+    place.node("first", 8)
+    eventually(lambda: place.opened("first"))
+    sim.fault(place.name, "kube-apiserver", "kill")
+    assert sim.up(place.name).ready
+    place.node("second", 8)
+    eventually(lambda: place.opened("second"))
+
+
+def test_of_two_replicas_one_acts_and_the_other_takes_over(
+    place: Place, eventually: Callable[..., Any], tmp_path: Path
+) -> None:
+    place.node("before", 8)
+    eventually(lambda: place.opened("before"))
+    holder = "/apis/coordination.k8s.io/v1/namespaces/espalier-warden/leases/espalier-warden"
+    first = place.api.get(holder)["spec"]["holderIdentity"]
+    ports = read_ports(place.name)
+    assert ports is not None
+    layout = Layout(place.name, ports, Path("/nowhere"))
+    log = tmp_path / "second.log"
+    words = [sys.executable, "-m", "espalier.warden", "--listen=127.0.0.1:0", f"--pki={layout.warden}"]
+    with log.open("wb") as out:
+        second = subprocess.Popen(
+            [*words, f"--server=127.0.0.1:{ports['kube-apiserver']}"],
+            stdout=out,
+            stderr=out,
+            env={"PYTHONPATH": str(Path(__file__).parents[2])},
+        )
+    try:
+        place.node("meanwhile", 8)
+        eventually(lambda: place.opened("meanwhile"))
+        assert place.api.get(holder)["spec"]["holderIdentity"] == first
+        assert "leads" not in log.read_text()
+        sim.fault(place.name, "warden", "kill")
+        place.node("after", 8)
+        eventually(lambda: place.opened("after"))
+        assert place.api.get(holder)["spec"]["holderIdentity"] != first
+        assert "leads" in log.read_text()
+    finally:
+        second.terminate()
+        second.wait(30)
+        sim.up(place.name)
+    # Asked to end, it gave the lease back.
+    eventually(lambda: place.api.get(holder)["spec"]["holderIdentity"] != "")
+
+
+def test_a_node_that_loses_a_device_is_marked_drained_and_cleared_when_it_is_back(
+    place: Place, eventually: Callable[..., Any]
+) -> None:
+    place.node("ill", 8)
+    place.node("well", 8)
+    eventually(lambda: place.opened("ill") and place.opened("well"))
+    place.pod("on-ill", "ill")
+    place.pod("on-well", "well")
+    place.advertise("ill", 7)
+    eventually(lambda: FAILED in place.taints("ill"))
+    eventually(lambda: place.api.missing("/api/v1/namespaces/default/pods/on-ill"))
+    assert not place.api.missing("/api/v1/namespaces/default/pods/on-well")
+    live = place.api.get("/api/v1/nodes/ill")["metadata"]["annotations"]
+    assert live["espalier.dev/device-failing-why"] == "nvidia.com/gpu: 7 of 8 allocatable"
+    place.advertise("ill", 8)
+    eventually(lambda: FAILED["key"] not in place.keys("ill"))
+    assert SINCE not in place.api.get("/api/v1/nodes/ill")["metadata"]["annotations"]
+
+
+def test_no_more_nodes_are_out_than_the_budget_lets(place: Place, eventually: Callable[..., Any]) -> None:
+    for name in ("a", "b"):
+        place.node(name, 8)
+    eventually(lambda: place.opened("a") and place.opened("b"))
+    for name in ("a", "b"):
+        place.advertise(name, 0)
+    noted = lambda name: SINCE in place.api.get(f"/api/v1/nodes/{name}")["metadata"]["annotations"]  # noqa: E731
+    eventually(lambda: noted("a") and noted("b"))
+    eventually(lambda: FAILED in place.taints("a") or FAILED in place.taints("b"))
+    out, waiting = ("a", "b") if FAILED in place.taints("a") else ("b", "a")
+    assert FAILED["key"] not in place.keys(waiting)
+    place.api.delete(f"/api/v1/nodes/{out}")
+    eventually(lambda: FAILED in place.taints(waiting))
+
+
+def test_a_budget_of_pods_is_honoured(place: Place, eventually: Callable[..., Any]) -> None:
+    budget = {
+        "apiVersion": "policy/v1",
+        "kind": "PodDisruptionBudget",
+        "metadata": {"name": "keep", "namespace": "default"},
+        "spec": {"minAvailable": 1, "selector": {"matchLabels": {"app": "keep"}}},
+    }
+    place.node("ill", 8)
+    eventually(lambda: place.opened("ill"))
+    place.apply(budget)
+    kept = "/apis/policy/v1/namespaces/default/poddisruptionbudgets/keep"
+    place.pod("kept", "ill", {"app": "keep"})
+    place.pod("free", "ill")
+    eventually(lambda: place.api.get(kept)["status"].get("currentHealthy") == 1)
+    place.advertise("ill", 0)
+    eventually(lambda: place.api.missing("/api/v1/namespaces/default/pods/free"))
+    eventually(lambda: "default/kept stays on ill for now" in said(place))
+    assert "deletionTimestamp" not in place.api.get("/api/v1/namespaces/default/pods/kept")["metadata"]
+    place.api.delete(kept)
+    eventually(lambda: place.api.missing("/api/v1/namespaces/default/pods/kept"))
+
+
+def test_in_a_dry_run_it_tells_and_changes_nothing(place: Place, eventually: Callable[..., Any]) -> None:
+    dry = place.healthy(act=False)
+    try:
+        eventually(lambda: dry in said(place))
+        place.node("ill", 8)
+        eventually(lambda: place.opened("ill"))
+        place.pod("stays", "ill")
+        place.advertise("ill", 7)
+        eventually(lambda: "report ill: for " in said(place))
+        assert FAILED["key"] not in place.keys("ill")
+        assert not place.api.missing("/api/v1/namespaces/default/pods/stays")
+    finally:
+        wet = place.healthy(act=True)
+        eventually(lambda: wet in said(place))
+
+
+def test_a_configuration_that_is_wrong_leaves_the_last_one_in_force(
+    place: Place, eventually: Callable[..., Any]
+) -> None:
+    path = "/api/v1/namespaces/espalier-warden/configmaps/espalier-warden"
+    right = place.api.get(path)["data"]["config.json"]
+    place.api.patch(path, {"data": {"config.json": '{"pools": 7}'}})
+    try:
+        eventually(lambda: "the configuration is wrong, and the one before stays: no configuration" in said(place))
+        place.node("late", 8)
+        eventually(lambda: place.opened("late"))
+    finally:
+        place.api.patch(path, {"data": {"config.json": right}})
+
+
+REFUSED = [
+    ("DELETE", "/api/v1/nodes/victim", None),
+    ("POST", "/api/v1/namespaces/default/pods", {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "x"}}),
+    ("DELETE", "/api/v1/namespaces/default/pods/x", None),
+    ("GET", "/api/v1/secrets", None),
+    ("GET", "/api/v1/namespaces/espalier-warden/configmaps/espalier-warden-program", None),
+    ("DELETE", "/apis/coordination.k8s.io/v1/namespaces/espalier-warden/leases/espalier-warden", None),
+    ("GET", "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/espalier-warden", None),
+    ("GET", "/apis/apps/v1/deployments", None),
+    ("PATCH", "/api/v1/nodes/victim/status", {"status": {"phase": "x"}}),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "body"), REFUSED)
+def test_what_its_role_does_not_name_is_refused(place: Place, method: str, path: str, body: Any) -> None:
+    groups = ("system:serviceaccounts", "system:serviceaccounts:espalier-warden")
+    warden = place.connect(sim.issue_client(place.name, USER, groups))
+    kind = "application/merge-patch+json" if method == "PATCH" else "application/json"
+    status, answer = warden.ask(method, path, body, kind)
+    assert status == 403, answer
+    assert USER in answer["message"]
+
+
+def test_the_kubeconfig_of_nobody_else_is_used(place: Place) -> None:
+    """The process has the certificate of its own account, and no file of the administrator's."""
+    config = yaml.safe_load(sim.kubeconfig_path(place.name).read_text())
+    admin = config["users"][0]["user"]["client-key-data"]
+    directory = sim.kubeconfig_path(place.name).parent / "warden"
+    assert sorted(file.name for file in directory.iterdir()) == ["ca.crt", "warden.crt", "warden.key"]
+    assert (directory / "warden.key").read_bytes() != base64.b64decode(admin)

@@ -86,7 +86,7 @@ def test_only_the_plugin_that_asks_the_api_has_a_token_and_rules() -> None:
 
 def test_a_pool_with_adapters_needs_their_plugin() -> None:
     (plan,) = plans("H100-80")
-    in_cloud: Any = replace(with_efa(plan), groups=(SimpleNamespace(objects=()),))
+    in_cloud: Any = replace(with_efa(plan), groups=(SimpleNamespace(objects=(), repair=False),))
 
     def proof(name: str, *ids: str) -> tuple[bool, str]:
         addons = [

@@ -79,6 +79,9 @@ def _on_gke(pool: Pool, os: str) -> Owners:
 
 
 def _on_eks(accelerator: Accelerator, os: str) -> Owners:
+    if os == "ubuntu":
+        operator = Owner("addon", "Canonical's EKS image holds no driver: an operator installs it")
+        return Owners(operator, operator, Owner("addon", "the ubuntu image has no device plugin"))
     family = "Neuron" if accelerator.vendor == "aws" else "NVIDIA"
     image = Owner("cloud", f"the EKS {os} image for {family} holds it")
     if os == "bottlerocket":

@@ -95,7 +95,9 @@ class Image(Strict):
         "run, where that matters: talos",
     )
     release: Text | None = Field(
-        default=None, description="release of the cloud's image; default: the newest of the cluster's version"
+        default=None,
+        description="release of the cloud's image, the image's id (ami-...) of ubuntu on EKS; "
+        "default: the newest of the cluster's version",
     )
 
 

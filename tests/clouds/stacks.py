@@ -18,6 +18,12 @@ config:
   espalier:pools:
     - {name: system, machine: {cpu: 4, memory: 16Gi}, nodes: {min: 2, max: 6}}
     - {name: l4, accelerator: L4, count: 1, nodes: {max: 4}, capacity: [spot, on-demand]}
+    - name: ubuntu
+      accelerator: L4
+      count: 1
+      nodes: {max: 4}
+      image: {os: ubuntu, release: ami-0123456789abcdef0}
+      driver: {owner: operator}
 """
 
 OTHER_EKS = """

@@ -36,6 +36,7 @@ def who(pool: Pool, kind: str) -> tuple[str, str, str]:
         ("eks", "Trainium", {}, "cloud", "cloud", "addon"),
         ("gke", "L4", {}, "cloud", "cloud", "cloud"),
         ("gke", "L4", {"image": {"os": "ubuntu"}, "driver": {"owner": "operator"}}, "addon", "addon", "addon"),
+        ("eks", "L4", {"image": {"os": "ubuntu"}, "driver": {"owner": "operator"}}, "addon", "addon", "addon"),
         ("gke", "TPU-v6e", {"topology": "4x4"}, "cloud", "cloud", "cloud"),
         ("aks", "H100-80", {}, "cloud", "cloud", "addon"),
         ("aks", "H100-80", {"driver": {"owner": "operator"}}, "addon", "cloud", "addon"),

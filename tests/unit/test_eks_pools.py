@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from email import message_from_string
 from typing import Any
 
@@ -21,6 +22,8 @@ H100 = {"accelerator": "H100-80", "count": 8}
 TRAINIUM = {"accelerator": "Trainium", "count": 16}
 SPOT = Taint("espalier.dev/spot", "true")
 LABEL, RESOURCE, TAINT = tags.LABEL, tags.RESOURCE, tags.TAINT
+
+UBUNTU = {"os": "ubuntu", "release": "ami-0123456789abcdef0"}
 
 
 @pytest.mark.parametrize(
@@ -281,6 +284,53 @@ def test_names_fit_and_end_with_the_generation(name: str, kind: str) -> None:
     assert len(group.name) <= 63
 
 
+def test_an_ubuntu_node_joins_by_its_image_s_own_script() -> None:
+    """EKS adds nothing to the user data of an image that it does not know, and looks for its group's label."""
+    keys: dict[str, Any] = {
+        "accelerator": "L4",
+        "count": 1,
+        "image": UBUNTU,
+        "driver": {"owner": "operator"},
+        "max-pods": 50,
+    }
+    group = group_of(**keys)
+    assert (group.ami_type, group.release, group.template.image) == ("CUSTOM", None, UBUNTU["release"])
+    assert [volume.device for volume in group.template.volumes] == ["/dev/sda1"]
+    text = group.template.user_data
+    assert text.startswith("#!/bin/bash\n")
+    words = shlex.split(text.split("pipefail\n")[1].replace("\\\n", " "))
+    assert words[:2] == ["/etc/eks/bootstrap.sh", "c"]
+    options = dict(zip(words[2::2], words[3::2], strict=True))
+    kubelet = dict(part.split("=", 1) for part in options.pop("--kubelet-extra-args").split(" "))
+    assert options == {
+        "--apiserver-endpoint": "@ENDPOINT@",
+        "--b64-cluster-ca": "@CERTIFICATE@",
+        "--dns-cluster-ip": "172.20.0.10",
+        "--use-max-pods": "false",
+    }
+    assert kubelet["--max-pods"] == "50"
+    assert kubelet["--register-with-taints"] == "nvidia.com/gpu=present:NoSchedule"
+    labels = dict(label.split("=", 1) for label in kubelet["--node-labels"].split(","))
+    assert labels == {
+        **group.labels,
+        "eks.amazonaws.com/capacityType": "ON_DEMAND",
+        "eks.amazonaws.com/nodegroup": group.name,
+    }
+
+
+def test_an_ubuntu_node_leaves_its_own_disks_alone_and_the_plan_says_so() -> None:
+    """Nothing on Canonical's image makes an array of them."""
+    group = group_of(accelerator="L4", count=1, image=UBUNTU, driver={"owner": "operator"}, disk={"size": "300Gi"})
+    assert group.shape.capacity["ephemeral-storage"] == "300Gi"
+    assert (
+        "p-on-demand: Canonical's image leaves the machine's own disks unused; pods have the boot disk" in group.notes
+    )
+    assert (
+        "p-on-demand: its image is ami-0123456789abcdef0: an upgrade of the cluster does not change it, "
+        "`image.release` does"
+    ) in group.notes
+
+
 # What a user sees -------------------------------------------------------------------------------------------------
 
 RESERVED = {"capacity": ["reserved"]}
@@ -292,16 +342,54 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
         "remove it.",
     ),
     (
-        "ubuntu has no image of managed groups",
-        {"accelerator": "L4", "image": {"os": "ubuntu"}},
-        "image.os: got ubuntu, on g6.48xlarge (amd64, L4); accepted: al2023 or bottlerocket. Choose one of these, or "
+        "ubuntu is named by its id",
+        {"machine": "m7i.xlarge", "image": {"os": "ubuntu"}},
+        "image.release: got nothing; accepted: the id of an image, ami-...: a node group's template takes no parameter "
+        "in its place. Write what this answers: aws ssm get-parameter --region us-east-1 --name /aws/service/canonical/"
+        "ubuntu/eks/24.04/1.35/stable/current/amd64/hvm/ebs-gp3/ami-id --query Parameter.Value.",
+    ),
+    (
+        "ubuntu is named by its id alone",
+        {"machine": "m7g.xlarge", "image": {"os": "ubuntu", "release": "24.04"}},
+        "image.release: got '24.04'; accepted: the id of an image, ami-...: a node group's template takes no parameter "
+        "in its place. Write what this answers: aws ssm get-parameter --region us-east-1 --name /aws/service/canonical/"
+        "ubuntu/eks/24.04/1.35/stable/current/arm64/hvm/ebs-gp3/ami-id --query Parameter.Value.",
+    ),
+    (
+        "ubuntu has no driver",
+        {"accelerator": "L4", "count": 1, "image": UBUNTU},
+        "driver.owner: got cloud, on ubuntu; accepted: operator: Canonical's image for EKS holds no driver of "
+        "NVIDIA's. Set driver: {owner: operator}, or image.os: al2023, whose image holds a driver.",
+    ),
+    (
+        "ubuntu has no EFA",
+        {
+            "accelerator": "H100-80",
+            "count": 8,
+            "image": UBUNTU,
+            "driver": {"owner": "operator"},
+            "zones": ["us-east-1a"],
+        },
+        "fabric: got EFA, on ubuntu; accepted: false: Canonical's image for EKS has no driver of EFA. Set fabric: "
+        "false, or image.os: al2023.",
+    ),
+    (
+        "ubuntu reads no snapshot",
+        {"machine": "m7i.xlarge", "image": UBUNTU, "preload": {"snapshot": "snap-0123456789abcdef0"}},
+        "preload.snapshot: got a snapshot, on ubuntu; accepted: al2023 or bottlerocket, whose images read them from a "
+        "volume of their own. Remove `preload`, or set image.os: al2023.",
+    ),
+    (
+        "ubuntu has no Neuron image",
+        {**TRAINIUM, "image": UBUNTU},
+        "image.os: got ubuntu, on trn1.32xlarge (amd64, Trainium); accepted: al2023. Choose one of these, or "
         "remove it.",
     ),
     (
         "cos is Google's",
         {"machine": "m7i.xlarge", "image": {"os": "cos"}},
-        "image.os: got cos, on m7i.xlarge (amd64, no accelerator); accepted: al2023 or bottlerocket. Choose one of "
-        "these, or remove it.",
+        "image.os: got cos, on m7i.xlarge (amd64, no accelerator); accepted: al2023 or bottlerocket or ubuntu. "
+        "Choose one of these, or remove it.",
     ),
     (
         "bottlerocket shares no devices",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import importlib
 import inspect
 import json
@@ -230,6 +231,30 @@ def test_a_given_cluster_gets_pools_and_the_autoscalers_identity_alone() -> None
     assert "aws:eks/nodeGroup:NodeGroup" in made
     assert [one.name for one in found.of("aws:iam/role:Role")] == ["it-role-autoscaler"]
     assert not found.of("kubernetes:storage.k8s.io/v1:StorageClass")
+
+
+def test_an_image_of_ones_own_joins_by_the_api_that_its_template_names() -> None:
+    """EKS refuses a version or a release beside such an image (terraform-aws-eks issue 3459)."""
+    image = {"image": {"os": "ubuntu", "release": "ami-0123456789abcdef0"}, "driver": {"owner": "operator"}}
+    pool = {"name": "l4", "accelerator": "L4", "count": 1, "nodes": {"max": 4}, **image}
+
+    def run() -> None:
+        import pulumi
+
+        made_cluster("it", planned(GIVEN, [SYSTEM, pool]), pulumi.ResourceOptions())
+
+    found = Graph(record(Program(run, "demo", "test")).resources)
+    group = found.one("aws:eks/nodeGroup:NodeGroup", "l4-on-demand").inputs
+    template = found.one("aws:ec2/launchTemplate:LaunchTemplate", "l4-on-demand").inputs
+    assert template["imageId"] == "ami-0123456789abcdef0"
+    assert group["amiType"] == "CUSTOM"
+    assert not {"version", "releaseVersion"} & group.keys()
+    script = base64.b64decode(str(template["userData"])).decode()
+    assert "--apiserver-endpoint https://ABC.gr7.us-east-1.eks.amazonaws.com " in script
+    assert "--b64-cluster-ca QUJD " in script
+    assert "--dns-cluster-ip" not in script  # a given cluster's range of Services is not known
+    assert "@" not in script
+    assert found.one("aws:eks/nodeGroup:NodeGroup", "system-on-demand").inputs["version"] == "1.35"
 
 
 def test_everything_goes_to_the_clusters_region_and_account() -> None:

@@ -61,6 +61,8 @@ class EksCluster(pulumi.ComponentResource):
         disks = key(self, f"{name}-key-disks", plan, plan.disk_key, "Disks") if plan.disk_key else None
         ground = Ground(
             cluster_name=api.name,
+            endpoint=api.endpoint,
+            certificate=api.certificate_authority,
             network_id=standing.id,
             subnets=standing.subnets,
             security_group=api.security_group,

@@ -13,6 +13,9 @@ class Ground:
     """A cluster with its network and the nodes' identity, before it has any node."""
 
     cluster_name: pulumi.Input[str]
+    endpoint: pulumi.Output[str]
+    certificate: pulumi.Output[str]
+    """The API's URL, and its authority in base64: what a node with an image of its own joins by."""
     network_id: pulumi.Input[str]
     subnets: Mapping[str, pulumi.Input[str]]
     """Private subnet by zone."""

@@ -9,8 +9,9 @@ import pulumi
 import pulumi_aws as aws
 
 from espalier.blueprint.clouds.eks import EksNodeGroup, EksPlan
-from espalier.blueprint.clouds.eks.launch import HOP_LIMIT, Volume
+from espalier.blueprint.clouds.eks.launch import HOP_LIMIT, LaunchTemplate, Volume
 from espalier.blueprint.clouds.eks.tags import TEMPLATE
+from espalier.blueprint.clouds.eks.ubuntu import CERTIFICATE, ENDPOINT
 from espalier.components.cluster.eks.ground import Ground
 
 _EFFECTS = {
@@ -67,7 +68,8 @@ def _group(
         node_group_name=group.name,
         node_role_arn=ground.node_role,
         subnet_ids=[ground.subnets[zone] for zone in group.zones],
-        version=plan.version,
+        # An image of one's own is of the version that it is of.
+        version=None if group.template.image else plan.version,
         release_version=group.release,
         ami_type=group.ami_type,
         capacity_type=group.capacity_type,
@@ -104,6 +106,7 @@ def _template(
     return aws.ec2.LaunchTemplate(
         f"{name}-template-{group.key}",
         name=f"{plan.name}-{group.name}",
+        image_id=template.image,
         instance_type=template.instance_type,
         instance_market_options={"market_type": template.market} if template.market else None,
         capacity_reservation_specification=_reservation(group),
@@ -120,9 +123,20 @@ def _template(
             {"resource_type": kind, "tags": {**plan.tags, "Name": f"{plan.name}-{group.key}"}} for kind in _TAGGED
         ],
         tags=dict(plan.tags),
-        user_data=base64.b64encode(template.user_data.encode()).decode(),
+        user_data=_user_data(template, ground),
         opts=inside,
     )
+
+
+def _user_data(template: LaunchTemplate, ground: Ground) -> pulumi.Input[str]:
+    if template.image is None:
+        return base64.b64encode(template.user_data.encode()).decode()
+
+    def named(found: Sequence[str]) -> str:
+        text = template.user_data.replace(ENDPOINT, found[0]).replace(CERTIFICATE, found[1])
+        return base64.b64encode(text.encode()).decode()
+
+    return pulumi.Output.all(ground.endpoint, ground.certificate).apply(named)
 
 
 def _placement(name: str, plan: EksPlan, group: EksNodeGroup, inside: pulumi.ResourceOptions) -> pulumi.Output[str]:

@@ -1,7 +1,8 @@
 """Which of EKS's optimised images a pool's nodes start from.
 
 Source: `amiType` of CreateNodegroup in botocore's model of EKS (2026): it has no Neuron image for Arm, and none of
-Bottlerocket with Neuron. AWS: what the NVIDIA images hold is in awslabs/amazon-eks-ami and Bottlerocket's variants.
+Bottlerocket with Neuron; Canonical's Ubuntu is a custom image to it (`ubuntu`). AWS: what the NVIDIA images hold is in
+awslabs/amazon-eks-ami and Bottlerocket's variants.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from typing import Final, Literal
 
 from espalier.blueprint.clouds.model import Wanted
 
-Family = Literal["al2023", "bottlerocket"]
+Family = Literal["al2023", "bottlerocket", "ubuntu"]
 
 AMI_TYPES: Final[dict[tuple[Family, str, str], str]] = {
     ("al2023", "", "amd64"): "AL2023_x86_64_STANDARD",
@@ -22,16 +23,20 @@ AMI_TYPES: Final[dict[tuple[Family, str, str], str]] = {
     ("bottlerocket", "", "arm64"): "BOTTLEROCKET_ARM_64",
     ("bottlerocket", "nvidia", "amd64"): "BOTTLEROCKET_x86_64_NVIDIA",
     ("bottlerocket", "nvidia", "arm64"): "BOTTLEROCKET_ARM_64_NVIDIA",
+    ("ubuntu", "", "amd64"): "CUSTOM",
+    ("ubuntu", "", "arm64"): "CUSTOM",
+    ("ubuntu", "nvidia", "amd64"): "CUSTOM",
+    ("ubuntu", "nvidia", "arm64"): "CUSTOM",
 }
 """Operating system, accelerator's vendor ("" for none), architecture -> amiType."""
 
-FAMILIES: Final[tuple[Family, ...]] = ("al2023", "bottlerocket")
+FAMILIES: Final[tuple[Family, ...]] = ("al2023", "bottlerocket", "ubuntu")
 
 
 def family(wanted: Wanted) -> Family | None:
     """The operating system of a pool's nodes; None for one that managed node groups have no image of."""
-    os = wanted.pool.image.os
-    return "al2023" if os is None or os == "al2023" else "bottlerocket" if os == "bottlerocket" else None
+    os = wanted.pool.image.os or "al2023"
+    return os if os in ("al2023", "bottlerocket", "ubuntu") else None
 
 
 def vendor(wanted: Wanted) -> str:

@@ -74,6 +74,8 @@ class LaunchTemplate:
     market: Literal["capacity-block"] | None
     user_data: str
     """Plain text; the API takes it in base64."""
+    image: str | None = None
+    """Id of an image that EKS knows nothing of: the node joins by its user data alone, which names the API then."""
 
 
 def fabric(wanted: Wanted) -> bool:
@@ -130,7 +132,7 @@ def disk_gib(pool: Pool) -> int:
 def storage_gib(wanted: Wanted) -> int:
     """Ephemeral storage of a node in GiB: its local disks as one array, less a twentieth for the file system."""
     local = wanted.machine.local_disk_gb or 0
-    if wanted.pool.local_disks != "ephemeral" or not local:
+    if not array(wanted):
         return disk_gib(wanted.pool)
     return int(local * 1e9 / GIB * 0.95)
 
@@ -156,7 +158,7 @@ def _volumes(wanted: Wanted) -> tuple[Volume, ...]:
     disk = wanted.pool.disk
     snapshot = wanted.pool.preload.snapshot if wanted.pool.preload else None
     own = Volume(
-        device="/dev/xvda",
+        device="/dev/sda1" if family(wanted) == "ubuntu" else "/dev/xvda",
         size_gib=disk_gib(wanted.pool),
         type=disk.type or "gp3",
         iops=disk.iops,
@@ -177,6 +179,8 @@ def _volumes(wanted: Wanted) -> tuple[Volume, ...]:
 
 def array(wanted: Wanted) -> bool:
     """Whether the machine's own disks become one file system for images and ephemeral storage."""
+    if family(wanted) == "ubuntu":
+        return False
     return wanted.pool.local_disks == "ephemeral" and bool(wanted.machine.local_disk_gb)
 
 

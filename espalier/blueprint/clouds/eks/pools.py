@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Literal
 
 from espalier.blueprint import names
-from espalier.blueprint.clouds.eks import tags
-from espalier.blueprint.clouds.eks.images import ami_type
+from espalier.blueprint.clouds.eks import tags, ubuntu
+from espalier.blueprint.clouds.eks.images import ami_type, family
 from espalier.blueprint.clouds.eks.karpenter import karpenter_objects
 from espalier.blueprint.clouds.eks.launch import PODS, fabric, huge_pages, one_zone, placement, storage_gib, template_of
 from espalier.blueprint.clouds.eks.model import EksNodeGroup
@@ -55,6 +56,9 @@ def _group(cluster: Eks, wanted: Wanted, kind: CapacityKind, *, first: bool) -> 
     made = _made_labels(cluster, wanted, capacity_type, there, name, karpenter)
     surge = pool.surge > 0 if pool.surge is not None else kind != "reserved"
     template = template_of(wanted, kind)
+    if family(wanted) == "ubuntu":
+        joins = ubuntu.user_data(cluster, name, capacity_type, labels, taints, pods)
+        template = replace(template, user_data=joins, image=pool.image.release)
     objects = (
         karpenter_objects(
             cluster, wanted, kind, group=name, zones=there, types=types, labels=labels, taints=taints, template=template
@@ -78,7 +82,7 @@ def _group(cluster: Eks, wanted: Wanted, kind: CapacityKind, *, first: bool) -> 
         zones=there,
         instance_types=() if capacity_type == "CAPACITY_BLOCK" else types,
         ami_type=ami_type(wanted) or "",
-        release=pool.image.release,
+        release=None if template.image else pool.image.release,
         capacity_type=capacity_type,
         template=template,
         surge=surge,
@@ -168,6 +172,7 @@ def _fixed(
 def _notes(cluster: Eks, wanted: Wanted, kind: CapacityKind, there: tuple[str, ...], surge: bool) -> Iterator[str]:
     pool = wanted.pool
     group = f"{pool.name}-{kind}"
+    yield from ubuntu.notes(wanted, group)
     said = pool.zones or (pool.reservation.zones if pool.reservation and kind == "reserved" else ())
     if one_zone(wanted) and not said and len(chosen(cluster.region, cluster.zones)) > 1:
         yield f"{group}: its nodes are joined closely, hence in one zone, {there[0]}; `zones` chooses another"

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from espalier.blueprint import names
-from espalier.blueprint.clouds.eks import images, launch, tags
+from espalier.blueprint.clouds.eks import images, launch, tags, ubuntu
 from espalier.blueprint.clouds.eks.zones import chosen
 from espalier.blueprint.clouds.model import Wanted
 from espalier.settings.eks import Eks
@@ -35,6 +35,8 @@ _RESERVED_LABELS: Final = ("kubernetes.io", "k8s.io", "eks.amazonaws.com", "karp
 def pool_mistakes(cluster: Eks, wanted: Wanted) -> Iterator[Mistake]:
     """Everything that EKS cannot do of a pool whose machine is settled."""
     yield from _images(wanted)
+    karpenter = cluster.autoscaler == "karpenter" and not wanted.system
+    yield from ubuntu.mistakes(cluster, wanted, fabric=launch.fabric(wanted), karpenter=karpenter)
     yield from _zones(cluster, wanted)
     yield from _reservation(wanted)
     yield from _kinds(wanted)

@@ -1,13 +1,17 @@
-"""What a Namespace takes along when it is deleted, so that nobody needs to delete it one by one.
+"""What a Namespace takes along when it is deleted, so that nobody needs to delete it, or to await it, one by one.
 
 Only where nothing is lost by it: kinds that no controller acts on, live and ours, without a finalizer or a word on
 their deletion, and with nothing but the Namespace waiting for them to be gone. Where something in the cluster judges
 deletions, all is deleted by itself: a refusal names the object then, not the Namespace that hangs.
+
+Workloads are deleted by themselves, in their turn; but where Kubernetes empties a Namespace of its pods before it
+touches anything else in it, that they stop is awaited with the Namespace.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from espalier.engine.inventory import Entry
@@ -24,6 +28,12 @@ _JUDGES = (
     Kind(_HOOKS, "ValidatingAdmissionPolicy"),
 )
 
+_WORKLOADS = frozenset(
+    {("apps", kind) for kind in ("DaemonSet", "Deployment", "ReplicaSet", "StatefulSet")}
+    | {("batch", "CronJob"), ("batch", "Job"), ("", "ReplicationController")}
+)
+_PODS_FIRST = (1, 34)
+
 Live = Callable[[Reference], "dict[str, Any] | None"]
 
 
@@ -33,7 +43,7 @@ def leave_to_namespaces(order: Order, live: Live, judged: Callable[[], bool]) ->
     `judged` tells whether deletions are judged, and is asked only where something could go along.
     """
     after = order.after()
-    along = {node for node, entry in order.entries.items() if _may_go_along(order, entry, live)}
+    along = _candidates(order, _INERT, live)
     rest = [node for node in along if not _waits_alone(node, along, after)]
     while rest:
         node = rest.pop()
@@ -53,6 +63,31 @@ def leave_to_namespaces(order: Order, live: Live, judged: Callable[[], bool]) ->
     return found
 
 
+def leave_pods_to_namespaces(order: Order, live: Live, pods_first: Callable[[], bool]) -> set[Node]:
+    """Finds the workloads that may be deleted without awaiting their pods, when `leave_to_namespaces` is done.
+
+    What has to come after such a workload comes after its Namespace, and that has no pods left before it loses
+    anything else, or is gone itself. `pods_first` tells whether this is so, and is asked only where it matters.
+    """
+    after = order.after()
+    found = {node for node in _candidates(order, _WORKLOADS, live) if _waits_for_namespace(order, node, after)}
+    return found if found and pods_first() else set()
+
+
+def takes_pods_first(client: Client) -> bool:
+    """Tells whether the cluster deletes and awaits a Namespace's pods before the rest: Kubernetes 1.34 and later do.
+
+    From then on that is locked on (KEP-5080, feature gate OrderedNamespaceDeletion); 1.33 may have it turned off.
+    """
+    try:
+        version = client.request("GET", "/version")
+    except KubeError:
+        return False
+    # Some clouds write "34+" as the minor version; who writes none is taken for old.
+    parts = (re.match(r"\d+", str(version.get(part))) for part in ("major", "minor"))
+    return tuple(int(found[0]) if found else 0 for found in parts) >= _PODS_FIRST
+
+
 def judges_deletions(client: Client) -> bool:
     """Tells whether a webhook or a policy is asked about deletions of these kinds, or may be."""
     try:
@@ -61,9 +96,13 @@ def judges_deletions(client: Client) -> bool:
         return True
 
 
+def _candidates(order: Order, kinds: Collection[tuple[str, str]], live: Live) -> set[Node]:
+    return {node for node, entry in order.entries.items() if node[:2] in kinds and _may_go_along(order, entry, live)}
+
+
 def _may_go_along(order: Order, entry: Entry, live: Live) -> bool:
     node = entry.reference.key
-    if node[:2] not in _INERT or entry.retain or entry.delete_seconds or node in order.riders:
+    if entry.retain or entry.delete_seconds or node in order.riders:
         return False
     space = order.entries.get(_namespace_of(node))
     obj = live(entry.reference)
@@ -80,6 +119,12 @@ def _waits_alone(node: Node, along: set[Node], after: Mapping[Node, Iterable[Nod
     """Whether nothing waits for it but its Namespace, and what goes with the same one."""
     space = _namespace_of(node)
     return all(each == space or (each in along and each[2] == node[2]) for each in after.get(node, ()))
+
+
+def _waits_for_namespace(order: Order, node: Node, after: Mapping[Node, Iterable[Node]]) -> bool:
+    """Whether all that waits for it is its Namespace, or waits for that as well."""
+    space = _namespace_of(node)
+    return all(each == space or space in order.before[each] for each in after.get(node, ()))
 
 
 def _namespace_of(node: Node) -> Node:

@@ -11,10 +11,16 @@ from typing import Any
 from espalier.engine import finalizers
 from espalier.engine.changes import Change
 from espalier.engine.cluster import Cluster
-from espalier.engine.contents import judges_deletions, leave_to_namespaces
+from espalier.engine.contents import (
+    judges_deletions,
+    leave_pods_to_namespaces,
+    leave_to_namespaces,
+    takes_pods_first,
+)
 from espalier.engine.drain import Survey, left_of
 from espalier.engine.errors import Problem
 from espalier.engine.inventory import Entry
+from espalier.engine.namespace import NAMESPACE_KIND
 from espalier.engine.order import Drain, Node, Order, order_of
 from espalier.engine.ownership import may_be_ours
 from espalier.engine.schedule import Done, Schedule
@@ -22,7 +28,7 @@ from espalier.engine.waitfor import PROPAGATION, annotations_of, is_skipped
 from espalier.engine.waitfor import seconds_of as seconds_asked
 from espalier.engine.waits import State
 from espalier.engine.watcher import Watcher
-from espalier.kube import ApiError, KubeError, Manifest, Reference, UnknownKindError, reference_of
+from espalier.kube import ApiError, Kind, KubeError, Manifest, Reference, UnknownKindError, reference_of
 
 SECONDS = 600.0
 """How long a deletion is awaited where nothing else is said, as in Pulumi."""
@@ -30,6 +36,7 @@ _ROUNDS = 20
 """How many times a kind is looked at anew for what was made meanwhile."""
 _WEBHOOK_PATIENCE = 10.0
 _PAUSE = 0.5
+_POD = Kind("v1", "Pod")
 # Pulumi deletes all in the foreground; only these have dependents that it makes a difference for.
 _OWNERS = frozenset({"CronJob", "DaemonSet", "Deployment", "Job", "ReplicaSet", "ReplicationController", "StatefulSet"})
 _SKIPPABLE = frozenset({"DaemonSet", "Deployment", "Job", "Namespace", "Pod", "ReplicationController", "StatefulSet"})
@@ -64,6 +71,8 @@ class Remover:
         self._advice: dict[Reference, str] = {}
         self._along: dict[Node, list[Entry]] = {}
         """What goes with its Namespace, by the Namespace's node."""
+        self._in_background: set[Node] = set()
+        """Workloads whose pods go with their Namespace."""
         self.changes: list[Change] = []
         self.errors: list[Problem] = []
         self.skipped: list[Problem] = []
@@ -73,6 +82,7 @@ class Remover:
         order = order_of(entries, found.drains, found.custom)
         client = self._cluster.client
         self._along = leave_to_namespaces(order, self._cluster.live, lambda: judges_deletions(client))
+        self._in_background = leave_pods_to_namespaces(order, self._cluster.live, lambda: takes_pods_first(client))
         left = Schedule(order.before).run(lambda node, done: self._begin(order, node, done))
         failed = ", ".join(sorted(problem.reason.partition(":")[0] for problem in self.errors))
         for node in left:
@@ -103,7 +113,8 @@ class Remover:
             self._forget(entry)
             over(True)
             return
-        self._delete(live, entry.delete_seconds, lambda problem: over(self._settle(entry, problem)))
+        how = "Background" if node in self._in_background else _propagation(live)
+        self._delete(live, entry.delete_seconds, how, lambda problem: over(self._settle(entry, problem)))
 
     def _settle(self, entry: Entry, problem: str) -> bool:
         if problem:
@@ -133,7 +144,7 @@ class Remover:
             return
         together = _Together(len(objects), lambda fine: self._drain(drain, done, rounds - 1) if fine else done(False))
         for obj in objects:
-            self._delete(obj, 0.0, self._drained(reference_of(obj), together))
+            self._delete(obj, 0.0, _propagation(obj), self._drained(reference_of(obj), together))
 
     def _drained(self, reference: Reference, together: _Together) -> Callable[[str], None]:
         def over(problem: str) -> None:
@@ -145,11 +156,11 @@ class Remover:
 
         return over
 
-    def _delete(self, live: dict[str, Any], seconds: float, over: Callable[[str], None]) -> None:
+    def _delete(self, live: Manifest, seconds: float, propagation: str, over: Callable[[str], None]) -> None:
         """Deletes this very object; calls `over` with what went wrong, or with nothing when it is gone."""
         reference, uid = reference_of(live), live["metadata"]["uid"]
         try:
-            if "deletionTimestamp" not in live["metadata"] and self._send(live, reference, uid):
+            if "deletionTimestamp" not in live["metadata"] and self._send(reference, uid, propagation):
                 over("")
                 return
         except UnknownKindError:
@@ -172,13 +183,13 @@ class Remover:
             lambda obj: self._stuck(reference, obj),
         )
 
-    def _send(self, live: Manifest, reference: Reference, uid: str) -> bool:
+    def _send(self, reference: Reference, uid: str, propagation: str) -> bool:
         """Tells whether the object is gone at once. A webhook that was just deleted is asked for a moment more."""
         until = time.monotonic() + _WEBHOOK_PATIENCE
         while True:
             try:
                 answer = self._cluster.client.delete(
-                    reference.kind, reference.name, reference.namespace, uid=uid, propagation=_propagation(live)
+                    reference.kind, reference.name, reference.namespace, uid=uid, propagation=propagation
                 )
             except ApiError as error:
                 if "failed calling webhook" not in error.message or time.monotonic() > until:
@@ -201,18 +212,29 @@ class Remover:
         advice = self._advice.get(reference)
         return f"{state.text}; {advice}" if advice else state.text
 
-    def _stuck(self, reference: Reference, obj: dict[str, Any]) -> None:
+    def _stuck(self, reference: Reference, obj: Manifest) -> None:
         """Says who holds a deletion up, and takes finalizers off where that was asked for."""
-        if not finalizers.foreign(obj):
+        held = [each for each in (obj, *self._pods_in(reference)) if finalizers.foreign(each)]
+        if not held:
             return
+        first = reference_of(held[0])
         try:
-            self._advice[reference] = text = finalizers.advice(self._cluster.client, reference, obj)
+            text = finalizers.advice(self._cluster.client, first, held[0])
+            self._advice[reference] = text = f"{text}; so are {len(held) - 1} more" if held[1:] else text
             if self._consent.remove_finalizers:
-                finalizers.strip(self._cluster.client, reference, obj)
-                text = f"took off {reference}: {', '.join(finalizers.foreign(obj))}"
+                for each in held:
+                    finalizers.strip(self._cluster.client, reference_of(each), each)
+                text = f"took off {first}: {', '.join(finalizers.foreign(held[0]))}"
         except KubeError as error:
-            text = f"{reference}: its finalizers stay: {error}"
+            text = f"{first}: its finalizers stay: {error}"
         self._progress(text)
+
+    def _pods_in(self, reference: Reference) -> list[dict[str, Any]]:
+        """The pods of a Namespace, which does not say itself that it waits for them."""
+        try:
+            return self._cluster.client.list(_POD, reference.name) if reference.kind == NAMESPACE_KIND else []
+        except KubeError:
+            return []
 
     def _is_ours(self, entry: Entry, live: dict[str, Any]) -> bool:
         """An object that was made anew by someone else, or that we never applied, is not ours to delete."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from functools import cache
 from typing import Any
 
 from espalier.engine.inventory import Entry
@@ -70,7 +71,16 @@ def leave_pods_to_namespaces(order: Order, live: Live, pods_first: Callable[[], 
     anything else, or is gone itself. `pods_first` tells whether this is so, and is asked only where it matters.
     """
     after = order.after()
-    found = {node for node in _candidates(order, _WORKLOADS, live) if _waits_for_namespace(order, node, after)}
+    above = cache(lambda node: order.above([node]))
+
+    def waits(node: Node, space: Node) -> bool:
+        return node == space or space in above(node)
+
+    found = {
+        node
+        for node in _candidates(order, _WORKLOADS, live)
+        if all(waits(each, _namespace_of(node)) for each in after.get(node, ()))
+    }
     return found if found and pods_first() else set()
 
 
@@ -119,12 +129,6 @@ def _waits_alone(node: Node, along: set[Node], after: Mapping[Node, Iterable[Nod
     """Whether nothing waits for it but its Namespace, and what goes with the same one."""
     space = _namespace_of(node)
     return all(each == space or (each in along and each[2] == node[2]) for each in after.get(node, ()))
-
-
-def _waits_for_namespace(order: Order, node: Node, after: Mapping[Node, Iterable[Node]]) -> bool:
-    """Whether all that waits for it is its Namespace, or waits for that as well."""
-    space = _namespace_of(node)
-    return all(each == space or space in order.before[each] for each in after.get(node, ()))
 
 
 def _namespace_of(node: Node) -> Node:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ SERVICE = Kind("v1", "Service")
 CLAIM = Kind("v1", "PersistentVolumeClaim")
 NAMESPACE = Kind("v1", "Namespace")
 DEPLOYMENT = Kind("apps/v1", "Deployment")
+POD = Kind("v1", "Pod")
 HEADER = """
 import pulumi
 
@@ -89,10 +91,13 @@ class Stack:
         """Takes the finalizers off, as their controller would."""
         self.client.patch(kind, name, {"metadata": {"finalizers": None}}, namespace=self.name)
 
+    def events(self, since: int) -> list[dict[str, Any]]:
+        """What the audit log tells; its last line may be half written."""
+        return [json.loads(line) for line in self.log.read_text().splitlines(keepends=True)[since:] if line[-1] == "\n"]
+
     def deleted(self, since: int) -> list[str]:
         """Names in the order in which the engine asked for their deletion."""
-        events = [json.loads(line) for line in self.log.read_text().splitlines()[since:]]
-        mine = [e for e in events if e.get("userAgent") == "espalier" and e["verb"] == "delete"]
+        mine = [e for e in self.events(since) if e.get("userAgent") == "espalier" and e["verb"] == "delete"]
         mine = [e for e in mine if e["objectRef"].get("namespace") != "espalier-system"]
         return [e["objectRef"]["name"] for e in sorted(mine, key=lambda e: e["requestReceivedTimestamp"])]
 
@@ -286,7 +291,7 @@ def test_a_stuck_finalizer_is_named_with_the_way_out(stack: Stack, monkeypatch: 
     path = f"/apis/{stack.group}/v1/namespaces/{stack.name}/trees"
     stack.client.request("POST", path, query={"fieldManager": "gardener"}, body=body)
     with monkeypatch.context() as patch:
-        patch.setattr(removal, "SECONDS", 3.0)
+        patch.setattr(removal, "SECONDS", 8.0)
         with pytest.raises(ApplyFailed) as caught:
             stack.destroy()
     (problem,) = caught.value.errors
@@ -367,16 +372,16 @@ policy = {"annotations": {"pulumi.com/deletionPropagationPolicy": "orphan"}}
 deployment("kept", {"namespace": "default", **policy}, replicas=1, depends_on=[node])
 deployment("gone", {"namespace": "default"}, replicas=1, depends_on=[node])
 """)
-    pods = stack.client.list(Kind("v1", "Pod"), "default")
+    pods = stack.client.list(POD, "default")
     assert {pod["metadata"]["labels"]["a"] for pod in pods} == {"kept", "gone"}
     (slow,) = (pod["metadata"]["name"] for pod in pods if pod["metadata"]["labels"]["a"] == "gone")
     hold, release = ({"metadata": {"finalizers": each}} for each in (["example.com/slow"], None))
-    stack.client.patch(Kind("v1", "Pod"), slow, hold, namespace="default")
+    stack.client.patch(POD, slow, hold, namespace="default")
     # Longer than the namespace takes to go.
-    helper = threading.Timer(12, lambda: stack.client.patch(Kind("v1", "Pod"), slow, release, namespace="default"))
+    helper = threading.Timer(12, lambda: stack.client.patch(POD, slow, release, namespace="default"))
     helper.start()
     stack.destroy()
-    left = stack.client.list(Kind("v1", "Pod"), "default")
+    left = stack.client.list(POD, "default")
     assert [pod["metadata"]["labels"]["a"] for pod in left] == ["kept"]
     helper.join()
     sets = {s["metadata"]["labels"]["a"]: s for s in stack.client.list(Kind("apps/v1", "ReplicaSet"), "default")}
@@ -385,6 +390,88 @@ deployment("gone", {"namespace": "default"}, replicas=1, depends_on=[node])
     # Its node is gone, so nobody else takes the pod away.
     path = f"/api/v1/namespaces/default/pods/{left[0]['metadata']['name']}"
     stack.client.request("DELETE", path, body={"gracePeriodSeconds": 0})
+
+
+TEAM = """
+node = obj("core/v1", "Node", "%s", {"spec": {}}, {"annotations": {"kwok.x-k8s.io/node": "fake"}})
+settings = obj("core/v1", "ConfigMap", "settings", {}, inside)
+deployment("app", replicas=1, depends_on=[node, settings])
+"""
+
+
+@contextmanager
+def destroyed_around(stack: Stack) -> Generator[str]:
+    """Runs `destroy` while a pod of the stack's Deployment does not stop; gives the pod's name."""
+    stack.up(TEAM)
+    (pod,) = (pod["metadata"]["name"] for pod in stack.client.list(POD, stack.name))
+    stack.client.patch(POD, pod, {"metadata": {"finalizers": ["example.com/slow"]}}, namespace=stack.name)
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(stack.destroy)
+        try:
+            yield pod
+        finally:
+            stack.release(POD, pod)
+        running.result(120)
+    assert stack.find(NAMESPACE, stack.name, "") is None
+
+
+def is_going(live: dict[str, Any] | None) -> bool:
+    return live is not None and "deletionTimestamp" in live["metadata"]
+
+
+def test_a_namespace_that_goes_is_emptied_of_pods_before_what_they_use(stack: Stack) -> None:
+    """Nobody awaits the pods but the Namespace, and it takes nothing away before they have stopped."""
+
+    def emptied() -> list[str]:
+        """Kinds that the cluster's own controller took away in the namespace, in its order."""
+        mine = [e["objectRef"] for e in stack.events(mark) if e["verb"] == "deletecollection"]
+        return [ref["resource"] for ref in mine if ref.get("namespace") == stack.name]
+
+    mark = stack.mark()
+    with destroyed_around(stack) as pod:
+        eventually(lambda: is_going(stack.find(NAMESPACE, stack.name, "")), 60)
+        assert stack.find(DEPLOYMENT, "app") is None
+        eventually(lambda: "pods" in emptied(), 60)
+        assert stack.find(POD, pod)
+        settings = stack.find(CONFIG_MAP, "settings")
+        assert settings is not None
+        assert not is_going(settings)
+        assert set(emptied()) == {"pods"}
+    eventually(lambda: "configmaps" in emptied(), 60)
+    assert f"delete ConfigMap {stack.name}/settings" in stack.lines
+
+
+def test_where_a_namespace_may_not_take_pods_first_they_are_awaited(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Kubernetes 1.33 may take the settings first, so that the pods have to be gone before the Namespace is begun."""
+    monkeypatch.setattr(removal, "takes_pods_first", lambda client: False)
+    with destroyed_around(stack) as pod:
+        eventually(lambda: is_going(stack.find(POD, pod)), 60)
+        assert is_going(stack.find(DEPLOYMENT, "app"))
+        namespace = stack.find(NAMESPACE, stack.name, "")
+        assert namespace is not None
+        assert not is_going(namespace)
+
+
+def test_a_pod_that_holds_its_namespace_up_is_named_with_the_way_out(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watcher, "STUCK_AFTER", 1.0)
+    stack.up(TEAM)
+    (pod,) = (pod["metadata"]["name"] for pod in stack.client.list(POD, stack.name))
+    stack.client.patch(POD, pod, {"metadata": {"finalizers": ["example.com/slow"]}}, namespace=stack.name)
+    with monkeypatch.context() as patch:
+        patch.setattr(removal, "SECONDS", 15.0)
+        with pytest.raises(ApplyFailed) as caught:
+            stack.destroy()
+    (problem,) = caught.value.errors
+    assert problem.reason.startswith(f"Namespace {stack.name}: not gone after 15 s")
+    assert f"Pod {stack.name}/{pod} is held by the finalizer example.com/slow" in problem.reason
+    assert f"kubectl patch pods {pod} -n {stack.name} --type merge" in problem.reason
+    stack.destroy(remove_finalizers=True)
+    assert stack.find(NAMESPACE, stack.name, "") is None
+    assert f"took off Pod {stack.name}/{pod}: example.com/slow" in stack.lines
 
 
 def test_a_namespace_takes_along_what_no_controller_acts_on(stack: Stack) -> None:

@@ -8,7 +8,12 @@ from typing import Any
 
 import pytest
 
-from espalier.engine.contents import judges_deletions, leave_to_namespaces
+from espalier.engine.contents import (
+    judges_deletions,
+    leave_pods_to_namespaces,
+    leave_to_namespaces,
+    takes_pods_first,
+)
 from espalier.engine.inventory import Entry, short_id
 from espalier.engine.order import Order, order_of
 from espalier.kube import ApiError, Client, Kind, Kubeconfig, Reference
@@ -108,6 +113,75 @@ def test_where_deletions_are_judged_all_is_deleted_by_itself() -> None:
     assert left([space(), entry("settings")], judged=True)[0] == set()
 
 
+def unawaited(entries: list[Entry], *, pods_first: bool = True, **changes: dict[str, Any]) -> set[str]:
+    """The workloads that are deleted without awaiting their pods."""
+    order, live = order_of(entries, (), ()), alive(entries, **changes)
+    leave_to_namespaces(order, live, lambda: False)
+    return {order.entries[node].urn for node in leave_pods_to_namespaces(order, live, lambda: pods_first)}
+
+
+def app(name: str = "app", kind: str = "Deployment", api: str = "apps/v1", **more: str) -> Entry:
+    return entry(name, kind, api, **more)
+
+
+def test_a_namespace_that_takes_pods_first_takes_those_of_workloads_that_nothing_else_waits_for() -> None:
+    entries = [
+        space(),
+        entry("settings"),
+        entry("account", "ServiceAccount"),
+        app(depends="settings account ns"),
+        *(app(kind, kind) for kind in ("DaemonSet", "ReplicaSet", "StatefulSet")),
+        *(app(kind, kind, "batch/v1") for kind in ("Job", "CronJob")),
+        app("old", "ReplicationController", "v1"),
+    ]
+    others = [app("their", "Job", "batch.example.com/v1"), app("free", namespace="default"), entry("pod", "Pod")]
+    found = {"app", "DaemonSet", "ReplicaSet", "StatefulSet", "Job", "CronJob", "old"}
+    assert unawaited([*entries, *others, entry("front", "Service", depends="app")]) == found
+    assert unawaited(entries, pods_first=False) == set()
+
+
+@pytest.mark.parametrize(
+    "below",
+    [
+        app("below", "StatefulSet"),
+        entry("below", "PersistentVolumeClaim"),
+        entry("below", namespace="default"),
+        entry("below", "ClusterRoleBinding", f"{RBAC}/v1", namespace=""),
+        entry("trees.a.io", "CustomResourceDefinition", "apiextensions.k8s.io/v1", namespace=""),
+    ],
+)
+def test_pods_are_awaited_where_something_has_to_outlive_them_that_does_not_wait_for_the_namespace(
+    below: Entry,
+) -> None:
+    assert "app" not in unawaited([space(), below, app(depends=below.urn)])
+
+
+def test_machines_have_to_outlive_the_namespace_or_the_pods_are_awaited() -> None:
+    machine = entry("node", "Node", namespace="")
+    assert unawaited([space(), machine, app(), app("bound", depends="node")]) == {"app", "bound"}
+    assert unawaited([space(), replace(machine, depends=(short_id("ns"),)), app()]) == set()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"app": {"deletionTimestamp": "now"}},
+        {"app": {"uid": "someone made it anew"}},
+        {"app": {"annotations": {"pulumi.com/deletionPropagationPolicy": "foreground"}}},
+        {"ns": {"deletionTimestamp": "now"}},
+        {"ns": {"uid": "someone made it anew"}},
+        {"ns": {"annotations": {"pulumi.com/skipAwait": "true"}}},
+    ],
+)
+def test_pods_are_awaited_where_the_namespace_may_not_await_them(changes: dict[str, Any]) -> None:
+    assert unawaited([space(), app()], **changes) == set()
+
+
+@pytest.mark.parametrize("option", [{"retain": True}, {"delete_seconds": 5.0}])
+def test_pods_of_what_has_options_for_its_deletion_are_awaited(option: dict[str, Any]) -> None:
+    assert unawaited([space(), replace(app(), **option)]) == set()
+
+
 class Judges(Client):
     """A cluster with these rules in a webhook's configuration and in a policy."""
 
@@ -150,3 +224,32 @@ def test_nothing_judges_in_a_cluster_without_any_and_something_may_where_none_ma
     secretive = Judges()
     secretive.found["refused"] = []
     assert judges_deletions(secretive)
+
+
+class Versioned(Judges):
+    """A cluster that answers this when asked for its version."""
+
+    def __init__(self, answer: dict[str, str] | None) -> None:
+        super().__init__()
+        self.answer = answer
+
+    def request(self, method: str, path: str, **options: Any) -> Any:
+        assert (method, path) == ("GET", "/version")
+        if self.answer is None:
+            raise ApiError(403, "Forbidden", "you may not look")
+        return self.answer
+
+
+@pytest.mark.parametrize(("major", "minor"), [("1", "36"), ("1", "34"), ("1", "34+"), ("1", "100"), ("2", "0")])
+def test_kubernetes_takes_pods_first_from_1_34_on(major: str, minor: str) -> None:
+    assert takes_pods_first(Versioned({"major": major, "minor": minor}))
+
+
+@pytest.mark.parametrize(("major", "minor"), [("1", "33"), ("1", "33+"), ("1", "9"), ("", "")])
+def test_older_kubernetes_may_not(major: str, minor: str) -> None:
+    assert not takes_pods_first(Versioned({"major": major, "minor": minor}))
+
+
+def test_a_cluster_that_does_not_tell_its_version_is_taken_for_old() -> None:
+    assert not takes_pods_first(Versioned(None))
+    assert not takes_pods_first(Versioned({}))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -194,10 +193,8 @@ def test_a_second_render_comes_from_the_cache(charts: Charts) -> None:
     files = {"templates/x.yaml": config("x")}
     first = charts.items(files)
     charts.told.clear()
-    started = time.monotonic()
     assert charts.items(files) == first
     assert charts.told == []  # the renderer was not asked
-    assert time.monotonic() - started < 0.5
     charts.items(files, other=1)
     assert charts.told == ["rendering demo"]
 

@@ -62,6 +62,9 @@ def test_events_are_asked_only_for_what_is_shown_and_seldom(monkeypatch: pytest.
     for _ in range(3):
         shows.show(many)
         time.sleep(0.6)
+    deadline = time.monotonic() + 60
+    while not client.asked and time.monotonic() < deadline:
+        time.sleep(0.05)
     closed.set()
     assert 1 <= len(client.asked) == len(set(client.asked)) <= 4
 

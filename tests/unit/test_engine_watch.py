@@ -67,17 +67,15 @@ class Scripted(Client):
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(follower, "_RETRY_PAUSE", 0.01)
-    monkeypatch.setattr(follower, "_REFUSED_FOR_GOOD", 0.2)
-    monkeypatch.setattr(follower, "_GONE_AFTER", 0.2)
 
 
-def outcome(client: Client, applied: str = "5") -> State | None:
-    """How a wait for `data.go` ends within two seconds."""
+def outcome(client: Client, applied: str = "5", seconds: float = 60.0) -> State | None:
+    """How a wait for `data.go` ends, or None where it goes on."""
     ended: list[State] = []
     watcher = Watcher(client, lambda _: None)
     wait = Wait(lambda obj, _: READY if obj["data"].get("go") else State("not yet"), 60, "go")
     watcher.until_ready(thing(applied), REFERENCE, wait, lambda state, _: ended.append(state))
-    until = time.monotonic() + 2
+    until = time.monotonic() + seconds
     while not ended and time.monotonic() < until:
         time.sleep(0.01)
     watcher.close()
@@ -99,10 +97,12 @@ def test_a_watch_that_ends_goes_on_from_where_it_was() -> None:
     assert client.from_versions[:2] == ["6", "8"]
 
 
-def test_a_refusal_counts_only_when_it_stays() -> None:
+def test_a_refusal_counts_only_when_it_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(follower, "_REFUSED_FOR_GOOD", 60.0)
     forbidden = ApiError(403, "Forbidden", "may not list things")
     client = Scripted([forbidden, forbidden, ([thing("9", go="yes")], "10")], [Changes(None)])
     assert outcome(client) == READY
+    monkeypatch.setattr(follower, "_REFUSED_FOR_GOOD", 0.2)
     refused = outcome(Scripted([forbidden], [Changes(None)]))
     assert refused is not None
     assert refused.failed
@@ -110,7 +110,7 @@ def test_a_refusal_counts_only_when_it_stays() -> None:
 
 
 def test_states_older_than_what_was_applied_do_not_count() -> None:
-    assert outcome(Scripted([([thing("4", go="yes")], "6")], [Changes(None)]), "5") is None
+    assert outcome(Scripted([([thing("4", go="yes")], "6")], [Changes(None)]), "5", 1.0) is None
     assert outcome(Scripted([([thing("10", go="yes")], "11")], [Changes(None)]), "9") == READY
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import threading
 import time
@@ -30,6 +31,8 @@ SENT: dict[str, Any] = {
 }
 CUT = (0, {}, b"")
 """An answer that never comes: the connection is closed after the request was read."""
+ENDLESS, SOON = 60.0, 30.0
+"""Seconds: what takes less than the second has not lasted as long as the first says, however busy the machine."""
 
 Answer = tuple[int, dict[str, str], bytes]
 
@@ -105,7 +108,8 @@ def script() -> Iterator[Script]:
 @pytest.fixture
 def client(script: Script, monkeypatch: pytest.MonkeyPatch) -> Client:
     monkeypatch.setattr(retries, "_FIRST_PAUSE", 0.01)
-    monkeypatch.setattr(retries, "PATIENCE", 0.5)
+    # Far longer than the pauses: a machine that is busy is no reason to give up.
+    monkeypatch.setattr(retries, "PATIENCE", ENDLESS)
     made = Client.connect(Kubeconfig(context="c", server=f"http://127.0.0.1:{script.server_port}"))
     made.find(CONFIG_MAP)
     return made
@@ -175,19 +179,25 @@ def test_what_would_do_harm_twice_is_not_sent_twice(script: Script, client: Clie
     assert len(script.asked) == 2
 
 
-def test_an_end_comes_when_it_does_not_pass(script: Script, client: Client) -> None:
+def test_an_end_comes_when_it_does_not_pass(script: Script, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retries, "PATIENCE", 0.5)
     for failure, error in ((CUT, UnreachableError), (BUSY, ApiError)):
         script.answers = [failure]
         began = time.monotonic()
         with pytest.raises(error):
             client.get(CONFIG_MAP, "c", "n")
-        assert 0.2 < time.monotonic() - began < 1.0
+        # The next pause would end after the patience does, so that it ends before.
+        assert 0.2 < time.monotonic() - began < SOON
 
 
-def test_a_server_that_was_given_up_is_asked_but_once(script: Script, client: Client) -> None:
+def test_a_server_that_was_given_up_is_asked_but_once(
+    script: Script, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
     script.answers = [CUT]
-    with pytest.raises(UnreachableError):
-        client.get(CONFIG_MAP, "c", "n")
+    with monkeypatch.context() as patch:
+        patch.setattr(retries, "PATIENCE", 0.5)
+        with pytest.raises(UnreachableError):
+            client.get(CONFIG_MAP, "c", "n")
     script.asked = []
     with pytest.raises(UnreachableError):
         client.get(CONFIG_MAP, "c", "n")
@@ -198,28 +208,33 @@ def test_a_server_that_was_given_up_is_asked_but_once(script: Script, client: Cl
     client.get(CONFIG_MAP, "c", "n")
 
 
-def test_the_api_servers_own_pause_is_kept(script: Script, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retries, "PATIENCE", 1.5)
+def test_the_api_servers_own_pause_is_kept(script: Script, client: Client) -> None:
     script.answers = [said(429, {}, Retry_After="1"), OK]
     began = time.monotonic()
     client.get(CONFIG_MAP, "c", "n")
-    assert 1.0 <= time.monotonic() - began < 1.4
+    assert time.monotonic() - began >= 1.0
     script.answers = [said(503, {}, Retry_After="100"), OK]
     began = time.monotonic()
     with pytest.raises(ApiError):
         client.get(CONFIG_MAP, "c", "n")
-    assert time.monotonic() - began < 0.5, "it waits for less than was asked, or for more than its patience"
+    assert time.monotonic() - began < SOON, "it waits for less than was asked, or for more than its patience"
+
+
+def test_pauses_double_and_are_never_shorter_than_the_api_server_asks() -> None:
+    assert [retries.pause(tries, 0.0) for tries in range(1, 7)] == [0.2, 0.4, 0.8, 1.6, 3.0, 3.0]
+    assert [retries.pause(tries, 1.0) for tries in range(1, 5)] == [1.0, 1.0, 1.0, 1.6]
 
 
 def test_a_dead_server_behind_the_api_server_is_given_up_early(
     script: Script, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(retries, "PATIENCE", 60.0)
     monkeypatch.setattr(retries, "_BACKEND_PATIENCE", 0.1)
     for text in (b"service unavailable\n", b"error trying to reach service: dial tcp 10.0.0.1:443: refused"):
         script.answers = [(503, {}, text)]
+        began = time.monotonic()
         with pytest.raises(ApiError):
             client.get(CONFIG_MAP, "c", "n")
+        assert time.monotonic() - began < SOON
 
 
 class TestALostAnswer:
@@ -264,20 +279,22 @@ def test_a_server_that_never_answered_is_given_up_soon(monkeypatch: pytest.Monke
     began = time.monotonic()
     with pytest.raises(UnreachableError, match="refused"):
         Client.connect(Kubeconfig(context="c", server=f"http://127.0.0.1:{port}")).find(CONFIG_MAP)
-    assert time.monotonic() - began < retries.FIRST_PATIENCE + 1
+    assert retries.FIRST_PATIENCE <= 5
+    assert time.monotonic() - began < SOON
 
 
-def test_a_server_of_another_protocol_is_not_asked_again(script: Script) -> None:
+def test_a_server_of_another_protocol_is_not_asked_again(script: Script, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retries, "FIRST_PATIENCE", ENDLESS)
     began = time.monotonic()
     with pytest.raises(UnreachableError, match=r"(?i)ssl|version"):
         Client.connect(Kubeconfig(context="c", server=f"https://127.0.0.1:{script.server_port}")).find(CONFIG_MAP)
-    assert time.monotonic() - began < 1.0
+    assert time.monotonic() - began < SOON
 
 
 def test_who_is_in_a_hurry_does_not_wait(script: Script, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retries, "_FIRST_PAUSE", 30.0)
-    monkeypatch.setattr(retries, "_LONGEST_PAUSE", 30.0)
-    monkeypatch.setattr(retries, "PATIENCE", 60.0)
+    monkeypatch.setattr(retries, "_FIRST_PAUSE", ENDLESS)
+    monkeypatch.setattr(retries, "_LONGEST_PAUSE", ENDLESS)
+    monkeypatch.setattr(retries, "PATIENCE", 2 * ENDLESS)
     script.answers = [BUSY]
     ended: list[str] = []
 
@@ -292,7 +309,7 @@ def test_who_is_in_a_hurry_does_not_wait(script: Script, client: Client, monkeyp
     while not script.asked:
         time.sleep(0.01)
     client.hurry()
-    thread.join(5)
+    thread.join(SOON)
     assert ended == ["ServiceUnavailable"]
 
 
@@ -302,7 +319,8 @@ def test_people_hear_that_it_waits_once_for_all_threads(
     from espalier.kube import outage
 
     monkeypatch.setattr(outage, "_QUIET", 0.1)
-    monkeypatch.setattr(retries, "PATIENCE", 60.0)
+    # A request that is under way for long has a line of its own, which is not meant here.
+    monkeypatch.setattr(outage, "_TICK", ENDLESS)
     lines: list[str] = []
     client.tell(lines.append)
     script.answers = [BUSY] * 40 + [OK]
@@ -311,12 +329,12 @@ def test_people_hear_that_it_waits_once_for_all_threads(
         thread.start()
     for thread in threads:
         thread.join()
-    assert [line.split("(")[0].split(",")[0] for line in lines] == [
-        "the API server has not done a request for 0 s ",
-        "the API server answers again",
-    ]
-    assert "ServiceUnavailable it is" in lines[0]
-    assert lines[0].endswith(": trying again")
+    # A thread that was held up may meet the trouble when others know it is over: then it is told, and over, again.
+    assert len(lines) in (2, 4)
+    for trouble, over in zip(lines[::2], lines[1::2], strict=True):
+        assert re.match(r"the API server has not done a request for \d+ s \(.*ServiceUnavailable it is", trouble)
+        assert trouble.endswith(": trying again")
+        assert over.startswith("the API server answers again, after ")
 
 
 def test_a_page_that_came_too_late_makes_a_list_start_anew(script: Script, client: Client) -> None:

@@ -105,7 +105,7 @@ def test_quantities_are_compared_as_numbers(one: str | None, other: str | None, 
 def test_a_wait_is_bounded_and_can_be_cancelled() -> None:
     started = time.monotonic()
     assert until(lambda: None, 0.2, threading.Event()) is None
-    assert 0.2 <= time.monotonic() - started < 2
+    assert 0.2 <= time.monotonic() - started < 60
     cancelled = threading.Event()
     cancelled.set()
     with pytest.raises(CancelledError):

@@ -73,6 +73,21 @@ class Price:
 
 
 @dataclass(frozen=True, slots=True)
+class Notice:
+    """How capacity that ends tells of it.
+
+    `seconds` lie between the warning and the node's end, and `grace` of them are a pod's own; None where no figure is
+    published. `why` says what ends it; `source` and `date` where that is said.
+    """
+
+    seconds: int | None
+    grace: int | None
+    why: str
+    source: str
+    date: str
+
+
+@dataclass(frozen=True, slots=True)
 class NodeShape:
     """What a node of a pool looks like to the scheduler, before any such node exists.
 
@@ -91,6 +106,8 @@ class NodeShape:
     price: Price | None
     startup_taints: tuple[Taint, ...] = ()
     """Taints of a new node that are taken off once its devices are there; autoscalers know that they go."""
+    notice: Notice | None = None
+    """How its capacity ends; None where it stays, or where only the cluster's owner knows."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from espalier.policies.rules import accelerators, access, cost, pods, tenants
+from espalier.policies.rules import accelerators, access, cost, disruption, pods, tenants
 from espalier.types import Rule
 
 RULES: tuple[Rule, ...] = (
@@ -10,6 +10,7 @@ RULES: tuple[Rule, ...] = (
     *accelerators.RULES,
     *pods.RULES,
     *access.RULES,
+    *disruption.RULES,
     *cost.RULES,
 )
 """Names are unique and stable: waivers and CrossGuard's configuration refer to them."""

@@ -8,15 +8,18 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from espalier.blueprint.admission import admission_policies
 from espalier.blueprint.autoscaling import machine_types
 from espalier.blueprint.clouds import CloudPlan, cloud_of, compiler_of
 from espalier.blueprint.clouds.unsaid import chosen_machines, unsaid_counts
 from espalier.blueprint.clouds.wanted import Site, region_mistakes
 from espalier.blueprint.gates import WARDEN, gate_mistakes, gated_pools, ungated_notes
 from espalier.blueprint.money import Cost, cost_of
+from espalier.blueprint.notice import with_notices
 from espalier.blueprint.order import plan_addons, provided_by, with_implied
 from espalier.blueprint.ownership import Provided
 from espalier.blueprint.pools import PoolPlan, autoscaled, compile_pools
+from espalier.blueprint.preempt import preemption_proofs
 from espalier.blueprint.priorities import priority_classes
 from espalier.blueprint.proofs import device_maxima, prove
 from espalier.blueprint.tenants import Given, TenantPlan, compile_tenant, namespace_of
@@ -27,7 +30,7 @@ from espalier.settings.cloud import CloudCluster
 from espalier.settings.clusters import Simulated
 from espalier.settings.model import Settings, Tenant, Waiver
 from espalier.settings.tree import path_text
-from espalier.types import AddonInputs, AddonPlan, AddonRecord, Facts, Mistake, Mistakes, Planned, Proof
+from espalier.types import AddonInputs, AddonPlan, AddonRecord, Facts, Mistake, Mistakes, NodeShape, Planned, Proof
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +43,7 @@ class Blueprint:
     tenants: tuple[TenantPlan, ...]
     addons: tuple[AddonPlan, ...]
     objects: tuple[Planned, ...]
-    """What belongs to the platform as a whole: priority classes."""
+    """What belongs to the platform as a whole: priority classes, and what the API server gives to tenants' work."""
     cost: Cost
     proofs: tuple[Proof, ...]
     privileged_namespaces: tuple[str, ...]
@@ -85,6 +88,7 @@ class Blueprint:
                     "taints": [taint.to_json() for taint in pool.shape.taints],
                     "nodes": {"min": pool.minimum, "max": pool.maximum, "start": pool.start},
                     "capacity": [shape.capacity_kind for shape in pool.shapes],
+                    "ends": [_end(shape) for shape in pool.shapes if shape.notice and shape.notice.grace is not None],
                 }
                 for pool in self.pools
             ],
@@ -109,6 +113,14 @@ class Blueprint:
         }
 
 
+def _end(shape: NodeShape) -> dict[str, Any]:
+    """Nodes that may be taken back, and the seconds that a pod then has."""
+    assert shape.notice is not None  # noqa: S101 - asked of shapes that have one
+    taints = [taint.to_json() for taint in shape.taints]
+    grace = shape.notice.grace
+    return {"capacity": shape.capacity_kind, "grace": grace, "labels": dict(shape.labels), "taints": taints}
+
+
 def build(
     settings: Settings,
     records: Mapping[str, AddonRecord],
@@ -124,6 +136,7 @@ def build(
     facts = facts_of(settings)
     wanted = with_implied(settings.addons, records, facts)
     pools, pool_mistakes = _pools_of(settings, known, provided_by(wanted, records))
+    pools = with_notices(pools, settings.pools, facts.kind)
     pool_facts = tuple(pool.facts() for pool in pools)
     addons, addon_mistakes = plan_addons(
         wanted,
@@ -150,9 +163,14 @@ def build(
         pools=pools,
         tenants=tenants,
         addons=addons,
-        objects=priority_classes(),
+        objects=(
+            *priority_classes(),
+            *admission_policies(
+                facts.kubernetes_version, [shape for pool in pools for shape in pool.shapes], tenants=bool(tenants)
+            ),
+        ),
         cost=cost_of(pools, settings.cost.ceiling),
-        proofs=prove(pools, tenants, addons, records),
+        proofs=(*prove(pools, tenants, addons, records), *preemption_proofs(pools, facts.kind, addons)),
         privileged_namespaces=tuple(privileged),
         waivers=settings.waivers,
         cloud=_cloud_plan(settings, pools, known),

@@ -48,6 +48,12 @@ class Api:
         )
         return response.status, json.loads(response.data)
 
+    def warned(self, path: str, body: Any) -> str:
+        """What the API warns of when it is asked, by a dry run, to create ``body``; "" where it warns of nothing."""
+        response = self._pool.request("POST", f"{self.server}{path}?dryRun=All", json=body)
+        assert response.status == 201, response.data
+        return " ".join(response.headers.getlist("Warning"))
+
     def get(self, path: str) -> Any:
         status, answer = self.ask("GET", path)
         assert status == 200, answer

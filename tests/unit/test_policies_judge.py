@@ -13,7 +13,7 @@ from espalier.policies.judge import UNUSED_WAIVER, judge
 from espalier.policies.registry import RULES
 from espalier.types import Registered, Verdict
 
-TEN = (
+ALL = (
     "tenant-quota",
     "tenant-pod-security",
     "tenant-default-deny",
@@ -23,8 +23,12 @@ TEN = (
     "pinned-images",
     "no-privileged-pods",
     "tenant-least-privilege",
+    "grace-within-notice",
+    "budgets-let-evict",
+    "replicas-have-a-budget",
     "cost-ceiling",
 )
+ADVISORY = {"grace-within-notice", "replicas-have-a-budget"}
 REASON = "the vendor publishes no version"
 
 
@@ -51,14 +55,15 @@ def verdict(verdicts: tuple[Verdict, ...], name: str) -> Verdict:
     return next(item for item in verdicts if item.name == name)
 
 
-def test_the_ten_rules_have_unique_names_in_a_fixed_order_and_say_what_they_do():
-    assert tuple(rule.name for rule in RULES) == TEN
-    assert all(rule.description and rule.fix and rule.level == "mandatory" for rule in RULES)
+def test_the_rules_have_unique_names_in_a_fixed_order_and_say_what_they_do():
+    assert tuple(rule.name for rule in RULES) == ALL
+    assert all(rule.description and rule.fix for rule in RULES)
+    assert {rule.name for rule in RULES if rule.level != "mandatory"} == ADVISORY
 
 
 def test_judging_nothing_finds_nothing_but_says_what_it_did_not_judge():
     verdicts = judge([])
-    assert [item.name for item in verdicts] == [*TEN, UNUSED_WAIVER]
+    assert [item.name for item in verdicts] == [*ALL, UNUSED_WAIVER]
     assert all(item.ok for item in verdicts)
     assert verdict(verdicts, "cost-ceiling").not_judged
 
@@ -225,7 +230,7 @@ def test_no_json_makes_a_rule_crash(tokens: list[tuple[str, Any]], facts: Any, f
     resources.append(registered("espalier:index:Platform", "platform", {"facts": facts}))
     resources.append(Registered(foreign, foreign, foreign, tokens[0][1] if tokens else {}))
     verdicts = judge(resources)
-    assert [item.name for item in verdicts] == [*TEN, UNUSED_WAIVER]
+    assert [item.name for item in verdicts] == [*ALL, UNUSED_WAIVER]
     said = [text for item in verdicts for text in (*item.not_judged, *(f.message for f in item.findings))]
     assert not any("$unknown" in text or "$secret" in text for text in said)
 

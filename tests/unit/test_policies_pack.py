@@ -84,6 +84,7 @@ def namespace(level: str) -> Any:
     return {"metadata": {"name": "vision", "labels": labels}}
 
 
+LEVELS = {"mandatory": messages.MANDATORY, "advisory": messages.ADVISORY}
 DAEMONSET = "kubernetes:apps/v1:DaemonSet"
 NAMESPACE = "kubernetes:core/v1:Namespace"
 HARD = {"requests.cpu": "4", "requests.memory": "8Gi", "requests.nvidia.com/gpu": "8"}
@@ -112,7 +113,7 @@ def test_the_pack_names_every_rule_with_its_level_and_how_to_fix_it(analyzer: an
     assert list(told) == [*(rule.name for rule in RULES), "not-judged", "unused-waiver"]
     kinds = {"resource": messages.POLICY_TYPE_RESOURCE, "stack": messages.POLICY_TYPE_STACK}
     for rule in RULES:
-        assert told[rule.name].enforcementLevel == messages.MANDATORY
+        assert told[rule.name].enforcementLevel == LEVELS[rule.level]
         assert told[rule.name].policy_type == kinds[rule.scope]
         assert told[rule.name].remediation_steps == rule.fix != ""
 
@@ -171,11 +172,20 @@ def test_a_bad_stack_gives_a_mandatory_finding_for_each_broken_rule(analyzer: an
             "subjects": [{"kind": "Group", "name": "vision-engineers"}],
         },
     )
+    budget = (
+        "kubernetes:policy/v1:PodDisruptionBudget",
+        "budget",
+        {"metadata": {"name": "budget", "namespace": "vision"}, "spec": {"maxUnavailable": 0}},
+    )
     found = analyze_stack(
-        analyzer, platform({"pools": [pool], "cost": cost}), (NAMESPACE, "vision", namespace("baseline")), binding
+        analyzer,
+        platform({"pools": [pool], "cost": cost}),
+        (NAMESPACE, "vision", namespace("baseline")),
+        binding,
+        budget,
     )
     assert {item.policyName for item in found if item.enforcementLevel == messages.MANDATORY} == {
-        rule.name for rule in RULES if rule.scope == "stack"
+        rule.name for rule in RULES if rule.scope == "stack" and rule.level == "mandatory"
     }
 
 

@@ -32,13 +32,15 @@ def objects(inputs: AddonInputs) -> Sequence[Planned]:
 
 def values(inputs: AddonInputs) -> Mapping[str, Any]:
     """Values of the chart: whose cluster it is, where warnings come from, which capacity it may use."""
+    overlaid = any(planned.manifest["kind"] == "NodeOverlay" for planned in objects(inputs))
     return {
         "serviceAccount": {"name": NAME},
         "settings": {
             "clusterName": inputs.facts.cluster,
             "interruptionQueue": inputs.facts.cluster,
             "eksControlPlane": True,
-            "featureGates": {"reservedCapacity": True},
+            # An overlay says what a node advertises whose devices are shared; the gate is alpha, and off without one.
+            "featureGates": {"reservedCapacity": True, **({"nodeOverlay": True} if overlaid else {})},
         },
         "controller": {"resources": {"requests": {"cpu": "1", "memory": "1Gi"}, "limits": {"memory": "1Gi"}}},
     }

@@ -2,7 +2,7 @@
 
 Source: kubernetes-sigs/karpenter, pkg/apis/v1 (NodePool: spec.template, spec.limits); karpenter-provider-aws,
 pkg/providers/instancetype: devices of a machine type are NVIDIA's GPUs, AMD's, Neuron's and EFA; slices and shares of
-a GPU are none of them.
+a GPU are none of them, but what a NodeOverlay of the NodePool says is laid over them.
 """
 
 from __future__ import annotations
@@ -11,12 +11,13 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any, Final
 
-from espalier.blueprint.wake_node import Recorded, Template, effect_of
+from espalier.blueprint.wake_node import Recorded, Template, amounts, effect_of
 from espalier.types import Taint
 
 TYPE: Final = "node.kubernetes.io/instance-type"
 GROUP: Final = "espalier.dev/group"
 """Annotation of a NodePool: the group of the plan that it stands for."""
+NODE_POOL: Final = "karpenter.sh/nodepool"
 _PODS: Final = 110
 
 
@@ -57,6 +58,7 @@ def _template(obj: Mapping[str, Any], classes: set[str], recorded: Recorded) -> 
     devices = {accelerator.resource: Fraction(machine.devices)} if accelerator else {}
     if accelerator and accelerator.cores:
         devices["aws.amazon.com/neuroncore"] = Fraction(machine.devices * accelerator.cores)
+    devices |= _overlaid(recorded, _name(obj))
     single = {key: values[0] for key, values in allowed.items() if values}
     kubelet = _kubelet(recorded, str(spec["nodeClassRef"]["name"]))
     return Template(
@@ -70,12 +72,24 @@ def _template(obj: Mapping[str, Any], classes: set[str], recorded: Recorded) -> 
             "cpu": Fraction(machine.vcpu),
             "memory": Fraction(machine.memory_gib) * 2**30,
             "pods": Fraction(int(kubelet.get("maxPods", _PODS))),
-            **devices,
+            **{key: amount for key, amount in devices.items() if amount},
             **({"vpc.amazonaws.com/efa": Fraction(machine.efa)} if machine.efa else {}),
         },
         said=machine.name,
         broken="its limits let it have no node" if str(obj["spec"].get("limits", {}).get("cpu", "1")) == "0" else "",
     )
+
+
+def _overlaid(recorded: Recorded, node_pool: str) -> dict[str, Fraction]:
+    """What NodeOverlays say of a NodePool's nodes."""
+    found: dict[str, Fraction] = {}
+    for obj in recorded.objects:
+        if obj.get("kind") != "NodeOverlay":
+            continue
+        named = [r["values"] for r in obj["spec"].get("requirements", []) if r["key"] == NODE_POOL]
+        if named == [[node_pool]]:
+            found |= amounts(obj["spec"].get("capacity", {}))
+    return found
 
 
 def _kubelet(recorded: Recorded, name: str) -> Mapping[str, Any]:

@@ -39,7 +39,8 @@ config:
     access: {via: public, cidrs: [8.8.8.0/24], admins: ["arn:aws:iam::123456789012:role/platform"]}
   espalier:pools:
     - {name: system, machine: {cpu: 4, memory: 16Gi}, nodes: {min: 2, max: 6}}
-    - {name: l4, accelerator: L4, count: 1, nodes: {max: 4}, capacity: [spot, on-demand]}
+    - {name: l4, accelerator: L4, count: 1, nodes: {max: 4}, capacity: [spot, on-demand], sharing: {time-slices: 4}}
+    - {name: tight, machine: m7i.4xlarge, nodes: {max: 4}, placement: compact}
 """
 OTHER_GKE = """
 config:

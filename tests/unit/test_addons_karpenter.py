@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from espalier.addons import RECORDS
 from espalier.addons.karpenter import NAME, RECORD, values
 from espalier.blueprint import wake_karpenter
+from espalier.blueprint.clouds.eks import EksNodeGroup
 from espalier.blueprint.order import plan_addons, with_implied
 from espalier.blueprint.wake import why_not, works_of
 from espalier.blueprint.wake_node import Recorded
@@ -96,18 +98,103 @@ def test_each_pool_wakes_by_its_node_pools() -> None:
     assert set(woken.values()) == {None}
 
 
+HELD = {"id": "arn:aws:resource-groups:us-east-1:123456789012:group/held", "type": "group"}
+
+
 @pytest.mark.parametrize(
     ("keys", "text"),
     [
         ({"accelerator": "L4", "nodes": {"min": 1, "max": 4}}, "nodes.min: got 1; accepted: 0: Karpenter makes nodes"),
-        ({"accelerator": "L4", "sharing": {"time-slices": 4}}, "sharing: got shared devices; accepted: whole devices"),
-        ({"machine": "m7i.xlarge", "placement": "compact"}, "placement: got compact; accepted: nothing: the pool's"),
+        (
+            {"accelerator": "L4", "capacity": ["reserved"], "zones": ["us-east-1a"], "reservation": HELD},
+            "reservation.type: got group; accepted: a reservation or a capacity block: Karpenter selects these by",
+        ),
     ],
 )
 def test_what_karpenter_cannot_do_is_said_with_what_can(keys: dict[str, Any], text: str) -> None:
     _, mistakes = compiled(a_pool(**keys), cluster=CLUSTER)
     assert [text in mistake.text() for mistake in mistakes] == [True], mistakes
     assert "or set espalier:cluster.autoscaler: cluster-autoscaler" in mistakes[0].do
+
+
+def test_ubuntu_is_not_for_karpenters_nodes() -> None:
+    image = {"os": "ubuntu", "release": "ami-0123456789abcdef0"}
+    _, mistakes = compiled(a_pool(machine="m7i.xlarge", image=image), cluster=CLUSTER)
+    assert [mistake.text() for mistake in mistakes] == [
+        "espalier:pools[0].image.os: got ubuntu, under Karpenter; accepted: al2023 or bottlerocket: Karpenter tells an "
+        "image of its family Custom nothing of its NodePool. Change image.os, or set espalier:cluster.autoscaler: "
+        "cluster-autoscaler."
+    ]
+
+
+SHARED: list[tuple[dict[str, Any], dict[str, str]]] = [
+    ({"accelerator": "L4", "count": 4, "sharing": {"time-slices": 4}}, {"nvidia.com/gpu": "16"}),
+    ({"accelerator": "L4", "count": 1, "sharing": {"mps": 3}}, {"nvidia.com/gpu": "3"}),
+    (
+        {"accelerator": "A100-80", "count": 8, "fabric": False, "sharing": {"mig": "all-1g.10gb"}},
+        {"nvidia.com/gpu": "0", "nvidia.com/mig-1g.10gb": "56"},
+    ),
+]
+
+
+@pytest.mark.parametrize(("keys", "capacity"), SHARED)
+def test_karpenter_is_told_what_a_node_with_shared_devices_advertises(
+    keys: dict[str, Any], capacity: dict[str, str]
+) -> None:
+    """By itself it counts a machine's whole devices: no node for slices, and one a pod for shares."""
+    pool = a_pool(name="p", **keys)
+    made = objects(pool)
+    assert made["NodeOverlay", "p-on-demand"]["spec"] == {
+        "requirements": [{"key": "karpenter.sh/nodepool", "operator": "In", "values": ["p-on-demand"]}],
+        "capacity": capacity,
+    }
+    (plan, *_), _ = compiled(pool, cluster=CLUSTER)
+
+    def why(objects: Iterable[Any]) -> set[str | None]:
+        recorded = Recorded((), tuple(objects), CATALOGUE, "us-east-1")
+        return {why_not(work, wake_karpenter.templates(recorded)[plan.groups[0].name], {}) for work in works_of(plan)}
+
+    assert why(made.values()) == {None}
+    assert why(one for one in made.values() if one["kind"] != "NodeOverlay") != {None}
+
+
+def test_the_plan_says_that_overlays_are_alpha() -> None:
+    (plan, *_), _ = compiled(a_pool(**SHARED[0][0]), cluster=CLUSTER)
+    (group,) = plan.groups
+    assert isinstance(group, EksNodeGroup)
+    assert (
+        "p-on-demand: Karpenter knows how its devices are shared by a NodeOverlay, which is alpha in Karpenter 1.14"
+    ) in group.notes
+
+
+def test_the_alpha_gate_of_overlays_is_open_where_there_is_one() -> None:
+    for keys, gates in (
+        ({"accelerator": "L4"}, {"reservedCapacity": True}),
+        (SHARED[0][0], {"reservedCapacity": True, "nodeOverlay": True}),
+    ):
+        plans, _ = compiled(a_pool(**keys), cluster=CLUSTER)
+        told = values(AddonInputs(FACTS, tuple(plan.facts() for plan in plans), RECORD.options()))
+        assert told["settings"]["featureGates"] == gates
+
+
+@pytest.mark.parametrize(
+    ("keys", "strategy"),
+    [
+        ({"machine": "m7i.xlarge", "placement": "compact"}, "cluster"),
+        ({"machine": "m7i.xlarge", "placement": "spread"}, "spread"),
+        ({"accelerator": "H100-80", "count": 8, "zones": ["us-east-1a"]}, "cluster"),
+        ({"machine": "m7i.xlarge"}, None),
+    ],
+)
+def test_nodes_are_placed_in_a_group_whose_name_lasts(keys: dict[str, Any], strategy: str | None) -> None:
+    """Karpenter replaces the nodes of an old generation itself, and the group must last as long as they do."""
+    made = objects(a_pool(name="p", **keys))["EC2NodeClass", "p-on-demand"]["spec"]
+    (plan, *_), _ = compiled(a_pool(name="p", **keys), cluster=CLUSTER)
+    (group,) = plan.groups
+    assert isinstance(group, EksNodeGroup)
+    name = f"c-p-on-demand-{strategy}" if strategy else ""
+    assert made.get("placementGroupSelector") == ({"name": name} if strategy else None)
+    assert group.placement_group == name
 
 
 def test_a_cluster_that_asks_for_it_has_it_and_no_other_autoscaler() -> None:

@@ -19,6 +19,7 @@ POOLS: list[dict[str, Any]] = [
     {"accelerator": "Trainium", "taints": [{"key": "team", "value": "a", "effect": "NoExecute"}]},
     {"machine": "m7i.2xlarge", "image": {"os": "bottlerocket"}, "disk": {"size": "300Gi", "iops": 6000}},
     {"accelerator": "L4", "preload": {"snapshot": "snap-0123456789abcdef0"}, "max-pods": 60},
+    {"accelerator": "T4", "sharing": {"time-slices": 4}, "placement": "compact"},
 ]
 
 
@@ -31,7 +32,7 @@ def schemas() -> dict[str, Any]:
         one["spec"]["names"]["kind"]: closed(version["schema"]["openAPIV3Schema"])
         for one in documents
         for version in one["spec"]["versions"]
-        if version["name"] == "v1"
+        if version["name"] in ("v1", "v1alpha1")
     }
 
 

@@ -19,7 +19,7 @@ from espalier.components.cluster.eks.image_cache import image_cache
 from espalier.components.cluster.eks.interruptions import interruptions
 from espalier.components.cluster.eks.kubeconfig import kubeconfig
 from espalier.components.cluster.eks.network import Standing, network
-from espalier.components.cluster.eks.node_groups import node_groups
+from espalier.components.cluster.eks.node_groups import node_groups, placement_groups
 from espalier.components.cluster.eks.storage import file_system, storage_classes
 from espalier.components.cluster.provider import provider_for
 
@@ -78,7 +78,8 @@ class EksCluster(pulumi.ComponentResource):
         associated = pod_identities(self, name, plan, roles, api.name)
         interruptions(self, name, plan)
         filled = file_system(self, name, plan, ground)
-        self._reach(name, plan, api, [*granted, *api.doors, *system, *running, *associated])
+        placed = placement_groups(self, name, plan)
+        self._reach(name, plan, api, [*granted, *api.doors, *system, *running, *associated, *placed])
         storage_classes(self, name, plan, filled, self.provider)
         self.register_outputs(
             {

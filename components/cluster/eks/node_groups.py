@@ -118,7 +118,7 @@ def _template(
         },
         network_interfaces=_interfaces(group, security_groups),
         vpc_security_group_ids=None if template.interfaces else [ground.security_group],
-        placement={"group_name": _placement(name, plan, group, inside)} if template.placement else None,
+        placement={"group_name": _placement(name, plan, group, inside).name} if template.placement else None,
         tag_specifications=[
             {"resource_type": kind, "tags": {**plan.tags, "Name": f"{plan.name}-{group.key}"}} for kind in _TAGGED
         ],
@@ -139,14 +139,23 @@ def _user_data(template: LaunchTemplate, ground: Ground) -> pulumi.Input[str]:
     return pulumi.Output.all(ground.endpoint, ground.certificate).apply(named)
 
 
-def _placement(name: str, plan: EksPlan, group: EksNodeGroup, inside: pulumi.ResourceOptions) -> pulumi.Output[str]:
+def placement_groups(parent: pulumi.Resource, name: str, plan: EksPlan) -> list[aws.ec2.PlacementGroup]:
+    """Those that Karpenter starts nodes in; a managed group's is made with it."""
+    inside = pulumi.ResourceOptions(parent=parent)
+    groups = [group for group in plan.groups if isinstance(group, EksNodeGroup) and group.karpenter]
+    return [_placement(name, plan, group, inside) for group in groups if group.placement_group]
+
+
+def _placement(
+    name: str, plan: EksPlan, group: EksNodeGroup, inside: pulumi.ResourceOptions
+) -> aws.ec2.PlacementGroup:
     return aws.ec2.PlacementGroup(
         f"{name}-placement-{group.key}",
-        name=f"{plan.name}-{group.name}",
+        name=group.placement_group,
         strategy=group.template.placement or "cluster",
         tags=dict(plan.tags),
         opts=inside,
-    ).name
+    )
 
 
 def _reservation(group: EksNodeGroup) -> aws.ec2.LaunchTemplateCapacityReservationSpecificationArgsDict | None:

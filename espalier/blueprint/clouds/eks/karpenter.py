@@ -1,8 +1,13 @@
 """A pool for Karpenter: a NodePool and an EC2NodeClass for each of its kinds of capacity.
 
-Source: CRDs of karpenter-provider-aws v1.14.1, nodepools.karpenter.sh/v1 and ec2nodeclasses.karpenter.k8s.aws/v1; its
-documents on weights, capacity reservations and disruption. Each group is a NodePool of its own, since taints differ by
-kind of capacity and EFA wants one machine type; weights keep the pool's order of preference.
+Source: CRDs of karpenter-provider-aws v1.14.1, nodepools.karpenter.sh/v1, ec2nodeclasses.karpenter.k8s.aws/v1 and
+nodeoverlays.karpenter.sh/v1alpha1; its documents on weights, capacity reservations, placement groups and disruption.
+Each group is a NodePool of its own, since taints differ by kind of capacity and EFA wants one machine type; weights
+keep the pool's order of preference.
+
+Karpenter takes a node's devices from its machine type, whole ones. Where pods share them, a NodeOverlay says what the
+node will advertise instead: kubernetes-sigs/karpenter, pkg/cloudprovider/types.go, ApplyCapacityOverlay, lays it over
+the machine type's own capacity; pkg/controllers/nodeoverlay matches it by the NodePool's name.
 """
 
 from __future__ import annotations
@@ -16,7 +21,7 @@ from espalier.blueprint.clouds.eks.identities import disk_key_arn, role_name
 from espalier.blueprint.clouds.eks.images import family
 from espalier.blueprint.clouds.eks.launch import HOP_LIMIT, PODS, LaunchTemplate, Volume, array
 from espalier.blueprint.clouds.model import Wanted
-from espalier.blueprint.wake_karpenter import GROUP, TYPE
+from espalier.blueprint.wake_karpenter import GROUP, NODE_POOL, TYPE
 from espalier.settings.eks import Eks
 from espalier.types import CapacityKind, Planned, Taint
 
@@ -42,10 +47,35 @@ def karpenter_objects(
     The objects are named by the group without its generation: Karpenter itself replaces nodes that drift from them.
     """
     name = f"{wanted.pool.name}-{kind}"
-    node_class = _object("karpenter.k8s.aws/v1", "EC2NodeClass", name, _node_class(cluster, wanted, template))
+    spec = _node_class(cluster, wanted, template)
+    if template.placement:
+        spec["placementGroupSelector"] = {"name": placement_group(cluster, wanted, kind, template.placement)}
+    node_class = _object("karpenter.k8s.aws/v1", "EC2NodeClass", name, spec)
     pool = _object("karpenter.sh/v1", "NodePool", name, _node_pool(wanted, kind, name, zones, types, labels, taints))
     pool["metadata"]["annotations"] = {GROUP: group}
-    return Planned(f"class-{name}", node_class), Planned(f"pool-{name}", pool, (f"class-{name}",))
+    planned = (Planned(f"class-{name}", node_class), Planned(f"pool-{name}", pool, (f"class-{name}",)))
+    if wanted.pool.sharing is None:
+        return planned
+    overlay = _object("karpenter.sh/v1alpha1", "NodeOverlay", name, _overlay(wanted, name))
+    return (*planned, Planned(f"overlay-{name}", overlay, (f"pool-{name}",)))
+
+
+def placement_group(cluster: Eks, wanted: Wanted, kind: CapacityKind, strategy: str) -> str:
+    """Name of the group that Karpenter's nodes are placed in.
+
+    Without a generation, since the nodes of the one before are in it until Karpenter has replaced them; with the
+    strategy, which cannot change.
+    """
+    return f"{cluster.name}-{wanted.pool.name}-{kind}-{strategy}"
+
+
+def _overlay(wanted: Wanted, node_pool: str) -> dict[str, Any]:
+    """What a node advertises once its devices are shared; none of them whole where they are cut."""
+    whole = {wanted.accelerator.resource: 0} if wanted.accelerator else {}
+    return {
+        "requirements": [{"key": NODE_POOL, "operator": "In", "values": [node_pool]}],
+        "capacity": {name: str(number) for name, number in sorted({**whole, **wanted.devices}.items())},
+    }
 
 
 def _object(api: str, kind: str, name: str, spec: Mapping[str, Any]) -> dict[str, Any]:

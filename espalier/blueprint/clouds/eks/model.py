@@ -29,6 +29,8 @@ class EksNodeGroup(NodeGroup):
     """What cluster-autoscaler builds the first node of an empty group from."""
     system: bool
     """Cluster components run on it."""
+    placement_group: str
+    """Name of the placement group that its nodes stand in; "" for none."""
     karpenter: bool
     """Karpenter makes these nodes: there is no managed group, and this is what its nodes look like."""
     notes: tuple[str, ...]

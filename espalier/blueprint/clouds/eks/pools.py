@@ -9,7 +9,7 @@ from typing import Literal
 from espalier.blueprint import names
 from espalier.blueprint.clouds.eks import tags, ubuntu
 from espalier.blueprint.clouds.eks.images import ami_type, family
-from espalier.blueprint.clouds.eks.karpenter import karpenter_objects
+from espalier.blueprint.clouds.eks.karpenter import karpenter_objects, placement_group
 from espalier.blueprint.clouds.eks.launch import PODS, fabric, huge_pages, one_zone, placement, storage_gib, template_of
 from espalier.blueprint.clouds.eks.model import EksNodeGroup
 from espalier.blueprint.clouds.eks.zones import chosen
@@ -97,6 +97,7 @@ def _group(cluster: Eks, wanted: Wanted, kind: CapacityKind, *, first: bool) -> 
             storage_gib=storage,
         ),
         system=wanted.system,
+        placement_group=_placement_group(cluster, wanted, kind, name),
         karpenter=karpenter,
         objects=objects,
         notes=tuple(_notes(cluster, wanted, kind, there, surge)),
@@ -108,6 +109,15 @@ def _capacity_type(wanted: Wanted, kind: CapacityKind) -> Literal["ON_DEMAND", "
     if kind == "reserved" and held is not None and held.type == "capacity-block":
         return "CAPACITY_BLOCK"
     return "SPOT" if kind == "spot" else "ON_DEMAND"
+
+
+def _placement_group(cluster: Eks, wanted: Wanted, kind: CapacityKind, name: str) -> str:
+    strategy = placement(wanted, kind)
+    if strategy is None:
+        return ""
+    if by_karpenter(cluster, wanted):
+        return placement_group(cluster, wanted, kind, strategy)
+    return f"{cluster.name}-{name}"
 
 
 def _labels(wanted: Wanted, kind: CapacityKind) -> dict[str, str]:
@@ -176,6 +186,8 @@ def _notes(cluster: Eks, wanted: Wanted, kind: CapacityKind, there: tuple[str, .
     said = pool.zones or (pool.reservation.zones if pool.reservation and kind == "reserved" else ())
     if one_zone(wanted) and not said and len(chosen(cluster.region, cluster.zones)) > 1:
         yield f"{group}: its nodes are joined closely, hence in one zone, {there[0]}; `zones` chooses another"
+    if by_karpenter(cluster, wanted) and pool.sharing is not None:
+        yield f"{group}: Karpenter knows how its devices are shared by a NodeOverlay, which is alpha in Karpenter 1.14"
     scaled = cluster.autoscaler in (None, "cluster-autoscaler")
     if scaled and wanted.devices and not wanted.startup and not tags.accelerator_label(wanted.devices, ""):
         yield (

@@ -258,12 +258,6 @@ def _karpenter(cluster: Eks, wanted: Wanted) -> Iterator[Mistake]:
         if number:
             accepted = "0: Karpenter makes nodes for pods, and none before"
             yield Mistake(f"{wanted.path}.nodes.{key}", str(number), accepted, f"Set it to 0, {other}")
-    if pool.sharing is not None:
-        accepted = "whole devices: Karpenter knows no slices and no shares of a device before it has seen a node"
-        yield Mistake(f"{wanted.path}.sharing", "shared devices", accepted, f"Remove `sharing`, {other}")
-    if pool.placement is not None:
-        accepted = "nothing: the pool's nodes are Karpenter's, which places them one by one"
-        yield Mistake(f"{wanted.path}.placement", pool.placement, accepted, f"Remove `placement`, {other}")
     if pool.reservation is not None and pool.reservation.type == "group":
         accepted = "a reservation or a capacity block: Karpenter selects these by their ids"
         yield Mistake(f"{wanted.path}.reservation.type", "group", accepted, f"Name one by its id, {other}")

@@ -146,9 +146,7 @@ def placement_groups(parent: pulumi.Resource, name: str, plan: EksPlan) -> list[
     return [_placement(name, plan, group, inside) for group in groups if group.placement_group]
 
 
-def _placement(
-    name: str, plan: EksPlan, group: EksNodeGroup, inside: pulumi.ResourceOptions
-) -> aws.ec2.PlacementGroup:
+def _placement(name: str, plan: EksPlan, group: EksNodeGroup, inside: pulumi.ResourceOptions) -> aws.ec2.PlacementGroup:
     return aws.ec2.PlacementGroup(
         f"{name}-placement-{group.key}",
         name=group.placement_group,

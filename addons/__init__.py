@@ -3,12 +3,14 @@
 from espalier.addons.amd_device_plugin import RECORD as AMD_DEVICE_PLUGIN
 from espalier.addons.aws_efa_device_plugin import RECORD as AWS_EFA_DEVICE_PLUGIN
 from espalier.addons.cluster_autoscaler import RECORD as CLUSTER_AUTOSCALER
+from espalier.addons.dcgm_exporter import RECORD as DCGM_EXPORTER
 from espalier.addons.karpenter import RECORD as KARPENTER
 from espalier.addons.keda import RECORD as KEDA
 from espalier.addons.metrics_server import RECORD as METRICS_SERVER
 from espalier.addons.neuron_device_plugin import RECORD as NEURON_DEVICE_PLUGIN
 from espalier.addons.node_feature_discovery import RECORD as NODE_FEATURE_DISCOVERY
 from espalier.addons.nvidia_device_plugin import RECORD as NVIDIA_DEVICE_PLUGIN
+from espalier.addons.nvidia_dra_driver import RECORD as NVIDIA_DRA_DRIVER
 from espalier.addons.nvidia_gpu_operator import RECORD as NVIDIA_GPU_OPERATOR
 from espalier.addons.vertical_pod_autoscaler import RECORD as VERTICAL_POD_AUTOSCALER
 from espalier.addons.warden import RECORD as WARDEN
@@ -20,12 +22,14 @@ RECORDS: dict[str, AddonRecord] = {
         AMD_DEVICE_PLUGIN,
         AWS_EFA_DEVICE_PLUGIN,
         CLUSTER_AUTOSCALER,
+        DCGM_EXPORTER,
         KARPENTER,
         KEDA,
         METRICS_SERVER,
         NEURON_DEVICE_PLUGIN,
         NODE_FEATURE_DISCOVERY,
         NVIDIA_DEVICE_PLUGIN,
+        NVIDIA_DRA_DRIVER,
         NVIDIA_GPU_OPERATOR,
         VERTICAL_POD_AUTOSCALER,
         WARDEN,

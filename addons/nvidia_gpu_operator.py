@@ -61,7 +61,6 @@ class Options(BaseModel):
     precompiled: bool = Field(
         default=False, description="drivers are installed as packages of the node's kernel and not compiled there"
     )
-    device_plugin: bool = Field(default=True, description="false where nvidia-dra-driver hands out devices")
     metrics: bool = Field(default=True, description="whether DCGM measures the devices")
 
 
@@ -78,7 +77,7 @@ def values(inputs: AddonInputs) -> Mapping[str, Any]:
         "mig": {"strategy": "mixed"},
         "toolkit": _toolkit(options, inputs.facts, enabled=toolkit, on_cos=on_cos),
         "migManager": _mig_manager(pools, inputs.facts),
-        "devicePlugin": _device_plugin(pools, enabled=options.device_plugin),
+        "devicePlugin": _device_plugin(pools),
         "dcgmExporter": {"enabled": options.metrics},
         **_driver(pools, tolerations, precompiled=options.precompiled),
     }
@@ -145,14 +144,14 @@ def _mig_manager(pools: Sequence[PoolFacts], facts: Facts) -> dict[str, Any]:
     return found
 
 
-def _device_plugin(pools: Sequence[PoolFacts], *, enabled: bool) -> dict[str, Any]:
+def _device_plugin(pools: Sequence[PoolFacts]) -> dict[str, Any]:
     """A configuration for each way of sharing, picked on a node by its label nvidia.com/device-plugin.config.
 
     The operator does not watch the map: the content's hash in its name is what rolls the plugin on a change.
     """
     shared = {config_name(pool.sharing): config_of(pool.sharing) for pool in pools if pool.sharing.keys() - {"mig"}}
-    if not enabled or not shared:
-        return {"enabled": enabled}
+    if not shared:
+        return {"enabled": True}
     whole = config_of({"mig": ""}) if any("mig" in pool.sharing for pool in pools) else config_of({})
     data = {name: yaml.safe_dump(config) for name, config in sorted({"whole": whole, **shared}.items())}
     digest = hashlib.sha256(yaml.safe_dump(data).encode()).hexdigest()[:8]
@@ -196,10 +195,6 @@ def judges(inputs: AddonInputs) -> Iterator[Mistake]:
             yield Mistake(path, got, "one device plugin a node", do)
     yield from _toolkit_mistakes(pools, options, path)
     yield from version_mistakes(pools, precompiled=options.precompiled)
-    if not options.device_plugin and any(pool.sharing.keys() & {"time-slices", "mps"} for pool in pools):
-        names = ", ".join(pool.name for pool in pools if pool.sharing.keys() & {"time-slices", "mps"})
-        do = "Remove `sharing` from these pools, or `device-plugin: false`."
-        yield Mistake(f"{path}.device-plugin", "false", f"true: the device plugin shares the devices of {names}", do)
 
 
 def _toolkit_mistakes(pools: Sequence[PoolFacts], options: Options, path: str) -> Iterator[Mistake]:
@@ -216,9 +211,15 @@ def _toolkit_mistakes(pools: Sequence[PoolFacts], options: Options, path: str) -
 
 
 def _provides(options: Options) -> frozenset[str]:
-    parts = {"driver", "toolkit", "feature-discovery", "mig"}
-    parts |= {"device-plugin"} if options.device_plugin else set()
-    return frozenset(f"{part}/{DEVICE}" for part in parts | ({"metrics"} if options.metrics else set()))
+    parts = [
+        "driver",
+        "toolkit",
+        "device-plugin",
+        "feature-discovery",
+        "mig",
+        *(["metrics"] if options.metrics else []),
+    ]
+    return frozenset(f"{part}/{DEVICE}" for part in parts)
 
 
 RECORD = AddonRecord(
@@ -239,7 +240,7 @@ RECORD = AddonRecord(
         cluster_scoped=frozenset({"ClusterPolicy", "NVIDIADriver"}),
     ),
     needs=frozenset({"node-feature-discovery"}),
-    conflicts=frozenset({"dcgm-exporter", "nvidia-device-plugin"}),
+    conflicts=frozenset({"dcgm-exporter", "nvidia-device-plugin", "nvidia-dra-driver"}),
     provides=_provides(Options()),
     provides_by=_provides,
     privileged_namespaces=frozenset({NAMESPACE}),

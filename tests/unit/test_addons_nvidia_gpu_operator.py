@@ -268,15 +268,6 @@ def test_nri_without_the_operators_toolkit_is_refused() -> None:
     ]
 
 
-def test_slices_without_a_device_plugin_are_refused() -> None:
-    pools = pools_of({"sharing": {"time-slices": 4}})
-    (text,) = faults(pools, options={"device-plugin": False})
-    assert text == (
-        "espalier:addons.nvidia-gpu-operator.device-plugin: got false; accepted: true: the device plugin shares the "
-        "devices of p0. Remove `sharing` from these pools, or `device-plugin: false`."
-    )
-
-
 def texts(addons: dict[str, dict[str, Any]], version: str = "1.35") -> list[str]:
     facts = Facts("existing", version, runs_containers=True)
     return [mistake.text() for mistake in plan_addons(addons, RECORDS, facts, pools_of(OPERATOR))[1]]

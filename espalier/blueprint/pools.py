@@ -18,7 +18,7 @@ from espalier.catalogue import Accelerator, accelerators
 from espalier.settings.model import PriceOverride
 from espalier.settings.pool import Pool, Shape
 from espalier.settings.tree import path_text
-from espalier.types import CapacityKind, Mistake, NodeShape, Owners, Planned, PoolFacts
+from espalier.types import CapacityKind, Mistake, NodeShape, Owners, Planned, PoolFacts, Taint
 
 PODS_PER_NODE = "110"
 """The kubelet's default (KubeletConfiguration.maxPods)."""
@@ -247,7 +247,10 @@ def _shape(
         machine=machine,
         capacity_kind=kind,
         labels=_labels(pool, kind, machine, accelerator, count, simulated),
-        taints=(names.accelerator_taint(accelerator.resource),) if accelerator else (),
+        taints=(
+            *((names.accelerator_taint(accelerator.resource),) if accelerator else ()),
+            *(Taint(taint.key, taint.value, taint.effect) for taint in pool.taints),
+        ),
         capacity=capacity,
         devices=devices,
         price=overridden(pool, kind, machine, prices)[1],

@@ -110,7 +110,11 @@ class Record(Strict):
     images: tuple[Image, ...] = Field(default=(), description="where else images are named")
     needs: tuple[str, ...] = Field(default=(), description="add-ons that come before it")
     conflicts: tuple[str, ...] = Field(default=(), description="add-ons that cannot be beside it")
-    provides: tuple[str, ...] = Field(default=(), description="what it is the one owner of")
+    provides: tuple[str, ...] = Field(
+        default=(), description="what it is the one owner of, such as device-plugin/habana.ai/gaudi"
+    )
+    reaches: tuple[str, ...] = Field(default=(), description="devices whose nodes its DaemonSets must reach")
+    everywhere: bool = Field(default=False, description="whether its DaemonSets must reach every node")
     category: str = Field(default="own", description="what it is for")
     licence: str = Field(default="unknown", description="its licence")
 
@@ -210,6 +214,8 @@ def _record(id: str, record: Record) -> AddonRecord:
         needs=frozenset(record.needs),
         conflicts=frozenset(record.conflicts),
         provides=frozenset(record.provides),
+        reaches=frozenset(record.reaches),
+        everywhere=record.everywhere,
         privileged_namespaces=frozenset({record.namespace} if record.privileged else ()),
     )
 

@@ -9,6 +9,7 @@ from typing import Any
 from espalier.blueprint import Blueprint
 from espalier.blueprint.ladder import ladder_proofs
 from espalier.blueprint.pools import PoolPlan
+from espalier.blueprint.taints import taints_of
 from espalier.blueprint.wake import wake_proofs
 from espalier.blueprint.wake_node import Recorded
 from espalier.catalogue import catalogue
@@ -221,6 +222,7 @@ def _pool_entry(pool: PoolPlan) -> PoolEntry:
         "nodes": {"min": pool.minimum, "max": pool.maximum, "start": pool.start},
         "labels": dict(pool.shape.labels),
         "taints": [taint.to_json() for taint in pool.shape.taints],
+        "all_taints": [taint.to_json() for taint in taints_of(pool)],
         "devices": dict(pool.shape.devices),
         "capacity": [shape.capacity_kind for shape in pool.shapes],
         "price": prices,

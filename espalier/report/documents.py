@@ -58,7 +58,8 @@ class PoolEntry(TypedDict):
     """A pool: `machine`, `labels`, `capacity` and `price` are those of the kind of capacity that is tried first.
 
     `owners` tells by part (driver, toolkit, device-plugin, feature-discovery, sharing, metrics) who owns it; empty
-    for a pool without devices. `device_prices` are USD an hour by kind of capacity of one of each advertised device.
+    for a pool without devices. `all_taints` are those of all kinds of capacity: of which, who makes it (stack file,
+    espalier, cloud) and what for. `device_prices` are USD an hour by kind of capacity of one of each advertised device.
     """
 
     name: str
@@ -66,6 +67,7 @@ class PoolEntry(TypedDict):
     nodes: dict[str, int]
     labels: dict[str, str]
     taints: list[dict[str, str]]
+    all_taints: list[dict[str, Any]]
     devices: dict[str, int]
     capacity: list[str]
     price: dict[str, Any]

@@ -104,8 +104,9 @@ def test_gpus_where_the_cloud_runs_a_plugin_are_refused() -> None:
     facts = Facts("gke", "1.36", runs_containers=True)
     inputs = AddonInputs(facts, (replace(pool, owners=Owners(cloud, cloud, cloud)),), DRA.options(gpus=True))
     assert [mistake.text() for mistake in DRA.judges(inputs)] == [
-        "espalier:addons.nvidia-dra-driver.gpus: got gpus on pool p0, where GKE runs a device plugin of its own on every "
-        "GPU node pool; accepted: pools without a device plugin: two would hand out each GPU twice. Set gpus: false."
+        "espalier:addons.nvidia-dra-driver.gpus: got gpus on pool p0, where GKE runs a device plugin of its own on "
+        "every GPU node pool; accepted: pools without a device plugin: two would hand out each GPU twice. Set gpus: "
+        "false."
     ]
 
 
@@ -118,7 +119,7 @@ def test_the_exporter_is_where_the_devices_are() -> None:
     assert found["nodeSelector"] == {"nvidia.com/gpu.present": "true"}
     assert {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"} in found["tolerations"]
     assert found["serviceMonitor"] == {"enabled": False}
-    assert told(DCGM, pools_of({}), **{"service-monitor": True})["serviceMonitor"] == {"enabled": True}
+    assert told(DCGM, pools_of({}), "existing", **{"service-monitor": True})["serviceMonitor"] == {"enabled": True}
 
 
 def test_two_that_measure_are_refused_and_so_is_gke() -> None:

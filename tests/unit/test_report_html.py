@@ -66,7 +66,7 @@ def resource(urn: str, type_: str, parent: str = "", **inputs: Any) -> ResourceE
 def pool(name: str, low: int, start: int, high: int, devices: dict[str, int]) -> Any:
     return {
         "name": name, "machine": f"machine-of-{name}", "nodes": {"min": low, "max": high, "start": start}, "labels": {},
-        "taints": [], "devices": devices, "capacity": ["spot", "on-demand"],
+        "taints": [], "all_taints": [], "devices": devices, "capacity": ["spot", "on-demand"],
         "price": {"spot": {"per_hour": 2.5, "source": "a list", "date": "2026-01-01"}, "on-demand": UNKNOWN},
         "owners": {"driver": {"who": "cloud", "addon": "", "why": "its image holds it"}} if devices else {},
         "device_prices": {"spot": {device: 2.5 / count for device, count in devices.items()}} if devices else {},

@@ -24,6 +24,7 @@ _WHY: Final = {
     "CriticalAddonsOnly": "cluster components run here",
     "cloud.google.com/gke-queued": "it takes pods of a ProvisioningRequest alone",
     names.COMPUTE_CLASS: "it takes pods of its compute class alone",
+    names.STARTUP_TAINT.key: "a new node waits until all its devices are allocatable",
     "kubernetes.io/arch": "its processor is no amd64",
 }
 """Key -> what a taint that is not the accelerator's keeps pods off for."""
@@ -43,10 +44,10 @@ class KnownTaint:
 
 
 def taints_of(pool: PoolPlan) -> tuple[KnownTaint, ...]:
-    """All taints of the pool's nodes, in the order in which its shapes have them."""
+    """All taints of the pool's nodes, those of their start included, in the order in which its shapes have them."""
     kinds: dict[Taint, list[CapacityKind]] = {}
     for shape in pool.shapes:
-        for taint in shape.taints:
+        for taint in (*shape.taints, *shape.startup_taints):
             kinds.setdefault(taint, []).append(shape.capacity_kind)
     asked = set(_asked(pool))
     return tuple(_known(pool, taint, tuple(found), asked) for taint, found in kinds.items())
@@ -55,7 +56,7 @@ def taints_of(pool: PoolPlan) -> tuple[KnownTaint, ...]:
 def _asked(pool: PoolPlan) -> Iterator[Taint]:
     """What is asked of whoever makes the nodes; where no cloud does, all of it."""
     if not pool.groups:
-        yield from (taint for shape in pool.shapes for taint in shape.taints)
+        yield from (taint for shape in pool.shapes for taint in (*shape.taints, *shape.startup_taints))
     yield from (taint for group in pool.groups for taint in group.taints)
 
 

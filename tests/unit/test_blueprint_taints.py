@@ -14,6 +14,7 @@ from espalier.addons import RECORDS
 from espalier.addons.node_feature_discovery import RECORD as NFD
 from espalier.addons.tolerations import tolerations_of
 from espalier.blueprint import build
+from espalier.blueprint.names import STARTUP_TAINT
 from espalier.blueprint.pools import PoolPlan, compile_pools
 from espalier.blueprint.reach import daemonset_reaches
 from espalier.blueprint.taints import taints_of
@@ -119,6 +120,14 @@ def test_whatever_taints_a_pool_has_agents_of_every_node_tolerate_them(
     assert NFD.content is not None
     template = {"spec": {"tolerations": NFD.content.values(inputs)["worker"]["tolerations"]}}
     assert all(daemonset_reaches(template, shape) is None for shape in plans[0].shapes)
+
+
+def test_the_taint_of_a_nodes_start_is_known_too() -> None:
+    block = {"name": "p", "accelerator": "L4", "nodes": {"max": 1}}
+    (plan,), _ = compile_pools([Pool.model_validate(block, strict=False)], {}, simulated=False)
+    gated = replace(plan, shapes=tuple(replace(one, startup_taints=(STARTUP_TAINT,)) for one in plan.shapes))
+    assert told(gated)[-1] == f"{STARTUP_TAINT} on-demand espalier"
+    assert {one["key"] for one in tolerations_of([gated.facts()])} == {"nvidia.com/gpu", STARTUP_TAINT.key}
 
 
 def test_tolerations_are_of_all_kinds_of_capacity() -> None:

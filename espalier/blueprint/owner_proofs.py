@@ -30,6 +30,7 @@ def _parts(pool: PoolPlan, records: Mapping[str, AddonRecord]) -> Proof:
     """What nobody owns is missing: a driver, the runtime's toolkit, and the cutting of devices that are to be cut."""
     assert pool.owners is not None  # noqa: S101 - asked of pools that have owners
     resource = pool.accelerator.resource if pool.accelerator else ""
+    # The device plugin is proved by device, over all pools: owner/<device>.
     needed = {"driver", "toolkit", *({"sharing"} if "mig" in pool.sharing else ())}
     parts = pool.owners.parts()
     missing = [(part, owner) for part, owner in parts if part in needed and owner.who == "nobody"]

@@ -22,6 +22,8 @@ NO_DRIVER_CONTAINER: Final = ("al2023", "bottlerocket", "azure-linux", "talos")
 """Operating systems besides COS without a driver container of NVIDIA's. Source: gpu-operator platform-support.rst."""
 OPERANDS_OFF: Final = ("nvidia.com/gpu.deploy.operands", "false")
 """The label of nodes that the GPU operator leaves alone. Source: gpu-operator v26.7.0, controllers/state_manager.go."""
+VENDORS: Final = ("nvidia", "amd", "aws", "google")
+"""Vendors whose devices some cloud's image has a driver for; of others nobody knows but the stack's own team."""
 Provided = Mapping[str, tuple[str, ...]]
 """What the stack's add-ons provide: <part>/<device> -> their ids."""
 
@@ -44,7 +46,7 @@ def owners_of(
     if provided is None:
         return base
     driver, toolkit, plugin = (_named(part, owner, accelerator.resource, provided) for part, owner in base.parts()[:3])
-    if plugin.who == "nobody" and kind in ("existing", "simulated"):
+    if plugin.who == "nobody" and _has_a_plugin(pool, accelerator, kind):
         plugin = Owner("host", "no add-on of the stack brings a device plugin: the nodes have it themselves")
     named = Owners(driver, toolkit, plugin)
     return replace(
@@ -55,11 +57,19 @@ def owners_of(
     )
 
 
+def _has_a_plugin(pool: Pool, accelerator: Accelerator, kind: str) -> bool:
+    """Whether nodes that no cloud of the stack makes are taken to advertise their devices themselves."""
+    said = accelerator.vendor in VENDORS or pool.driver.owner == "host"
+    return kind == "simulated" or (said and (kind == "existing" or accelerator.vendor not in VENDORS))
+
+
 def _base(pool: Pool, accelerator: Accelerator, kind: str, provided: Provided | None) -> Owners:
     os = os_of(pool, kind)
     if accelerator.vendor == "google":
         gke = Owner("cloud", "GKE runs the TPU's driver and device plugin itself")
         return Owners(gke, gke, gke)
+    if accelerator.vendor not in VENDORS:
+        return _of_others(pool, accelerator, kind)
     if kind == "gke":
         return _on_gke(pool, os)
     if kind == "eks":
@@ -119,6 +129,19 @@ def _elsewhere(pool: Pool, accelerator: Accelerator, kind: str, provided: Provid
     elif driver.who == "host" and provided.get(f"toolkit/{accelerator.resource}"):
         toolkit = Owner("addon", "an operator is there, and nobody says that the hosts have one")
     return Owners(driver, toolkit, plugin)
+
+
+def _of_others(pool: Pool, accelerator: Accelerator, kind: str) -> Owners:
+    """Devices that no cloud's image knows (Gaudi, FPGAs): an add-on's, or the hosts' where the stack says so."""
+    toolkit = Owner("host", "containers reach such devices without one")
+    if kind == "simulated":
+        none = Owner("host", "a simulated node has none")
+        return Owners(none, toolkit, Owner("addon", "nobody else brings a device plugin"))
+    if pool.driver.owner == "host":
+        theirs = Owner("host", "the stack file says that the hosts have it")
+        return Owners(theirs, toolkit, Owner("addon", "nobody else brings a device plugin"))
+    driver = Owner("addon", f"no node image is known to hold a driver for {accelerator.name}")
+    return Owners(driver, toolkit, Owner("addon", f"nobody is known to advertise {accelerator.resource}"))
 
 
 def _named(part: str, owner: Owner, resource: str, provided: Provided) -> Owner:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from espalier.blueprint.ownership import DEFAULT_OS, NO_DRIVER_CONTAINER
+from espalier.blueprint.ownership import DEFAULT_OS, NO_DRIVER_CONTAINER, VENDORS
 from espalier.catalogue import Accelerator
 from espalier.settings.pool import Pool
 from espalier.types import Mistake
@@ -38,12 +38,12 @@ def ownership_mistakes(pool: Pool, path: str, accelerator: Accelerator | None, k
             do = "Remove `driver`, or name the pool's accelerator."
             yield Mistake(f"{path}.driver", "a driver for no device", "a pool with an accelerator", do)
         return
-    yield from _image_mistakes(pool, path, kind)
+    yield from _image_mistakes(pool, path, accelerator, kind)
     yield from _toolkit_mistakes(pool, path, accelerator, kind)
     yield from _version_mistakes(pool, path, accelerator, kind)
 
 
-def _image_mistakes(pool: Pool, path: str, kind: str) -> Iterator[Mistake]:
+def _image_mistakes(pool: Pool, path: str, accelerator: Accelerator, kind: str) -> Iterator[Mistake]:
     os, owner = pool.image.os or DEFAULT_OS.get(kind, ""), pool.driver.owner
     where = f"{path}.driver.owner"
     if owner == "operator" and os == "cos":
@@ -60,7 +60,7 @@ def _image_mistakes(pool: Pool, path: str, kind: str) -> Iterator[Mistake]:
     elif owner == "cloud" and kind in ("existing", "simulated"):
         do = "Write host, or operator with an operator among the add-ons."
         yield Mistake(where, f"cloud, on a cluster of kind {kind}", "host or operator: no cloud makes these nodes", do)
-    elif owner == "host" and kind in DEFAULT_OS:
+    elif owner == "host" and kind in DEFAULT_OS and accelerator.vendor in VENDORS:
         do = "Write cloud, or operator."
         yield Mistake(where, f"host, on {kind}", "cloud or operator: nobody else touches the cloud's nodes", do)
 

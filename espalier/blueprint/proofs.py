@@ -15,7 +15,10 @@ from espalier.types import AddonPlan, AddonRecord, Manifest, Proof
 
 FABRICS: Final = ("vpc.amazonaws.com/efa",)
 """Resources of fast networks: their plugins are add-ons on every image."""
-_OWN: Final = "name an add-on of your own whose record provides device-plugin/{}"
+_OWN: Final = (
+    "add an add-on of your own whose record provides device-plugin/{}, or say that the hosts have it "
+    "(driver: {{owner: host}})"
+)
 
 
 def prove(
@@ -127,6 +130,12 @@ def _of_the_cloud(pool: PoolPlan, device: str) -> bool:
     return theirs and device not in FABRICS
 
 
+def _nobodys(pool: PoolPlan) -> bool:
+    """Whether an add-on must bring its plugin: a cloud's nodes, where no stack file says that the hosts have it."""
+    plugin = pool.owners.device_plugin.who if pool.owners else ""
+    return plugin == "nobody" or (bool(pool.groups) and plugin != "host")
+
+
 def _one_owner(
     device: str, pools: Sequence[PoolPlan], addons: Sequence[AddonPlan], records: Mapping[str, AddonRecord]
 ) -> Proof:
@@ -144,8 +153,9 @@ def _one_owner(
     held = next((addon for addon in addons if addon.id in owners and addon.held), None)
     if held is not None:
         return Proof(name, False, _unseen(held), held=True)
-    if not owners and any(pool.groups for pool in having):
-        why = "the node image brings no plugin for it"
+    if not owners and any(_nobodys(pool) for pool in having):
+        in_cloud = any(pool.groups for pool in having)
+        why = "the node image brings no plugin for it" if in_cloud else "its vendor's nodes are not known to"
         known = sorted(id for id, record in records.items() if f"device-plugin/{device}" in record.provides)
         do = f"add {' or '.join(known)} to espalier:addons" if known else _OWN.format(device)
         return Proof(name, False, f"nobody advertises {device} on {ours}: {why}; {do}")

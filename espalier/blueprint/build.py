@@ -12,7 +12,7 @@ from espalier.blueprint.admission import admission_policies
 from espalier.blueprint.autoscaling import machine_types
 from espalier.blueprint.clouds import CloudPlan, cloud_of, compiler_of
 from espalier.blueprint.clouds.unsaid import chosen_machines, unsaid_counts
-from espalier.blueprint.clouds.wanted import Site, region_mistakes
+from espalier.blueprint.clouds.wanted import Site, cloud_name, region_mistakes
 from espalier.blueprint.gates import WARDEN, gate_mistakes, gated_pools, ungated_notes
 from espalier.blueprint.money import Cost, cost_of
 from espalier.blueprint.notice import with_notices
@@ -150,7 +150,7 @@ def build(
         addons = tuple(compiler_of(cluster.kind).addon(addon) for addon in addons)
     quota_mistakes = () if pool_mistakes else _quota_mistakes(settings.tenants, pools)
     namespace_mistakes = [*_namespace_mistakes(settings.tenants, addons), *_twins(settings.tenants)]
-    price_mistakes = _price_mistakes(settings, pools)
+    price_mistakes = _price_mistakes(settings, pools, known)
     if mistakes := (*pool_mistakes, *addon_mistakes, *quota_mistakes, *namespace_mistakes, *price_mistakes):
         raise Mistakes(mistakes)
     devices = sorted(device_maxima(pools))
@@ -324,10 +324,15 @@ def _twins(tenants: Sequence[Tenant]) -> list[Mistake]:
     ]
 
 
-def _price_mistakes(settings: Settings, pools: Sequence[PoolPlan]) -> list[Mistake]:
-    """A price that no pool takes is a misspelt name, and would leave a pool's price unknown in silence."""
+def _price_mistakes(settings: Settings, pools: Sequence[PoolPlan], rows: Catalogue | None) -> list[Mistake]:
+    """A price that no pool takes is a misspelt name, and would leave a pool's price unknown in silence.
+
+    In a cloud any of its machines may have one: pools choose among them by price.
+    """
     if len(pools) != len(settings.pools):
         return []
+    cluster = cloud_of(settings.cluster)
+    sold = (rows or catalogue()).machines(cloud_name(compiler_of(cluster.kind))) if cluster else {}
     known = {
         name
         for pool in pools
@@ -342,5 +347,5 @@ def _price_mistakes(settings: Settings, pools: Sequence[PoolPlan]) -> list[Mista
             "Name a pool, its accelerator or its machine.",
         )
         for key in sorted(settings.prices)
-        if key not in known
+        if key not in known and key not in sold
     ]

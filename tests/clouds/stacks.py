@@ -82,6 +82,7 @@ config:
       zones: ["1"]
       disk: {size: 60Gi, type: Ephemeral}
       driver: {owner: operator}
+    - {name: market, machine: Standard_D8s_v5, machines: [Standard_D8as_v5], capacity: [spot], nodes: {max: 4}}
 """
 
 WRITTEN = {"small-eks": SMALL_EKS, "other-eks": OTHER_EKS, "other-gke": OTHER_GKE, "other-aks": OTHER_AKS}

@@ -227,6 +227,51 @@ def test_the_first_system_pool_keeps_its_name_whatever_changes() -> None:
     assert before["system-on-demand"] != after["system-on-demand"]
 
 
+SIZES = ["Standard_D8as_v5", "Standard_D8s_v6"]
+
+
+def test_further_sizes_of_spot_are_agent_pools_of_their_own_before_on_demand() -> None:
+    """An agent pool has one size; a market that is out of one may have another."""
+    pool = {"name": "c", "machine": "Standard_D8s_v5", "nodes": {"max": 4}, "machines": SIZES}
+    found = plan(SYSTEM, GENERAL, pool | {"capacity": ["spot", "on-demand"]})
+    made = {g.key: g for g in found.groups if isinstance(g, AksNodeGroup) and g.pool == "c"}
+    assert {key: (g.vm_size, g.spot, g.minimum, g.maximum) for key, g in made.items()} == {
+        "c-spot": ("Standard_D8s_v5", True, 0, 4),
+        "c-spot-d8as-v5": ("Standard_D8as_v5", True, 0, 4),
+        "c-spot-d8s-v6": ("Standard_D8s_v6", True, 0, 4),
+        "c-on-demand": ("Standard_D8s_v5", False, 0, 4),
+    }
+    assert len({g.name for g in made.values()}) == 4
+    assert all(re.fullmatch(r"[a-z][a-z0-9]{0,11}", g.name) for g in made.values())
+    assert found.priorities is not None
+    for group in made.values():
+        places = [place for place, held in found.priorities.items() if f"^aks-{group.name}-.*" in held]
+        assert places == ["100" if group.spot else "90"]
+    assert "c-spot: Standard_D8as_v5 is an agent pool of its own, which may grow to nodes.max by itself" in found.notes
+    alone = plan(
+        SYSTEM,
+        GENERAL,
+        {key: value for key, value in pool.items() if key != "machines"} | {"capacity": ["spot", "on-demand"]},
+    )
+    before = {g.key: g.name for g in alone.groups}
+    assert {key: group.name for key, group in made.items() if key in before} == {
+        key: name for key, name in before.items() if key in made
+    }
+
+
+def test_each_further_size_counts_in_the_cost() -> None:
+    pool = {"name": "c", "machine": "Standard_D8s_v5", "nodes": {"max": 4}, "machines": SIZES, "capacity": ["spot"]}
+    prices = {
+        name: {"spot": amount, "source": "s", "date": "2026-11-01"}
+        for name, amount in (("Standard_D8s_v5", 0.1), ("Standard_D8as_v5", 0.2), ("Standard_D8s_v6", 0.4))
+    }
+    block = {"kind": "aks", "name": "ml", "version": "1.35", "region": "eastus"}
+    block |= {"access": {"via": "network", "admins": [ADMIN]}}
+    tree = {"cluster": block, "pools": [SYSTEM, GENERAL, pool], "prices": prices}
+    cost = build(validate(tree, where="espalier"), {}).cost
+    assert [row.high for row in cost.pools if row.pool == "c"] == [2.8]
+
+
 def test_the_expander_tries_each_pools_kinds_in_its_order() -> None:
     held = {"id": RESERVATION}
     ladder = gpu("h100", "H100-80", 8, capacity=["reserved", "spot", "on-demand"], reservation=held)

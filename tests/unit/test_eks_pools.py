@@ -523,13 +523,13 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     (
         "EFA on several machine types",
         {
-            "accelerator": "L4",
-            "machine": "g6.8xlarge",
-            "fabric": True,
-            "machines": ["g6.8xlarge"],
+            "accelerator": "H200",
+            "machine": "p5en.48xlarge",
+            "zones": ["us-east-1a"],
+            "machines": ["p5e.48xlarge"],
             "capacity": ["spot"],
         },
-        "machines: got g6.8xlarge; accepted: one machine type where EFA joins the nodes: g6.8xlarge. Remove "
+        "machines: got p5e.48xlarge; accepted: one machine type where EFA joins the nodes: p5en.48xlarge. Remove "
         "`machines`, or set fabric: false.",
     ),
     (

@@ -181,6 +181,14 @@ def test_a_proof_is_held_up_with_karpenters_chart() -> None:
     assert proof.evidence == "Karpenter's controller is not among the objects"
 
 
+def test_further_spot_sizes_are_tried_before_the_next_kind() -> None:
+    keys = {"accelerator": None, "machine": "Standard_D8s_v5", "machines": ["Standard_D8as_v5"]}
+    found = blueprint("aks", [["spot", "on-demand"]], **keys)
+    proof = proofs("aks", found, told("aks", found))["ladder/p0"]
+    assert (proof.ok, proof.evidence) == (True, "tries spot then on-demand")
+    assert len([group for pool in found.pools for group in pool.groups if pool.name == "p0"]) == 3
+
+
 def test_a_single_kind_of_capacity_has_nothing_to_prove() -> None:
     for place in KINDS:
         found = blueprint(place, [["spot"]])

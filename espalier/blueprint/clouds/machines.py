@@ -102,6 +102,9 @@ def alternatives(
         row = rows.get(name)
         if row is None:
             mistakes.append(unknown_machine(name, where, rows, cloud))
+        elif name == machine.name or name in (pool.machines or ())[:index]:
+            accepted = "each further machine once, and not the pool's own"
+            mistakes.append(Mistake(where, f"{name}, which is there already", accepted, "Remove it."))
         elif _size(row) != _size(machine):
             same = [r.name for r in rows.values() if _size(r) == _size(machine) and r.memory_gib == machine.memory_gib]
             accepted = (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from espalier.blueprint import names
@@ -40,6 +40,12 @@ class Wanted:
     prices: Mapping[CapacityKind, Price | None]
     startup: tuple[Taint, ...] = ()
     """Taints of new nodes, until their devices are there."""
+    further_prices: Mapping[str, Price | None] = field(default_factory=dict[str, "Price | None"])
+    """What a further machine type costs as spot, by its name."""
+
+    def on(self, machine: Machine) -> Wanted:
+        """The same pool on one of its further machine types, as spot capacity."""
+        return replace(self, machine=machine, alternatives=(), prices={"spot": self.further_prices.get(machine.name)})
 
     def labels(self, kind: CapacityKind) -> dict[str, str]:
         """Labels that Espalier gives to the nodes itself, sorted; those that a cloud makes are not among them."""

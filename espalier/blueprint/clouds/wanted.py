@@ -95,6 +95,9 @@ def wanted_of(
             kind: price_of(pool, kind, machine, prices, site.catalogue, site.cluster.region, count)
             for kind in pool.capacity
         },
+        further_prices={
+            row.name: price_of(pool, "spot", row, prices, site.catalogue, site.cluster.region, count) for row in others
+        },
     ), []
 
 

@@ -40,17 +40,17 @@ def groups(cluster: Aks, wanted: Wanted) -> tuple[NodeGroup, ...]:
     if wanted.system:
         return _system_groups(cluster, wanted, capacity[0])
     pool = wanted.pool
-    return tuple(
-        _group(
-            cluster,
-            wanted,
-            kind,
-            minimum=pool.nodes.min if kind == capacity[0] else 0,
-            maximum=pool.nodes.max,
-            start=wanted.start if kind == capacity[0] else 0,
-        )
-        for kind in capacity
-    )
+    found: list[NodeGroup] = []
+    for kind in capacity:
+        first = kind == capacity[0]
+        least, start = (pool.nodes.min, wanted.start) if first else (0, 0)
+        found.append(_group(cluster, wanted, kind, minimum=least, maximum=pool.nodes.max, start=start))
+        if kind == "spot":
+            found += [
+                _group(cluster, wanted.on(machine), kind, minimum=0, maximum=pool.nodes.max, start=0, further=True)
+                for machine in wanted.alternatives
+            ]
+    return tuple(found)
 
 
 def _system_groups(cluster: Aks, wanted: Wanted, kind: CapacityKind) -> tuple[NodeGroup, ...]:
@@ -105,13 +105,15 @@ def _group(
     maximum: int,
     start: int,
     inline: bool = False,
+    further: bool = False,
 ) -> AksNodeGroup:
+    """`further`: of one of the pool's further sizes, since an agent pool has one size alone."""
     pool, spot = wanted.pool, kind == "spot"
     system = inline or (wanted.system and minimum > 0)
     labels, taints = _labels(wanted, kind), _taints(wanted, kind)
     there = zones_of(cluster, wanted, kind)
     fixed = _fixed(cluster, wanted, kind, there)
-    key = f"{pool.name}-{kind}"
+    key = f"{pool.name}-{kind}" + (f"-{_slug(wanted.machine.name)}" if further else "")
     # What is off or not said is left out: a setting that Espalier learns later changes no name.
     generation = "" if inline else generation_of({"key": key} | {name: value for name, value in fixed.items() if value})
     stem = pool.name.replace("-", "")
@@ -158,8 +160,15 @@ def _group(
         host_encryption=cluster.host_encryption,
         fips=cluster.fips,
         compact=pool.placement == "compact",
-        notes=tuple(_notes(cluster, wanted, kind, there, surge)) if not inline else tuple(_first_notes(wanted)),
+        notes=tuple(_further_notes(wanted))
+        if further
+        else tuple(_first_notes(wanted) if inline else _notes(cluster, wanted, kind, there, surge)),
     )
+
+
+def _slug(size: str) -> str:
+    """Standard_NC4as_T4_v3 as part of a resource's name."""
+    return size.removeprefix("Standard_").replace("_", "-").lower()
 
 
 def _labels(wanted: Wanted, kind: CapacityKind) -> dict[str, str]:
@@ -276,6 +285,13 @@ def _notes(
         yield f"{group}: an upgrade takes spot nodes away without spare ones and without a drain"
     if (wanted.machine.local_disk_gb or 0) > 2000 and pool.local_disks == "ephemeral":
         yield f"{group}: AKS gives the machine's NVMe disks to nothing by itself; its OS disk holds pods' files"
+
+
+def _further_notes(wanted: Wanted) -> Iterator[str]:
+    yield (
+        f"{wanted.pool.name}-spot: {wanted.machine.name} is an agent pool of its own, which may grow to nodes.max by "
+        "itself"
+    )
 
 
 def _first_notes(wanted: Wanted) -> Iterator[str]:

@@ -57,9 +57,10 @@ def _machine(wanted: Wanted) -> Iterator[Mistake]:
     if NOT_TAKEN in machine.note:
         do = "Choose another machine; see `espalier catalogue --cloud azure`."
         yield Mistake(f"{wanted.path}.{key}", machine.name, f"a size that AKS takes ({machine.note.rstrip('.')})", do)
-    if wanted.pool.machines:
-        do = "Remove `machines`, and add a pool for each further size."
-        yield Mistake(f"{wanted.path}.machines", ", ".join(wanted.pool.machines), "one size an agent pool", do)
+    if wanted.pool.machines and "spot" not in wanted.pool.capacity:
+        do = "Add spot to `capacity`, or remove `machines`."
+        accepted = "further sizes of spot capacity, each an agent pool of its own"
+        yield Mistake(f"{wanted.path}.machines", ", ".join(wanted.pool.machines), accepted, do)
 
 
 def _zones(cluster: Aks, wanted: Wanted) -> Iterator[Mistake]:

@@ -57,7 +57,7 @@ def _group(cluster: Eks, wanted: Wanted, kind: CapacityKind, *, first: bool) -> 
     surge = pool.surge > 0 if pool.surge is not None else kind != "reserved"
     template = template_of(wanted, kind)
     if family(wanted) == "ubuntu":
-        joins = ubuntu.user_data(cluster, name, capacity_type, labels, taints, pods)
+        joins = ubuntu.user_data(cluster, name, capacity_type, labels, (*taints, *wanted.startup), pods)
         template = replace(template, user_data=joins, image=pool.image.release)
     objects = (
         karpenter_objects(

@@ -31,7 +31,8 @@ def verify(stack: str, out: Output, *, probe: bool) -> int:
     """Makes all checks that the cluster's kind allows; FAILED where one fails."""
     project = open_project(stack)
     client = client_of(project)
-    simulated = simulated_name(project) is not None
+    cluster = simulated_name(project)
+    simulated = cluster is not None
 
     def again() -> Iterable[str]:
         """A second `up`; on a cluster that is not simulated only what it would do."""
@@ -40,7 +41,15 @@ def verify(stack: str, out: Output, *, probe: bool) -> int:
     noop = noop_check(again, client, lambda: _applied(project))
     with out.progress(f"verifying {project.stack.name}") as progress:
         try:
-            found = prove(project.blueprint, client, simulated=simulated, probe=probe, noop=noop, progress=progress)
+            found = prove(
+                project.blueprint,
+                client,
+                simulated=simulated,
+                cluster=cluster or "",
+                probe=probe,
+                noop=noop,
+                progress=progress,
+            )
         except VerifyError as error:
             raise failures.Missing(str(error), "Name the stack of the cluster that this kubeconfig reaches.") from None
     document = _document("verify", project, found)

@@ -15,7 +15,7 @@ from espalier.blueprint.autoscaling import CAPACITY_TYPE
 from espalier.blueprint.pools import PoolPlan
 from espalier.kube import ApiError
 from espalier.verify.model import Context, Json, NotProven, Outcome, Task
-from espalier.verify.nodes import NODE, list_nodes, of_pool
+from espalier.verify.nodes import NODE, Node, list_nodes, of_pool, sharing
 from espalier.verify.pods import POD, meek_priority, probe_pod
 from espalier.verify.stage import ACCOUNT, Stage, devices_text
 
@@ -30,14 +30,14 @@ def wake_tasks(context: Context, stage: Stage) -> list[Task]:
     """One task for each class of workload of each pool that an autoscaler grows."""
     return [
         Task(f"wake/{pool.name}/{kind}", partial(_wake, context, stage, pool, kind, devices))
-        for pool in _scaled(context)
+        for pool in scaled(context)
         for kind, devices in classes_of(pool).items()
     ]
 
 
 def zero_tasks(context: Context, stage: Stage) -> list[Task]:
     """One task for each such pool: after the wakes, its nodes go away again."""
-    return [Task(f"to-zero/{pool.name}", partial(_to_zero, context, stage, pool)) for pool in _scaled(context)]
+    return [Task(f"to-zero/{pool.name}", partial(_to_zero, context, stage, pool)) for pool in scaled(context)]
 
 
 def classes_of(pool: PoolPlan) -> dict[str, dict[str, int]]:
@@ -47,23 +47,15 @@ def classes_of(pool: PoolPlan) -> dict[str, dict[str, int]]:
     return {"one": dict.fromkeys(pool.shape.devices, 1), "whole": dict(pool.shape.devices)}
 
 
-def _scaled(context: Context) -> list[PoolPlan]:
+def scaled(context: Context) -> list[PoolPlan]:
+    """The pools that the autoscaler of a simulated cluster grows."""
     return [pool for pool in context.blueprint.pools if pool.node_pools]
 
 
 def _wake(context: Context, stage: Stage, pool: PoolPlan, kind: str, devices: Mapping[str, int]) -> Outcome | NotProven:
     """A pod that no node has room for: the autoscaler makes one, and the pod runs."""
     name = f"wake-{pool.name}-{kind}"
-    taints = dict.fromkeys(taint for shape in pool.shapes for taint in shape.taints)
-    pod = probe_pod(
-        name,
-        stage.namespace,
-        devices,
-        tolerate=tuple(taints),
-        select=names.selector_of(pool.shape),
-        priority=meek_priority(context.blueprint),
-    )
-    pod["spec"]["serviceAccountName"] = ACCOUNT
+    pod = waiting_pod(context, stage, pool, name, devices)
     there = {node.name for node in list_nodes(context)}
     started = time.monotonic()
     context.client.create(pod)
@@ -79,8 +71,38 @@ def _wake(context: Context, stage: Stage, pool: PoolPlan, kind: str, devices: Ma
     where = f"{node['metadata']['name']} ({labels.get(names.CAPACITY)}, NodePool {labels.get(NODE_POOL)})"
     if NODE_POOL not in labels:
         return NotProven(f"{asked} and found room on {node['metadata']['name']}, a node that was there before")
+    advertised = sharing(pool, [Node.of(node)]) if pool.shape.devices else Outcome(True, "")
+    if isinstance(advertised, Outcome) and not advertised.ok:
+        return Outcome(False, f"{asked}: a node was made, but not as planned: {advertised.evidence}")
     made = "made for it" if node["metadata"]["name"] not in there else "made a moment before"
     return Outcome(True, f"{asked}: Running after {seconds:.1f} s on {where}, {made}; {labels.get(CAPACITY_TYPE)}")
+
+
+def waiting_pod(
+    context: Context,
+    stage: Stage,
+    pool: PoolPlan,
+    name: str,
+    devices: Mapping[str, int],
+    select: Mapping[str, str] | None = None,
+) -> Json:
+    """A pod for a pool that may have no node yet: it tolerates the taints of each kind of capacity."""
+    taints = dict.fromkeys(taint for shape in pool.shapes for taint in shape.taints)
+    pod = probe_pod(
+        name,
+        stage.namespace,
+        devices,
+        tolerate=tuple(taints),
+        select={**names.selector_of(pool.shape), **(select or {})},
+        priority=meek_priority(context.blueprint),
+    )
+    pod["spec"]["serviceAccountName"] = ACCOUNT
+    return pod
+
+
+def wake_pods(pool: PoolPlan) -> tuple[str, ...]:
+    """The names of the pods that woke a pool."""
+    return tuple(f"wake-{pool.name}-{kind}" for kind in classes_of(pool))
 
 
 def _running(context: Context, stage: Stage, name: str) -> Json | None:
@@ -93,8 +115,8 @@ def _to_zero(context: Context, stage: Stage, pool: PoolPlan) -> Outcome | NotPro
     made = _made(context, pool)
     if not made:
         return NotProven(f"pool {pool.name}: no node was made")
-    for kind in classes_of(pool):
-        _delete_pod(context, stage, f"wake-{pool.name}-{kind}")
+    for name in wake_pods(pool):
+        delete_pod(context, stage, name)
     started = time.monotonic()
     gone = context.until(lambda: None if _made(context, pool) else True, ZERO_SECONDS)
     if gone is None:
@@ -107,7 +129,8 @@ def _made(context: Context, pool: PoolPlan) -> Sequence[str]:
     return [node.name for node in of_pool(list_nodes(context), pool) if NODE_POOL in node.labels]
 
 
-def _delete_pod(context: Context, stage: Stage, name: str) -> None:
+def delete_pod(context: Context, stage: Stage, name: str) -> None:
+    """Deletes a pod of the drills; it may be gone already."""
     try:
         context.client.delete(POD, name, stage.namespace)
     except ApiError as error:

@@ -81,6 +81,8 @@ class Context:
     simulated: bool
     probe: bool
     """Whether pods may be made: always on a simulated cluster."""
+    cluster: str = ""
+    """The simulated cluster's name, for drills that break something of it; "" where it is not known."""
     cancelled: threading.Event = field(default_factory=threading.Event)
 
     def until(self, look: Callable[[], Found | None], seconds: float) -> Found | None:

@@ -15,8 +15,9 @@ from espalier.types import Manifest, NodeShape, Taint
 from espalier.verify.model import Context, Json, NotProven, Outcome, Task
 
 NODE = Kind("v1", "Node")
-SETTLE_SECONDS = 5.0
-"""How long a DaemonSet may take to follow its nodes: its controller needs well under a second."""
+_POD = Kind("v1", "Pod")
+SETTLE_SECONDS = 10.0
+"""How long a DaemonSet may take to follow its nodes: its controller needs well under a second, its pods one more."""
 
 _DAEMONS_TOLERATE = frozenset(
     f"node.kubernetes.io/{condition}"
@@ -123,8 +124,22 @@ def _daemonset(context: Context, planned: Manifest) -> Outcome:
     counts = ", ".join(
         f"{key}={status.get(key, 0)}" for key in ("desiredNumberScheduled", "updatedNumberScheduled", "numberReady")
     )
+    lacking = sorted(set(must) - _ready_on(context, planned)) if not ok else []
+    missed = f"; no ready pod on {_few(lacking)}" if lacking else ""
     reached = f"must reach {len(must)}" + (f": {_few(must)}" if must else ", no such node is there now")
-    return Outcome(ok, f"{reference.kind.kind} {reference.namespace}/{reference.name}: {counts}; {reached}")
+    return Outcome(ok, f"{reference.kind.kind} {reference.namespace}/{reference.name}: {counts}; {reached}{missed}")
+
+
+def _ready_on(context: Context, planned: Manifest) -> set[str]:
+    """The nodes on which a pod of the DaemonSet is ready."""
+    labels = planned["spec"]["selector"].get("matchLabels", {})
+    selector = ",".join(f"{key}={value}" for key, value in sorted(labels.items()))
+    pods = context.client.list(_POD, planned["metadata"].get("namespace"), labelSelector=selector)
+    return {
+        str(pod["spec"].get("nodeName", ""))
+        for pod in pods
+        if any(each["type"] == "Ready" and each["status"] == "True" for each in pod["status"].get("conditions", []))
+    }
 
 
 def follows(status: Json, must: int) -> bool:

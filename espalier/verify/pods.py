@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from espalier.blueprint import Blueprint
-from espalier.kube import Kind
+from espalier.kube import Client, Kind
 from espalier.types import Taint
 from espalier.verify.model import Json
 
@@ -57,3 +57,11 @@ def meek_priority(blueprint: Blueprint) -> str:
     classes = [planned.manifest for planned in blueprint.objects if planned.manifest["kind"] == "PriorityClass"]
     meek = [entry for entry in classes if entry.get("preemptionPolicy") == "Never"]
     return str(meek[0]["metadata"]["name"]) if meek else ""
+
+
+def verdict(client: Client, name: str, namespace: str) -> str:
+    """The scheduler's own words of a pod that it could not place, or "" while it has said nothing."""
+    for condition in client.get(POD, name, namespace)["status"].get("conditions", []):
+        if condition["type"] == "PodScheduled" and condition["status"] == "False":
+            return str(condition.get("message", ""))
+    return ""

@@ -164,7 +164,15 @@ def _play(rehearsal: Rehearsal, client: Client, judge: Judge | None, keep: bool,
         return [_text_of(change) for change in second.changes if change.op != "same"]
 
     noop = noop_check(again, client, lambda: planned)
-    found = verify(rehearsal.blueprint, client, simulated=True, noop=noop, wakes=rehearsal.wakes, progress=progress)
+    found = verify(
+        rehearsal.blueprint,
+        client,
+        simulated=True,
+        cluster=rehearsal.cluster,
+        noop=noop,
+        wakes=rehearsal.wakes,
+        progress=progress,
+    )
     if keep:
         return _Played(first, found.checks, found.skipped, found.left)
     progress(f"destroying {program.stack}")

@@ -9,7 +9,9 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from espalier.blueprint import Blueprint
 from espalier.kube import ApiError, Client, Kind, Reference
 from espalier.types import Check
-from espalier.verify.elastic import wake_tasks, zero_tasks
+from espalier.verify.contention import contention_tasks
+from espalier.verify.disruption import reclaim_tasks, sold_out, stock_out_tasks
+from espalier.verify.elastic import scaled, wake_tasks, zero_tasks
 from espalier.verify.isolation import isolation_tasks
 from espalier.verify.model import Context, NotProven, Outcome, Skipped, Task, Verification, VerifyError
 from espalier.verify.nodes import daemonset_tasks
@@ -27,9 +29,6 @@ DRILLS: Mapping[str, Callable[[Context, Stage], Sequence[Task]]] = {
     "sharing": sharing_tasks,
 }
 """Checks that need the stage: a namespace for pods, and nodes where a pool has none."""
-
-ELASTIC: Sequence[Callable[[Context, Stage], Sequence[Task]]] = (wake_tasks, zero_tasks)
-"""Drills that wait for an autoscaler, one family after the other: nodes come, then go."""
 
 READS: Mapping[str, Callable[[Context], Sequence[Task]]] = {
     "daemonset": daemonset_tasks,
@@ -52,6 +51,7 @@ def verify(
     client: Client,
     *,
     simulated: bool,
+    cluster: str = "",
     probe: bool = False,
     noop: Callable[[], Check] | None = None,
     wakes: Sequence[Wake] = (),
@@ -59,7 +59,8 @@ def verify(
 ) -> Verification:
     """Asks the cluster of `client`, an administrator's, whether it is what `blueprint` says.
 
-    `simulated` allows drills that disturb (nodes are added); `probe` allows pods elsewhere; without both the checks
+    `simulated` allows drills that disturb (nodes are added); `cluster`, the simulated cluster's name, those that break
+    something of it. `probe` allows pods elsewhere; without both the checks
     read and ask for server-side dry runs only. `noop` is made last, alone, and only where no check failed. `wakes` are
     a cloud's pools and their template nodes, which are tried on simulated clusters.
     Interrupting it leaves nothing behind.
@@ -70,7 +71,7 @@ def verify(
             f"the cluster does not say that it is simulated: there is no {SIMULATED_MARK}; "
             "drills that add nodes run on simulated clusters only"
         )
-    context = Context(blueprint, client, simulated, probe=probe or simulated)
+    context = Context(blueprint, client, simulated, probe=probe or simulated, cluster=cluster if simulated else "")
     stage = Stage(context)
     found: Found = {}
     left: tuple[str, ...] = ()
@@ -80,15 +81,14 @@ def verify(
             stage.set_up()
         drills = [task for family in DRILLS.values() for task in family(context, stage)]
         found |= _make(drills, context, progress)
-        if context.simulated and any(pool.node_pools for pool in blueprint.pools):
-            stage.end_drills()  # pods that wait in vain would keep the autoscaler thinking
-            for family in ELASTIC:
-                found |= _make(family(context, stage), context, progress)
+        if context.simulated and scaled(context):
+            found |= _with_the_autoscaler(context, stage, progress)
         if context.simulated:  # after the others, whose verdicts tell of every node that there is
             found |= _make(template_tasks(context, stage, wakes), context, progress)
+        found |= _make(contention_tasks(context, stage), context, progress)
         stage.clear()
         reads = [task for family in READS.values() for task in family(context)]
-        found |= _make(reads, context, progress)
+        found |= _make([task for task in reads if task.name not in found], context, progress)
         if noop is not None:
             found[NOOP] = _noop(noop, found, progress)
         if context.probe:
@@ -100,6 +100,17 @@ def verify(
     checks = tuple(item for item in found.values() if isinstance(item, Check))
     skipped = tuple(item for item in found.values() if isinstance(item, Skipped))
     return Verification(checks, skipped, left)
+
+
+def _with_the_autoscaler(context: Context, stage: Stage, progress: Callable[[str], None]) -> Found:
+    """Drills that wait for the real autoscaler, one family after the other: nodes come, are lost, and go."""
+    stage.end_drills()  # pods that wait in vain would keep the autoscaler thinking
+    found = _make(wake_tasks(context, stage), context, progress)
+    found |= _make(daemonset_tasks(context), context, progress)  # while nodes are there that were woken
+    with sold_out(context):
+        found |= _make(stock_out_tasks(context, stage), context, progress)
+    found |= _make(reclaim_tasks(context, stage), context, progress)
+    return found | _make(zero_tasks(context, stage), context, progress)
 
 
 def _noop(noop: Callable[[], Check], found: Found, progress: Callable[[str], None]) -> Check | Skipped:

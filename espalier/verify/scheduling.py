@@ -11,7 +11,8 @@ from espalier.blueprint.pools import PoolPlan
 from espalier.types import Taint
 from espalier.verify.model import Context, Json, NotProven, Outcome, Task
 from espalier.verify.nodes import accelerated, list_nodes, of_pool, sharing
-from espalier.verify.pods import POD, meek_priority, probe_pod
+from espalier.verify.pods import POD, meek_priority, probe_pod, verdict
+from espalier.verify.slices import hands_out
 from espalier.verify.stage import ACCOUNT, DRILL_TAINT, PoolState, Stage, asks, devices_text
 
 SCHEDULED_SECONDS = 10.0
@@ -37,7 +38,7 @@ def taint_tasks(context: Context, stage: Stage) -> list[Task]:
 
 
 def sharing_tasks(context: Context, stage: Stage) -> list[Task]:
-    """One task for each accelerator pool; a drill node stands in where the pool has none."""
+    """One task for each accelerator pool; on a simulated cluster pods show that a node hands out no more."""
     return [Task(f"sharing/{pool.name}", partial(_sharing, context, stage, pool)) for pool in accelerated(context)]
 
 
@@ -45,9 +46,12 @@ def _sharing(context: Context, stage: Stage, pool: PoolPlan) -> Outcome | NotPro
     if not context.probe:
         return sharing(pool, of_pool(list_nodes(context), pool))
     state = stage.pool(pool)
-    if state.nodes or state.drill is None:
-        return sharing(pool, state.nodes)
-    return sharing(pool, [state.drill], state.note)
+    standing_in = [] if state.nodes or state.drill is None else [state.drill]
+    found = sharing(pool, state.nodes or standing_in, state.note if standing_in else "")
+    if not context.simulated or isinstance(found, NotProven) or not found.ok:
+        return found
+    held = hands_out(context, stage, pool)
+    return Outcome(held.ok, f"{found.evidence}; {held.evidence}")
 
 
 def _land(context: Context, stage: Stage, pool: PoolPlan) -> Outcome | NotProven:
@@ -77,8 +81,8 @@ def _land(context: Context, stage: Stage, pool: PoolPlan) -> Outcome | NotProven
 
 def _not_placed(context: Context, stage: Stage, pool: PoolPlan, name: str) -> Outcome | NotProven:
     """Devices were free when the drills began; where none is by now, other work was quicker."""
-    verdict = _verdict(context, stage, name) or "nothing: it does not seem to run"
-    said = f'pod {name} asked for {devices_text(asks(pool))}; the scheduler said "{verdict}"'
+    words = verdict(context.client, name, stage.namespace) or "nothing: it does not seem to run"
+    said = f'pod {name} asked for {devices_text(asks(pool))}; the scheduler said "{words}"'
     return NotProven(said) if stage.is_full(pool) else Outcome(False, said)
 
 
@@ -96,9 +100,9 @@ def _taint(context: Context, stage: Stage, pool: PoolPlan) -> Outcome | NotProve
     lacking = f"; without {_texts(pool.shape.taints)}: {', '.join(bare)}" if bare else ""
     if landed := pod["spec"].get("nodeName"):
         return Outcome(False, f"pod {name} without the toleration was scheduled on {landed}{lacking}")
-    verdict = _verdict(context, stage, name) or "nothing: it does not seem to run"
-    said = f'pod {name} tolerates {_texts(_other_taints(state)) or "nothing"}; the scheduler said "{verdict}"'
-    return Outcome(_UNTOLERATED in verdict and not bare, f"{said}{lacking or state.note}")
+    words = verdict(context.client, name, stage.namespace) or "nothing: it does not seem to run"
+    said = f'pod {name} tolerates {_texts(_other_taints(state)) or "nothing"}; the scheduler said "{words}"'
+    return Outcome(_UNTOLERATED in words and not bare, f"{said}{lacking or state.note}")
 
 
 def _other_taints(state: PoolState) -> tuple[Taint, ...]:
@@ -136,19 +140,11 @@ def _judged(context: Context, stage: Stage, state: PoolState, name: str) -> bool
     """Whether the pod has a node, or was refused by a scheduler that knew of all nodes, the drill's too."""
     if _placed(context, stage, name):
         return True
-    verdict = _verdict(context, stage, name)
-    seen = _SEEN.match(verdict)
-    if not verdict or (state.drill and seen and int(seen[1]) < stage.node_count):
+    words = verdict(context.client, name, stage.namespace)
+    seen = _SEEN.match(words)
+    if not words or (state.drill and seen and int(seen[1]) < stage.node_count):
         return None
     return True
-
-
-def _verdict(context: Context, stage: Stage, name: str) -> str:
-    """The scheduler's own words, or "" while it has said nothing."""
-    for condition in context.client.get(POD, name, stage.namespace)["status"].get("conditions", []):
-        if condition["type"] == "PodScheduled" and condition["status"] == "False":
-            return str(condition.get("message", ""))
-    return ""
 
 
 def _why_not_running(status: Json) -> str:

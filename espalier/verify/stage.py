@@ -60,8 +60,8 @@ class Stage:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._client = context.client
-        self._run = secrets.token_hex(3)  # only names differ by it: two people may verify one cluster at once
-        self.namespace = f"espalier-verify-{self._run}"
+        self.run = secrets.token_hex(3)  # only names differ by it: two people may verify one cluster at once
+        self.namespace = f"espalier-verify-{self.run}"
         self.node_count = 0
         """Nodes of the cluster, drill nodes among them."""
         self._pools: dict[str, PoolState] = {}
@@ -77,7 +77,7 @@ class Stage:
         nodes = list_nodes(self._context)
         used = self._devices_in_use()
         self._pools = {pool.name: self._state(pool, of_pool(nodes, pool), used) for pool in accelerated(self._context)}
-        labels = {LABEL: self._run, "pod-security.kubernetes.io/enforce": "restricted"}
+        labels = {LABEL: self.run, "pod-security.kubernetes.io/enforce": "restricted"}
         metadata: Json = {"name": self.namespace, "labels": labels}
         self._make({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
         # A pod with an account of its own need not wait until the controllers have made the default one.
@@ -130,17 +130,27 @@ class Stage:
         return used
 
     def _add_drill_node(self, pool: PoolPlan) -> Node:
-        manifest = node_manifest(pool.shape, f"{pool.name}-verify-{self._run}")
-        manifest["metadata"]["labels"][LABEL] = self._run
+        manifest = node_manifest(pool.shape, f"{pool.name}-verify-{self.run}")
+        manifest["metadata"]["labels"][LABEL] = self.run
         spec = manifest.setdefault("spec", {})
         spec["taints"] = [*spec.get("taints", []), DRILL_TAINT.to_json()]
         return Node.of(self._make(manifest))
 
     def add_node(self, manifest: Json, seconds: float) -> bool:
         """Adds a further node, on a simulated cluster only; whether it is Ready by so many seconds."""
-        manifest["metadata"]["labels"][LABEL] = self._run
+        manifest["metadata"]["labels"][LABEL] = self.run
         name = str(self._make(manifest)["metadata"]["name"])
         return self._context.until(lambda: self._is_ready(name), seconds) is True
+
+    def note(self, manifest: Manifest) -> None:
+        """Takes note of a pod that is about to be made in a namespace of somebody else's, so that it is removed."""
+        self._made.append(reference_of(manifest))
+
+    def remove(self, manifests: Sequence[Manifest]) -> None:
+        """Removes pods that were noted; they need not be there."""
+        for manifest in manifests:
+            pod = reference_of(manifest)
+            _accept_gone(lambda pod=pod: self._client.delete(POD, pod.name, pod.namespace))
 
     def _make(self, manifest: Manifest) -> Json:
         # Noted first: an interrupt may come between the request and its answer.
@@ -169,7 +179,7 @@ class Stage:
     def _sweep(self) -> None:
         """Removes what a verification left that was killed."""
         stale: list[Reference] = []
-        for kind in (_NAMESPACE, NODE):
+        for kind in (_NAMESPACE, NODE, POD):
             for live in self._client.list(kind, labelSelector=LABEL):
                 made = datetime.fromisoformat(live["metadata"]["creationTimestamp"])
                 if datetime.now(UTC) - made > _STALE:
@@ -206,6 +216,8 @@ def _remove_pods_and_nodes(client: Client, made: Sequence[Reference]) -> None:
     never = threading.Event()
     namespaces = [reference for reference in made if reference.kind == _NAMESPACE]
     nodes = [reference for reference in made if reference.kind == NODE]
+    for pod in (reference for reference in made if reference.kind == POD):
+        _accept_gone(lambda pod=pod: client.delete(POD, pod.name, pod.namespace))
     for namespace in namespaces:
         _accept_gone(lambda name=namespace.name: client.request("DELETE", f"/api/v1/namespaces/{name}/pods"))
     for namespace in namespaces:

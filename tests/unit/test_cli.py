@@ -148,8 +148,8 @@ def test_mistakes_of_the_catalogue_and_the_quota_are_exit_2(project: Path, capsy
     jsonschema.validate(wrong, schema_of("check"))
     (error,) = wrong["stacks"][0]["errors"]
     assert error["path"] == 'espalier:tenants[0].quota.devices["nvidia.com/gpu"]'
-    assert error["line"] == 30
-    assert "32" in error["accepted"]
+    assert error["line"] == 35
+    assert "40" in error["accepted"]
 
 
 def test_check_reads_every_stack(project: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -103,11 +103,9 @@ def _reclaim(context: Context, stage: Stage, pool: PoolPlan) -> Outcome | NotPro
     taken = time.monotonic()
     lost = f"Job {name} ran on {node}, which was taken back"
     uid = str(first["metadata"]["uid"])
-    second = context.until(lambda: _running(context, stage, name, uid), deadline - time.monotonic())
-    if second is None:
-        return Outcome(
-            False, f"{lost}; it did not run again within {RECLAIM_SECONDS:.0f} s: {_told(context, stage, name)}"
-        )
+    second = context.until(lambda: _again(context, stage, name, uid), deadline - time.monotonic())
+    if second is None or second.get("kind") == JOB.kind:
+        return Outcome(False, f"{lost}; it did not run again: {_told(context, stage, name)}")
     again = f"ran again {time.monotonic() - taken:.1f} s later on {second['spec']['nodeName']}"
     # It was to run for long, so that nothing depends on how quick we are; now it may end.
     ends = {"metadata": {"annotations": {RUN_SECONDS: "0"}}}
@@ -151,6 +149,13 @@ def _running(context: Context, stage: Stage, job: str, other_than: str) -> Json 
         ):
             return pod
     return None
+
+
+def _again(context: Context, stage: Stage, job: str, uid: str) -> Json | None:
+    """The running pod that came after the one of that uid; the Job itself where it has given up."""
+    live: Json = context.client.get(JOB, job, stage.namespace)
+    failed = any(each["type"] == "Failed" for each in live.get("status", {}).get("conditions", []))
+    return live if failed else _running(context, stage, job, uid)
 
 
 def _succeeded(context: Context, stage: Stage, job: str) -> bool | None:

@@ -23,7 +23,7 @@ def hands_out(context: Context, stage: Stage, pool: PoolPlan) -> Outcome:
     spec["taints"] = [*spec.get("taints", []), SLICES_TAINT.to_json()]
     if not stage.add_node(manifest, SECONDS):
         return Outcome(False, f"{node}, a node of the pool's shape, did not become Ready")
-    wanted = _amounts(pool)
+    wanted = amounts(pool)
     names = [f"slices-{pool.name}-{number}" for number in range(len(wanted))]
     for name, devices in zip(names, wanted, strict=True):
         context.client.create(_pod(context, stage, pool, name, devices, node))
@@ -43,7 +43,7 @@ def hands_out(context: Context, stage: Stage, pool: PoolPlan) -> Outcome:
     return Outcome(True, f'{len(names)} pods held all of {node}, {plan}; of one more the scheduler said "{said}"')
 
 
-def _amounts(pool: PoolPlan) -> list[dict[str, int]]:
+def amounts(pool: PoolPlan) -> list[dict[str, int]]:
     """What each pod asks for, so that together they ask for all of the node."""
     unit = asks(pool)
     number = min(pool.shape.devices[device] // count for device, count in unit.items())

@@ -19,29 +19,23 @@ NODE_POOLS = Kind("karpenter.sh/v1", "NodePool")
 
 
 @pytest.mark.supports("autoscaling: wake and return to zero", "rehearsed")
-def test_each_pool_wakes_for_each_class_of_work_and_goes_to_zero(elastic: Elastic) -> None:
-    found = verify(elastic.rehearsal.blueprint, elastic.client, simulated=True)
+def test_each_pool_wakes_falls_through_is_taken_back_and_goes_to_zero(elastic: Elastic) -> None:
+    found = verify(elastic.rehearsal.blueprint, elastic.client, simulated=True, cluster=elastic.name)
     assert [(check.name, check.evidence) for check in found.checks if not check.ok] == []
-    seconds = {check.name: check.seconds for check in found.checks}
-    assert {name for name in seconds if name.startswith(("wake/", "to-zero/"))} == {
+    assert (found.skipped, found.left) == ((), ())
+    evidence = {check.name: check.evidence for check in found.checks}
+    drills = ("wake/", "to-zero/", "stock-out/", "reclaim/")
+    assert {name for name in evidence if name.startswith(drills)} == {
         *(f"wake/{pool}/{kind}" for pool in ("h100", "a100-mig", "l4-slices") for kind in ("one", "whole")),
         *(f"to-zero/{pool}" for pool in ("h100", "a100-mig", "l4-slices")),
+        *(f"{drill}/{pool}" for drill in ("stock-out", "reclaim") for pool in ("h100", "l4-slices")),
     }
-    (woken,) = [check.evidence for check in found.checks if check.name == "wake/h100/whole"]
-    assert "NodePool h100-spot" in woken
-
-
-def test_a_pool_without_its_node_pool_fails_its_wake_and_no_other(
-    elastic: Elastic, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("espalier.verify.elastic.WAKE_SECONDS", 15.0)
-    saved = elastic.client.get(NODE_POOLS, "a100-mig-on-demand")
-    elastic.client.delete(NODE_POOLS, "a100-mig-on-demand")
-    found = verify(elastic.rehearsal.blueprint, elastic.client, simulated=True)
-    failed = {check.name for check in found.checks if not check.ok}
-    keep = {key: saved["metadata"][key] for key in ("name", "labels")}
-    elastic.client.create({**{k: saved[k] for k in ("apiVersion", "kind", "spec")}, "metadata": keep})
-    assert failed == {"wake/a100-mig/one", "wake/a100-mig/whole"}
+    assert "NodePool h100-spot" in evidence["wake/h100/whole"]
+    assert "NodePool h100-on-demand" in evidence["stock-out/h100"]
+    assert "which was taken back, ran again" in evidence["reclaim/h100"]
+    assert "must reach 2: kwok-a100-mig-on-demand-" in evidence["daemonset/nvidia-device-plugin-mig"]  # woken ones
+    assert "56 pods held all of a100-mig-slices-" in evidence["sharing/a100-mig"]
+    assert "one more the scheduler said" in evidence["sharing/l4-slices"]
 
 
 @pytest.mark.supports("autoscaling: spot sold out", "rehearsed")

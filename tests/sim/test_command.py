@@ -83,7 +83,7 @@ def test_the_main_job(stack: Stack) -> None:
     assert code == 0, [check for check in document["checks"] if not check["ok"]]
     jsonschema.validate(document, schema_of("verify"))
     families = {check["name"].split("/")[0] for check in document["checks"]}
-    assert families == {"land", "taint", "sharing", "daemonset", "quota", "isolation", "noop"}
+    assert families == {"land", "taint", "sharing", "contention", "daemonset", "quota", "isolation", "noop"}
 
     stack.client().delete(QUOTA.kind, QUOTA.name, QUOTA.namespace)
     code, document = stack.run("verify")

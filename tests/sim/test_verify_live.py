@@ -38,13 +38,19 @@ CHECKS = [
     "land/h100",
     "land/a100-mig",
     "land/v6e",
+    "land/l4-slices",
     "taint/h100",
     "taint/a100-mig",
     "taint/v6e",
+    "taint/l4-slices",
     "sharing/h100",
     "sharing/a100-mig",
     "sharing/v6e",
+    "sharing/l4-slices",
+    "contention/vision",
+    "contention/language",
     "daemonset/nvidia-device-plugin-mig",
+    "daemonset/nvidia-device-plugin-time-slices-4",
     "daemonset/nvidia-device-plugin-whole",
     "quota/vision",
     "quota/language",
@@ -158,6 +164,7 @@ def test_a_cluster_that_is_not_simulated_is_only_read(platform: Platform) -> Non
     assert set(reasons) == {name for name in CHECKS if name.startswith(("land/", "taint/"))} | {
         "sharing/a100-mig",
         "sharing/v6e",
+        "sharing/l4-slices",
     }
     assert "--probe" in reasons["land/h100"]
     assert "no node now" in reasons["sharing/v6e"]

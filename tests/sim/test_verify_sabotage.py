@@ -1,6 +1,7 @@
 """Each fault is found by exactly the check that is for it; every other check passes meanwhile."""
 
 import os
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,7 @@ from espalier.engine.up import up
 from espalier.kube import Client, Kind
 from espalier.settings import load_file
 from espalier.verify import noop_check, verify
+from espalier.verify.pods import probe_pod
 from espalier.verify.rehearse import Rehearsal, references
 
 ROOT = Path(__file__).parents[2]
@@ -32,6 +34,7 @@ Steps = tuple[Callable[["Platform"], object], Callable[["Platform"], object]]
 class Platform:
     """The `local` stack on a cluster of this module's own."""
 
+    name: str
     client: Client
     rehearsal: Rehearsal
 
@@ -62,7 +65,7 @@ def platform() -> Iterator[Platform]:
     try:
         client = Client.connect(sim.up(name).kubeconfig)
         up(rehearsal.program, connection=client)
-        yield Platform(client, rehearsal)
+        yield Platform(name, client, rehearsal)
     finally:
         sim.down(name)
 
@@ -272,7 +275,79 @@ FAULTS = [
 ]
 
 
-@pytest.mark.parametrize("fault", FAULTS, ids=[fault.what.replace(" ", "-") for fault in FAULTS])
+def hand_out_late(on: Platform) -> None:
+    """Nodes that are made now do not hand out what they have."""
+    sim.fault(on.name, "nodes", "slow-driver", pool="h100", seconds=3600)
+
+
+def hand_out_at_once(on: Platform) -> None:
+    sim.fault(on.name, "nodes", "quick-driver")
+
+
+LEAK = {"apiVersion": "admissionregistration.k8s.io/v1", "metadata": {"name": "leak"}}
+
+
+def let_devices_slip(on: Platform) -> None:
+    """Takes the devices out of gated pods before the quota sees them, as a webhook might that means well."""
+    gone = [
+        f'JSONPatch{{op: "remove", path: "/spec/containers/0/resources/{part}/nvidia.com~1gpu"}}'
+        for part in ("requests", "limits")
+    ]
+    spec = {
+        "matchConstraints": {
+            "resourceRules": [
+                {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}
+            ]
+        },
+        "matchConditions": [
+            {"name": "gated", "expression": "has(object.spec.schedulingGates)"},
+            {"name": "one-tenant", "expression": "request.namespace == 'vision'"},
+        ],
+        "failurePolicy": "Fail",
+        "reinvocationPolicy": "Never",
+        "mutations": [{"patchType": "JSONPatch", "jsonPatch": {"expression": f"[{', '.join(gone)}]"}}],
+    }
+    on.client.create({**LEAK, "kind": "MutatingAdmissionPolicy", "spec": spec})
+    on.client.create({**LEAK, "kind": "MutatingAdmissionPolicyBinding", "spec": {"policyName": "leak"}})
+    pod = probe_pod("trial", "vision", {"nvidia.com/gpu": 1})
+    pod["spec"]["schedulingGates"] = [{"name": "example.com/trial"}]
+    deadline = time.monotonic() + 60
+    while "nvidia.com/gpu" in on.client.create(pod, dry_run=True)["spec"]["containers"][0]["resources"]["requests"]:
+        assert time.monotonic() < deadline, "the policy is not in force"
+        time.sleep(0.2)
+
+
+def stop_the_leak(on: Platform) -> None:
+    for kind in ("MutatingAdmissionPolicyBinding", "MutatingAdmissionPolicy"):
+        on.client.delete(Kind(str(LEAK["apiVersion"]), kind), "leak")
+
+
+ON_NEW_THINGS = [
+    Fault(
+        "new nodes hand out nothing",
+        (hand_out_late, hand_out_at_once),
+        "sharing/h100",
+        "0 of 8 pods run on h100-slices-",
+    ),
+    Fault(
+        "devices slip past the quota",
+        (let_devices_slip, stop_the_leak),
+        "contention/vision",
+        "20 admitted, 0 refused; the quota is 8",
+    ),
+]
+
+
+ALL = [*FAULTS, *ON_NEW_THINGS]
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Faults are waited out; what is well takes a few seconds even on a busy machine."""
+    monkeypatch.setattr("espalier.verify.slices.SECONDS", 20.0)
+
+
+@pytest.mark.parametrize("fault", ALL, ids=[fault.what.replace(" ", "-") for fault in ALL])
 def test_a_fault_fails_exactly_its_check(platform: Platform, fault: Fault) -> None:
     do, undo = fault.steps
     do(platform)

@@ -3,17 +3,28 @@
 import threading
 import time
 from dataclasses import replace
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from espalier.blueprint import build
+from espalier.addons import RECORDS
+from espalier.blueprint import Blueprint, build
 from espalier.blueprint.pools import PoolPlan
-from espalier.settings import validate
+from espalier.settings import load_file, validate
 from espalier.types import Check
-from espalier.verify.model import CancelledError, NotProven, Outcome, Skipped, Verification, until
+from espalier.verify.contention import contention_tasks, judge
+from espalier.verify.disruption import reclaim_tasks, sold_out, stock_out_tasks
+from espalier.verify.model import CancelledError, Context, NotProven, Outcome, Skipped, Verification, until
 from espalier.verify.nodes import Node, follows, sharing
 from espalier.verify.quota import same_quantity
+from espalier.verify.slices import amounts
+from espalier.verify.stage import Stage
+
+if TYPE_CHECKING:
+    from espalier.kube import Client
+
+ROOT = Path(__file__).parents[2]
 
 
 def pool(**more: Any) -> PoolPlan:
@@ -67,7 +78,9 @@ def test_a_vendor_may_tell_of_one_device_in_two_ways(cores: str, ok: bool) -> No
     shape = replace(plan.shape, capacity=capacity, devices={neuron: 16})
     assert plan.accelerator is not None
     trainium = replace(plan, accelerator=replace(plan.accelerator, resource=neuron), shapes=(shape,))
-    assert sharing(trainium, [node({neuron: "16", f"{neuron}core": cores})]).ok == ok
+    found = sharing(trainium, [node({neuron: "16", f"{neuron}core": cores})])
+    assert isinstance(found, Outcome)
+    assert found.ok == ok
 
 
 @pytest.mark.parametrize(
@@ -117,3 +130,56 @@ def test_a_skipped_check_neither_passes_nor_fails() -> None:
     good, bad = Check("a", True, "", 0.0), Check("b", False, "", 0.0)
     assert Verification((good,), (Skipped("land/x", "no node"),)).ok
     assert not Verification((good, bad)).ok
+
+
+def elastic() -> Blueprint:
+    return build(load_file(ROOT / "stacks" / "Pulumi.elastic.yaml").settings, RECORDS)
+
+
+def test_nothing_of_a_cluster_is_broken_whose_name_is_not_known() -> None:
+    context = Context(elastic(), cast("Client", None), simulated=True, probe=True)
+    stage = Stage(context)
+    with sold_out(context):  # would ask the cluster's autoscaler
+        tasks = [*stock_out_tasks(context, stage), *reclaim_tasks(context, stage)]
+    assert [task.name for task in tasks] == [
+        *(f"stock-out/{name}" for name in ("h100", "l4-slices")),
+        *(f"reclaim/{name}" for name in ("h100", "l4-slices")),
+    ]
+    assert all(isinstance(found := task.run(), NotProven) and "name is not known" in found.why for task in tasks)
+
+
+def test_no_tenants_quota_is_contended_for_on_a_cluster_that_is_not_simulated() -> None:
+    context = Context(elastic(), cast("Client", None), simulated=False, probe=True)
+    assert contention_tasks(context, Stage(context)) == []
+
+
+EXCEEDED, MODIFIED = 'pods "a" is forbidden: exceeded quota: tenant', "the object has been modified; please apply"
+
+
+@pytest.mark.parametrize(
+    ("said", "highest", "ok", "says"),
+    [
+        ([""] * 8 + [EXCEEDED] * 12, 8, True, "8 admitted, 12 refused, such as"),
+        ([""] * 9 + [EXCEEDED] * 11, 9, False, "the quota is 8, and 9 were held"),
+        ([""] * 20, 0, False, "20 admitted, 0 refused; the quota is 8"),
+        ([""] * 6 + [EXCEEDED] * 14, 6, False, "though only 6 of 8 were held"),
+        ([""] * 7 + [EXCEEDED] * 12 + [MODIFIED], 7, True, "never more than 7 of 8 held"),
+        ([EXCEEDED] * 12, 8, True, "0 admitted, 12 refused"),
+        ([""] * 8 + ["may not create pods"], 8, False, 'refused with "may not create pods"'),
+    ],
+)
+def test_a_quota_holds_in_a_rush_where_just_what_fits_is_admitted(
+    said: list[str], highest: int, ok: bool, says: str
+) -> None:
+    found = judge("20 pods", said, 8, highest, 1)
+    assert isinstance(found, Outcome)
+    assert (found.ok, says in found.evidence) == (ok, True), found.evidence
+
+
+def test_the_pods_that_try_a_node_ask_for_all_of_it_together() -> None:
+    assert amounts(pool()) == [{"nvidia.com/gpu": 1}] * 8
+    assert amounts(pool(sharing=SLICED)) == [{"nvidia.com/mig-1g.10gb": 1}] * 56
+    many = amounts(pool(sharing={"time-slices": 16}))
+    assert (len(many), sum(each["nvidia.com/gpu"] for each in many)) == (61, 128)
+    slice_of_four = pool(accelerator="TPU-v6e", count=None, topology="4x4", nodes={"max": 4})
+    assert amounts(slice_of_four) == [{"google.com/tpu": 4}]

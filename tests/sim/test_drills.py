@@ -1,0 +1,102 @@
+"""The drills with a real autoscaler: each fault fails exactly its own check, and random ones lose nothing."""
+
+import time
+from typing import Any
+
+import pytest
+
+from espalier import sim
+from espalier.kube import Client, Kind
+from espalier.verify.havoc import havoc
+from espalier.verify.run import verify
+from tests.sim.elastic import Elastic, elastic, stack
+
+__all__ = ["elastic", "stack"]
+
+NODE_POOLS = Kind("karpenter.sh/v1", "NodePool")
+ADMISSION = "admissionregistration.k8s.io/v1"
+POLICY, BINDING = Kind(ADMISSION, "MutatingAdmissionPolicy"), Kind(ADMISSION, "MutatingAdmissionPolicyBinding")
+
+
+def give_up_at_once(client: Client, job: str) -> None:
+    """That job is not tried again: what a platform lacks that has no defaults for interrupted training."""
+    jobs = {"apiGroups": ["batch"], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["jobs"]}
+    expression = '[JSONPatch{op: "remove", path: "/spec/podFailurePolicy"}]'
+    spec = {
+        "matchConstraints": {"resourceRules": [jobs]},
+        "matchConditions": [{"name": "one", "expression": f"object.metadata.name == '{job}'"}],
+        "failurePolicy": "Fail",
+        "reinvocationPolicy": "Never",
+        "mutations": [{"patchType": "JSONPatch", "jsonPatch": {"expression": expression}}],
+    }
+    of = {"apiVersion": ADMISSION, "metadata": {"name": "give-up"}}
+    client.create({**of, "kind": POLICY.kind, "spec": spec})
+    client.create({**of, "kind": BINDING.kind, "spec": {"policyName": "give-up"}})
+    container = {"name": "c", "image": "example.com/x:1"}
+    trial = {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {"name": job, "namespace": "default"},
+        "spec": {
+            "podFailurePolicy": {"rules": [{"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget"}]}]},
+            "template": {"spec": {"restartPolicy": "Never", "containers": [container]}},
+        },
+    }
+    deadline = time.monotonic() + 60
+    while "podFailurePolicy" in client.create(trial, dry_run=True)["spec"]:
+        assert time.monotonic() < deadline, "the policy is not in force"
+        time.sleep(0.2)
+
+
+def put_back(client: Client, saved: dict[str, Any]) -> None:
+    metadata = {key: saved["metadata"][key] for key in ("name", "labels")}
+    client.create({**{key: saved[key] for key in ("apiVersion", "kind", "spec")}, "metadata": metadata})
+
+
+def test_each_fault_of_an_elastic_platform_fails_its_own_check(
+    elastic: Elastic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Four faults at once, each of a pool or a drill of its own, for nodes take their time to go."""
+    monkeypatch.setattr("espalier.verify.elastic.WAKE_SECONDS", 20.0)
+    monkeypatch.setattr("espalier.verify.elastic.ZERO_SECONDS", 75.0)
+    monkeypatch.setattr("espalier.verify.disruption.STOCK_OUT_SECONDS", 20.0)
+    client = elastic.client
+    saved = [client.get(NODE_POOLS, name) for name in ("a100-mig-on-demand", "h100-on-demand")]
+    give_up_at_once(client, "reclaim-h100")
+    for pool in saved:
+        client.delete(NODE_POOLS, pool["metadata"]["name"])
+    keeps = [{"op": "replace", "path": "/spec/disruption/consolidateAfter", "value": "Never"}]
+    client.patch(NODE_POOLS, "l4-slices-on-demand", keeps, how="json")
+    try:
+        found = verify(elastic.rehearsal.blueprint, client, simulated=True, cluster=elastic.name)
+    finally:
+        client.delete(BINDING, "give-up")
+        client.delete(POLICY, "give-up")
+        again = [{"op": "replace", "path": "/spec/disruption/consolidateAfter", "value": "10s"}]
+        client.patch(NODE_POOLS, "l4-slices-on-demand", again, how="json")
+        for pool in saved:
+            put_back(client, pool)
+    failed = {check.name: check.evidence for check in found.checks if not check.ok}
+    assert set(failed) == {
+        "wake/a100-mig/one",
+        "wake/a100-mig/whole",
+        "stock-out/h100",
+        "reclaim/h100",
+        "to-zero/l4-slices",
+    }
+    assert "did not run within 20 s" in failed["wake/a100-mig/one"]
+    assert "spot sold out, pod stock-out-h100 asked for 8 nvidia.com/gpu and did not run" in failed["stock-out/h100"]
+    assert "it did not run again" in failed["reclaim/h100"]
+    assert "kwok-l4-slices-on-demand-" in failed["to-zero/l4-slices"]
+    assert {entry.name: entry.why for entry in found.skipped} == {"to-zero/a100-mig": "pool a100-mig: no node was made"}
+    assert found.left == ()
+
+
+@pytest.mark.supports("autoscaling: random faults in a row", "rehearsed")
+def test_random_faults_in_a_row_lose_no_job_and_leave_no_node(elastic: Elastic) -> None:
+    told: list[str] = []
+    found = havoc(elastic.rehearsal.blueprint, elastic.client, elastic.name, faults=10, seed=7, progress=told.append)
+    assert len(found.faults) == 10
+    assert found.jobs == 22
+    assert (found.lost, found.stuck) == ((), ()), told
+    assert sim.up(elastic.name).ready

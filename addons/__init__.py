@@ -1,6 +1,7 @@
 """Add-ons as data: one module each, no Pulumi in any of them."""
 
 from espalier.addons.amd_device_plugin import RECORD as AMD_DEVICE_PLUGIN
+from espalier.addons.amd_gpu_operator import RECORD as AMD_GPU_OPERATOR
 from espalier.addons.aws_efa_device_plugin import RECORD as AWS_EFA_DEVICE_PLUGIN
 from espalier.addons.cluster_autoscaler import RECORD as CLUSTER_AUTOSCALER
 from espalier.addons.dcgm_exporter import RECORD as DCGM_EXPORTER
@@ -20,6 +21,7 @@ RECORDS: dict[str, AddonRecord] = {
     record.id: record
     for record in (
         AMD_DEVICE_PLUGIN,
+        AMD_GPU_OPERATOR,
         AWS_EFA_DEVICE_PLUGIN,
         CLUSTER_AUTOSCALER,
         DCGM_EXPORTER,

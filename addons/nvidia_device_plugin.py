@@ -207,7 +207,6 @@ RECORD = AddonRecord(
     options=Options,
     objects=objects,
     provides=frozenset({f"device-plugin/{DEVICE}"}),
-    conflicts=frozenset({"nvidia-gpu-operator"}),
     privileged_namespaces=frozenset({NAME}),
     reaches=frozenset({DEVICE}),
 )

@@ -240,7 +240,7 @@ RECORD = AddonRecord(
         cluster_scoped=frozenset({"ClusterPolicy", "NVIDIADriver"}),
     ),
     needs=frozenset({"node-feature-discovery"}),
-    conflicts=frozenset({"dcgm-exporter", "nvidia-device-plugin", "nvidia-dra-driver"}),
+    conflicts=frozenset({"nvidia-device-plugin"}),
     provides=_provides(Options()),
     provides_by=_provides,
     privileged_namespaces=frozenset({NAMESPACE}),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
 from graphlib import CycleError, TopologicalSorter
@@ -17,6 +17,15 @@ from espalier.types import AddonInputs, AddonPlan, AddonRecord, Facts, Mistake, 
 
 API_SERVICE: Final = "apiservice/"
 """How a record says in `provides` that it serves a version of an API: apiservice/v1beta1.metrics.k8s.io."""
+
+_EXCLUDE: Final = (
+    (
+        "clusterpolicy.nvidia.com",
+        "gpucluster.nvidia.com",
+        "each is a whole stack of NVIDIA's operator, by device plugin or by claims",
+    ),
+)
+"""Kinds that exclude one another, and why. Source: gpu-operator v26.7.0, templates/validations.yaml."""
 
 
 def plan_addons(
@@ -53,7 +62,7 @@ def plan_addons(
         inputs = _inputs(id, wanted, records, facts, pools)
         plan = _plan(records[id], inputs, waves[id], (contents or {}).get(id), images)
         plans[id] = _after(plan, plans)
-    return tuple(plans.values()), _two_owners(plans.values())
+    return tuple(plans.values()), (*_two_owners(plans.values()), *_apart(plans.values()))
 
 
 def with_implied(
@@ -133,6 +142,15 @@ def _after(plan: AddonPlan, earlier: Mapping[str, AddonPlan]) -> AddonPlan:
         return plan
     why = f"it needs {' and '.join(behind)}, held up as well"
     return replace(plan, objects=(), release=None, held=Recorded(why, f"Mend {behind[0]} first.", plan.facts))
+
+
+def _apart(plans: Iterable[AddonPlan]) -> Iterator[Mistake]:
+    """Objects that cannot be in one cluster, whoever brings them."""
+    found = {kind: plan.id for plan in plans for name in plan.facts.objects for kind in [name.split("/")[0]]}
+    for one, other, why in _EXCLUDE:
+        if one in found and other in found:
+            got = f"a {other} beside add-on {found[one]}'s {one}"
+            yield Mistake(path_text((found[other],), "espalier:addons"), got, f"one of the two: {why}", "Remove one.")
 
 
 def _two_owners(plans: Iterable[AddonPlan]) -> tuple[Mistake, ...]:

@@ -13,7 +13,7 @@ from espalier.addons.nvidia_gpu_operator import RECORD, values
 from espalier.blueprint.order import plan_addons, provided_by
 from espalier.blueprint.pools import compile_pools
 from espalier.settings.pool import Pool
-from espalier.types import AddonInputs, Facts, Owner, Owners, PoolFacts
+from espalier.types import AddonInputs, Facts, Owner, Owners, Planned, PoolFacts
 
 OPERATOR = {"driver": {"owner": "operator"}}
 BESIDE = {"nvidia-gpu-operator": {}, "node-feature-discovery": {}}
@@ -295,3 +295,19 @@ def test_a_kubernetes_that_it_is_not_made_for_is_refused() -> None:
         "espalier:addons.nvidia-gpu-operator: got Kubernetes 1.32; accepted: 1.33 to 1.36, for which v26.7.0 is made. "
         "Take one of these versions, or another add-on."
     ]
+
+
+def test_a_policy_beside_a_cluster_of_claims_is_refused() -> None:
+    def made(kind: str) -> Any:
+        manifest = {"apiVersion": "nvidia.com/v1", "kind": kind, "metadata": {"name": "one"}}
+        return replace(RECORDS["neuron-device-plugin"], id=kind.lower(), objects=lambda _: (Planned("one", manifest),))
+
+    records = {one.id: one for one in (made("ClusterPolicy"), made("GPUCluster"))}
+    facts = Facts("existing", "1.35", runs_containers=True)
+    _, mistakes = plan_addons({"clusterpolicy": {}, "gpucluster": {}}, records, facts, ())
+    assert [mistake.text() for mistake in mistakes] == [
+        "espalier:addons.gpucluster: got a gpucluster.nvidia.com beside add-on clusterpolicy's "
+        "clusterpolicy.nvidia.com; accepted: one of the two: each is a whole stack of NVIDIA's operator, by device "
+        "plugin or by claims. Remove one."
+    ]
+    assert plan_addons({"clusterpolicy": {}}, records, facts, ())[1] == ()

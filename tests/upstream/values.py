@@ -35,7 +35,8 @@ def strangers(ours: Mapping[str, Any], known: Mapping[str, Any], path: str = "")
 
 def schemas_of(addon: str, version: str) -> dict[str, Any]:
     """Schemas by kind, closed: the API server drops keys that a definition lacks, here they are an error."""
-    documents = yaml.safe_load_all((folder_of(addon) / "crds.yaml").read_text("utf-8"))
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # some definitions are megabytes
+    documents = yaml.load_all((folder_of(addon) / "crds.yaml").read_text("utf-8"), loader)
     return {
         one["spec"]["names"]["kind"]: _closed(made["schema"]["openAPIV3Schema"])
         for one in documents

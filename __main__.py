@@ -10,3 +10,5 @@ platform = Platform("platform", {"settings": from_pulumi()})
 pulumi.export("namespaces", platform.namespaces)
 if platform.kubeconfig is not None:
     pulumi.export("kubeconfig", platform.kubeconfig)
+for part, found in platform.parts.items():
+    pulumi.export(part, found)

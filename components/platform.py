@@ -1,5 +1,6 @@
 """The whole platform of one stack file, as a component."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -35,6 +36,8 @@ class Platform(pulumi.ComponentResource):
     """Namespaces by tenant."""
     kubeconfig: pulumi.Output[str] | None
     """Of a cluster that a cloud makes: secret, though it holds no credential; None for any other."""
+    parts: Mapping[str, pulumi.Output[Any]]
+    """What stands beside a cloud's cluster: `buckets` and `registries` by their names in the stack file, and `dns`."""
 
     def __init__(self, name: str, args: PlatformArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         blueprint = _blueprint(name, args)
@@ -42,7 +45,9 @@ class Platform(pulumi.ComponentResource):
         super().__init__("espalier:index:Platform", name, {"facts": facts}, opts)
         cluster = _cluster(self, name, blueprint)
         provider = cluster.provider
-        self.kubeconfig = None if isinstance(cluster, ExistingCluster | SimulatedCluster) else cluster.kubeconfig
+        clouds = None if isinstance(cluster, ExistingCluster | SimulatedCluster) else cluster
+        self.kubeconfig = clouds.kubeconfig if clouds else None
+        self.parts = clouds.parts if clouds else {}
         inside = pulumi.ResourceOptions(parent=self, providers=[provider])
         register(self, name, blueprint.objects, provider)
         for pool in blueprint.pools:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from espalier.policies.rules import accelerators, access, cost, disruption, pods, tenants
+from espalier.policies.rules import accelerators, access, cost, disruption, pods, stores, tenants
 from espalier.types import Rule
 
 RULES: tuple[Rule, ...] = (
@@ -11,6 +11,7 @@ RULES: tuple[Rule, ...] = (
     *pods.RULES,
     *access.RULES,
     *disruption.RULES,
+    *stores.RULES,
     *cost.RULES,
 )
 """Names are unique and stable: waivers and CrossGuard's configuration refer to them."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 import pulumi
 
@@ -25,6 +26,8 @@ class MadeCluster(Protocol):
     """PEM, base64."""
     oidc_issuer: pulumi.Output[str]
     """URL of the issuer of the service accounts' tokens."""
+    parts: Mapping[str, pulumi.Output[Any]]
+    """`buckets` and `registries` by their names in the stack file, and `dns`; each where the stack has it."""
 
 
 def made_cluster(name: str, plan: CloudPlan, options: pulumi.ResourceOptions) -> MadeCluster:

@@ -85,7 +85,8 @@ class Aks(CloudCluster):
     )
     private_dns_zone: Annotated[str, Field(pattern=_ZONE_OF_DNS, max_length=600)] = Field(
         default="system",
-        description="who resolves the private API: system, a zone that AKS makes; the id of a zone that is there; "
+        description="who resolves the private API, as `dns` does for names of your own: system, a zone that AKS "
+        "makes; the id of a zone that is there; "
         "none, a public name for the private address",
     )
     outbound: Literal["nat-gateway", "load-balancer", "user-defined", "none"] | None = Field(
@@ -106,9 +107,6 @@ class Aks(CloudCluster):
     )
     fips: bool = Field(
         default=False, description="nodes' images are FIPS-enabled; not with Ubuntu on arm64 (azure-linux has it)"
-    )
-    registries: Annotated[tuple[ResourceId, ...], Field(max_length=20)] = Field(
-        default=(), description="Azure container registries that nodes may pull from"
     )
     upgrades: Literal["patch", "none"] = Field(
         default="patch", description="patch releases of Kubernetes come by themselves, in the maintenance window"

@@ -17,6 +17,7 @@ from espalier.settings.base import (
     Zone,
     form,
 )
+from espalier.settings.parts import Bucket, Dns, Registry
 
 _CLUSTER_NAME = form(
     r"^[a-z]([-a-z0-9]{0,38}[a-z0-9])?$",
@@ -60,8 +61,9 @@ class Access(Strict):
     )
     proxy: Annotated[str, Field(pattern=URL_PATTERN, max_length=255)] | None = Field(
         default=None,
-        description="the tunnel's local end: a proxy, such as socks5://127.0.0.1:1080; on EKS also a port that is "
-        "forwarded to the API, as SSM does, such as https://127.0.0.1:8443",
+        description="the tunnel's local end, the same in all clouds: https:// is a port that is forwarded to the API "
+        "(SSM, Azure Bastion, ssh -L), such as https://127.0.0.1:8443; socks5:// and http:// are proxies (ssh -D, "
+        "IAP), such as socks5://127.0.0.1:1080",
     )
     admins: Annotated[tuple[Text, ...], Field(max_length=50)] = Field(
         default=(),
@@ -74,7 +76,9 @@ class Keys(Strict):
     """Encryption keys by id; null: Espalier makes one that rotates."""
 
     secrets: Text | None = Field(default=None, description="of Kubernetes Secrets (KMS ARN, CMEK path, Key Vault key)")
-    disks: Text | None = Field(default=None, description="of nodes' disks and volumes")
+    disks: Text | None = Field(
+        default=None, description="of nodes' disks and volumes; on EKS and GKE of buckets and registries, too"
+    )
 
 
 class SharedStorage(Strict):
@@ -108,6 +112,15 @@ class CloudCluster(Strict):
     )
     keys: Keys = Field(default_factory=Keys, description="encryption keys by id; default: Espalier makes them")
     storage: SharedStorage | None = Field(default=None, description="a shared file system; default: none")
+    buckets: Annotated[tuple[Bucket, ...], Field(max_length=20)] = Field(
+        default=(), description="buckets, each made or named by its id; default: none"
+    )
+    registries: Annotated[tuple[Registry, ...], Field(max_length=20)] = Field(
+        default=(), description="registries of images, each made or named by its id; nodes may pull from them"
+    )
+    dns: Dns | None = Field(
+        default=None, description="a private DNS zone of the network, made or named by its id; default: none"
+    )
     maintenance: Maintenance = Field(default_factory=Maintenance, description="when the cloud may change it")
     autoscaler: Literal["cluster-autoscaler", "karpenter", "managed", "none"] | None = Field(
         default=None, description="what scales pools; default: cluster-autoscaler on EKS, managed on GKE and AKS"

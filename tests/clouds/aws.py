@@ -379,6 +379,84 @@ RESOURCES: Mapping[str, tuple[Row, ...]] = {
             given={"FileSystemType": "LUSTRE"},
         ),
     ),
+    # Buckets, repositories and a zone
+    "aws:s3/bucket:Bucket": (
+        _row(
+            "s3",
+            "CreateBucket",
+            {"tags": "CreateBucketConfiguration.Tags"},
+            left_out={"forceDestroy": "of the deletion"},
+            patterns={"Bucket": r"[a-z0-9][-a-z0-9]{1,61}[a-z0-9]"},
+        ),
+    ),
+    "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": (
+        _row(
+            "s3",
+            "PutPublicAccessBlock",
+            {
+                key: f"PublicAccessBlockConfiguration.{key[0].upper()}{key[1:]}"
+                for key in ("blockPublicAcls", "blockPublicPolicy", "ignorePublicAcls", "restrictPublicBuckets")
+            },
+        ),
+    ),
+    "aws:s3/bucketOwnershipControls:BucketOwnershipControls": (
+        _row(
+            "s3",
+            "PutBucketOwnershipControls",
+            {"rule": "OwnershipControls.Rules[]"},
+        ),
+    ),
+    "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration": (
+        _row(
+            "s3",
+            "PutBucketEncryption",
+            {
+                "rules": "ServerSideEncryptionConfiguration.Rules",
+                "rules.applyServerSideEncryptionByDefault.kmsMasterKeyId": "KMSMasterKeyID",
+                "rules.applyServerSideEncryptionByDefault.sseAlgorithm": "SSEAlgorithm",
+            },
+        ),
+    ),
+    "aws:s3/bucketVersioning:BucketVersioning": (_row("s3", "PutBucketVersioning"),),
+    "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration": (
+        _row("s3", "PutBucketLifecycleConfiguration", {"rules": "LifecycleConfiguration.Rules", "rules.id": "ID"}),
+    ),
+    "aws:s3/bucketPolicy:BucketPolicy": (_row("s3", "PutBucketPolicy"),),
+    "aws:ecr/repository:Repository": (
+        _row(
+            "ecr",
+            "CreateRepository",
+            {"name": "repositoryName", "encryptionConfigurations": "encryptionConfiguration"},
+            single=frozenset({"encryptionConfigurations"}),
+            left_out={"forceDelete": "of the deletion"},
+        ),
+    ),
+    "aws:ecr/lifecyclePolicy:LifecyclePolicy": (
+        _row("ecr", "PutLifecyclePolicy", {"policy": "lifecyclePolicyText", "repository": "repositoryName"}),
+    ),
+    "aws:ecr/pullThroughCacheRule:PullThroughCacheRule": (_row("ecr", "CreatePullThroughCacheRule"),),
+    "aws:route53/zone:Zone": (
+        _row(
+            "route53",
+            "CreateHostedZone",
+            {
+                "comment": "HostedZoneConfig.Comment",
+                "vpcs": "VPC",
+                "vpcs.vpcId": "VPCId",
+                "vpcs.vpcRegion": "VPCRegion",
+            },
+            single=frozenset({"vpcs"}),
+            left_out={"forceDestroy": "of the deletion", "tags": "ChangeTagsForResource"},
+            given={"CallerReference": "made-by-the-provider"},
+        ),
+    ),
+    "aws:route53/zoneAssociation:ZoneAssociation": (
+        _row(
+            "route53",
+            "AssociateVPCWithHostedZone",
+            {"zoneId": "HostedZoneId", "vpcId": "VPC.VPCId", "vpcRegion": "VPC.VPCRegion"},
+        ),
+    ),
     "aws:resourcegroups/group:Group": (_row("resource-groups", "CreateGroup", {"configurations": "Configuration"}),),
 }
 """Type of resource -> the calls that it makes; the first is its own, the others are made where their inputs are."""
@@ -392,6 +470,7 @@ POLICY_DOCUMENTS: Mapping[str, tuple[str, ...]] = {
     "aws:iam/policy:Policy": ("policy",),
     "aws:kms/key:Key": ("policy",),
     "aws:kms/keyPolicy:KeyPolicy": ("policy",),
+    "aws:s3/bucketPolicy:BucketPolicy": ("policy",),
     "aws:ec2/vpcEndpoint:VpcEndpoint": ("policy",),
     "aws:sqs/queue:Queue": ("policy",),
     "aws:sqs/queuePolicy:QueuePolicy": ("policy",),

@@ -40,6 +40,7 @@ _ASSIGNMENT = _row(
 )
 
 RESOURCES: Mapping[str, tuple[Row, ...]] = {
+    "azure-native:containerregistry:Registry": (_native("containerregistry", "Registry"),),
     "azure-native:containerservice:ManagedCluster": (
         _row(
             "containerservice",
@@ -104,7 +105,10 @@ RESOURCES: Mapping[str, tuple[Row, ...]] = {
     "azure-native:privatedns:PrivateZone": (_native("privatedns", "PrivateZone"),),
     "azure-native:privatedns:VirtualNetworkLink": (_native("privatedns", "VirtualNetworkLink"),),
     "azure-native:resources:ResourceGroup": (_native("resources", "ResourceGroup"),),
+    "azure-native:storage:BlobContainer": (_native("storage", "BlobContainer"),),
+    "azure-native:storage:BlobServiceProperties": (_native("storage", "BlobServiceProperties"),),
     "azure-native:storage:FileShare": (_native("storage", "FileShare"),),
+    "azure-native:storage:ManagementPolicy": (_native("storage", "ManagementPolicy"),),
     "azure-native:storage:StorageAccount": (_native("storage", "StorageAccount"),),
 }
 """Type of resource -> its one call."""

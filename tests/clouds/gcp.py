@@ -38,7 +38,10 @@ _BINDING = _row(
     "cloudresourcemanager.v3",
     "Binding",
     {"member": "members"},
-    left_out=dict.fromkeys(("serviceAccountId", "cryptoKeyId", "keyRingId", "subnetwork", "region", "bucket"), _PATH),
+    left_out=dict.fromkeys(
+        ("serviceAccountId", "cryptoKeyId", "keyRingId", "subnetwork", "region", "bucket", "repository", "location"),
+        _PATH,
+    ),
     # Source: the descriptions of Binding.role and Binding.members.
     patterns={
         "role": r"roles/[A-Za-z0-9_.]+|(projects|organizations)/[^/]+/roles/[A-Za-z0-9_.]+",
@@ -197,6 +200,31 @@ RESOURCES: Mapping[str, tuple[Row, ...]] = {
     "gcp:projects/serviceIdentity:ServiceIdentity": (
         _row("serviceusage.v1", "EnableServiceRequest", left_out={"service": _PATH}),
     ),
+    "gcp:storage/bucket:Bucket": (
+        _row(
+            "storage.v1",
+            "Bucket",
+            {
+                "uniformBucketLevelAccess": "iamConfiguration.uniformBucketLevelAccess.enabled",
+                "publicAccessPrevention": "iamConfiguration.publicAccessPrevention",
+                "lifecycleRules": "lifecycle.rule",
+                "lifecycleRules.condition.withState": "isLive",
+            },
+            left_out={"forceDestroy": _PROVIDER},
+            values={"lifecycleRules.condition.withState": {"LIVE": True, "ARCHIVED": False}},
+            # Source: Cloud Storage, bucket naming guidelines.
+            patterns={"name": r"(?!goog)(?!.*google)[a-z0-9][-a-z0-9_]{1,61}[a-z0-9]"},
+        ),
+    ),
+    "gcp:artifactregistry/repository:Repository": (
+        _row(
+            "artifactregistry.v1",
+            "Repository",
+            left_out={"location": _PATH, "repositoryId": "a parameter of the call"},
+            keyed={"cleanupPolicies": "id"},
+        ),
+    ),
+    "gcp:artifactregistry/repositoryIamMember:RepositoryIamMember": (_BINDING,),
     "gcp:filestore/instance:Instance": (
         _row("file.v1", "Instance", left_out={"location": _PATH, "zone": _PATH, "name": _PATH}),
     ),

@@ -24,7 +24,11 @@ cluster:
   name: one
   version: "1.34"
   region: us-east-1
+  account-id: "123456789012"
   storage: {type: efs}
+  buckets: [{name: models}]
+  registries: [{name: images}]
+  dns: {zone: ml.example.internal}
   access: {via: network, admins: ["arn:aws:iam::123456789012:role/platform"]}
 pools:
   - {name: system, machine: {cpu: 4, memory: 16Gi}, nodes: {min: 2, max: 6}}
@@ -38,6 +42,9 @@ cluster:
   version: "1.34"
   region: us-central1
   zones: [us-central1-a, us-central1-b, us-central1-c]
+  buckets: [{name: models}]
+  registries: [{name: images}]
+  dns: {zone: ml.example.internal}
   access: {via: dns-endpoint, admins: ["group:platform@example.com"]}
 pools:
   - {name: system, machine: {cpu: 4, memory: 16Gi}, nodes: {min: 2, max: 6}}
@@ -52,6 +59,9 @@ cluster:
   subscription: 00000000-0000-4000-8000-000000000001
   tenant: 00000000-0000-4000-8000-000000000002
   storage: {type: azure-files}
+  buckets: [{name: models}]
+  registries: [{name: images}]
+  dns: {zone: ml.example.internal}
   access: {via: network, admins: ["11111111-2222-3333-4444-555555555555"]}
 pools:
   - {name: system, machine: {cpu: 4, memory: 16Gi}, nodes: {min: 2, max: 6}, system: true}
@@ -127,6 +137,8 @@ OF_POOLS_IN: dict[str, dict[str, dict[str, Any]]] = {
     },
 }
 OF_CLUSTERS: dict[str, Change] = {
+    "another bucket first": cluster(buckets=[{"name": "more"}, {"name": "models", "old-versions": 7}]),
+    "another registry first": cluster(registries=[{"name": "more"}, {"name": "images", "untagged": 7}]),
     "deletion protection": cluster(**{"deletion-protection": False}),
     "kubernetes minor": cluster(version="1.35"),
     "system count": system(nodes={"min": 3, "max": 9}),

@@ -33,6 +33,8 @@ class Row:
     """Path of an input -> what the API calls its values."""
     words: Mapping[str, frozenset[Any]] = field(default_factory=dict[str, frozenset[Any]])
     """Place in the request -> what may stand there, where the shape itself leaves it open."""
+    single: frozenset[str] = frozenset()
+    """Paths of lists of which the API takes one: the others go by further calls."""
     keyed: Mapping[str, str] = field(default_factory=dict[str, str])
     """Path of a list -> which key of its objects is the API's key of a mapping."""
     patterns: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -140,6 +142,8 @@ def _value(shape: Shape, path: str, value: Any, row: Row, wrong: list[Wrong], ro
         return row.values[path].get(value, value)
     if value is UNKNOWN:
         return value
+    if path in row.single and isinstance(value, list) and len(value) == 1:
+        value = value[0]
     if shape.kind == "list":
         items = value if isinstance(value, list) else _tags(shape, value) or [value]
         return [_value(shape.item, path, item, row, wrong, root) for item in items]

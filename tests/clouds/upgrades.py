@@ -33,7 +33,13 @@ VOLUMES: Mapping[str, str] = {
     "aws:kms/key:Key": "",
     "gcp:filestore/instance:Instance": "name",
     "gcp:kms/cryptoKey:CryptoKey": "name",
+    "aws:s3/bucket:Bucket": "bucket",
+    "aws:ecr/repository:Repository": "name",
+    "gcp:storage/bucket:Bucket": "name",
+    "gcp:artifactregistry/repository:Repository": "repositoryId",
     "azure-native:storage:StorageAccount": "accountName",
+    "azure-native:storage:BlobContainer": "containerName",
+    "azure-native:containerregistry:Registry": "registryName",
     "azure-native:keyvault:Vault": "vaultName",
     "azure-native:keyvault:Key": "keyName",
     "azure-native:compute:DiskEncryptionSet": "diskEncryptionSetName",
@@ -103,6 +109,9 @@ FORCES: Mapping[str, tuple[str, ...]] = {
         "storageType",
         "subnetIds",
     ),
+    # internal/service/s3/bucket.go, internal/service/ecr/repository.go.
+    "aws:s3/bucket:Bucket": ("bucket", "bucketPrefix", "objectLockEnabled"),
+    "aws:ecr/repository:Repository": ("encryptionConfigurations", "name"),
     "aws:kms/key:Key": ("customKeyStoreId", "customerMasterKeySpec", "keyUsage", "multiRegion"),
     # Source: ForceNew in terraform-provider-google, google/services/container/resource_container_node_pool.go and
     # node_config.go, 2026-08.
@@ -162,6 +171,8 @@ FORCES: Mapping[str, tuple[str, ...]] = {
         "subnetwork",
     ),
     "gcp:filestore/instance:Instance": ("kmsKeyName", "location", "name", "networks", "tier", "zone"),
+    "gcp:storage/bucket:Bucket": ("enableObjectRetention", "hierarchicalNamespace", "location", "name", "project"),
+    "gcp:artifactregistry/repository:Repository": ("format", "kmsKeyName", "location", "mode", "repositoryId"),
     "gcp:kms/cryptoKey:CryptoKey": ("keyRing", "name", "purpose"),
     # Source: forceNewMap in pulumi-azure-native, provider/pkg/gen/replacement.go, and what stands in the path.
     "azure-native:containerservice:AgentPool": (
@@ -183,6 +194,8 @@ FORCES: Mapping[str, tuple[str, ...]] = {
         "resourceName",
     ),
     "azure-native:storage:StorageAccount": ("accountName", "isHnsEnabled", "location", "resourceGroupName"),
+    "azure-native:storage:BlobContainer": ("accountName", "containerName", "resourceGroupName"),
+    "azure-native:containerregistry:Registry": ("encryption", "location", "registryName", "resourceGroupName"),
     "azure-native:keyvault:Vault": ("location", "resourceGroupName", "vaultName"),
     "azure-native:keyvault:Key": ("keyName", "properties", "resourceGroupName", "vaultName"),
     "azure-native:compute:DiskEncryptionSet": ("diskEncryptionSetName", "location", "resourceGroupName"),

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from espalier.blueprint.clouds import CloudPlan
+from espalier.blueprint.clouds.parts import Parts
 from espalier.preflight import Finding, GroupNeed, Needs
 from espalier.settings.cloud import CloudCluster
 from espalier.settings.pool import Reservation
@@ -30,7 +31,7 @@ def group(**given: Any) -> GroupNeed:
     return GroupNeed(**(values | given), reservation=made)
 
 
-def needs(cluster: CloudCluster, *groups: GroupNeed, resources: Any = ()) -> Needs:
+def needs(cluster: CloudCluster, *groups: GroupNeed, resources: Any = (), parts: Parts | None = None) -> Needs:
     plan = CloudPlan(
         kind=str(getattr(cluster, "kind")),  # noqa: B009 - of each cloud's own class
         name=cluster.name,
@@ -39,6 +40,7 @@ def needs(cluster: CloudCluster, *groups: GroupNeed, resources: Any = ()) -> Nee
         tags=cluster.tags,
         groups=(),
         notes=(),
+        parts=parts or Parts(),
     )
     return Needs(cluster=cluster, plan=plan, groups=groups, resources=tuple(resources))
 

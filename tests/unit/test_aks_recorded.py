@@ -50,6 +50,9 @@ NO_TAGS = {
     "azure-native:monitor:DiagnosticSetting",
     "azure-native:network:PrivateDnsZoneGroup",
     "azure-native:network:Subnet",
+    "azure-native:storage:BlobContainer",
+    "azure-native:storage:BlobServiceProperties",
+    "azure-native:storage:ManagementPolicy",
 }
 
 
@@ -238,7 +241,7 @@ def test_identities_get_least_roles() -> None:
     """Each role by its resource: Contributor on nothing but the capacity reservation, which AKS asks it for."""
     contributor = "b24988ac-6180-42a0-ab88-20f7382dd24c"
     roles = {one.name: one.inputs for one in stack("azure-prod").azure if one.type.endswith(":RoleAssignment")}
-    assert len(roles) == 8
+    assert len(roles) == 10
     for name, inputs in roles.items():
         assert (contributor in str(inputs["roleDefinitionId"])) is ("reservation" in name), name
         assert not str(inputs["scope"]).endswith(("resourceGroups/shared", SUBSCRIPTION)), name
@@ -336,6 +339,16 @@ def test_what_the_first_pool_keeps_is_spelt_as_the_provider_spells_it() -> None:
         if isinstance(value, property)
     }
     assert fields <= known
+
+
+def test_a_forwarded_port_stands_for_the_api_whose_name_is_still_checked() -> None:
+    access = {"via": "tunnel", "proxy": "https://127.0.0.1:8443", "admins": [ADMIN]}
+    file = content(plan_of(access=access), "https://ml.example:443", "QUJD")
+    assert file["clusters"][0]["cluster"] == {
+        "server": "https://127.0.0.1:8443",
+        "certificate-authority-data": "QUJD",
+        "tls-server-name": "ml.example",
+    }
 
 
 def test_the_kubeconfig_asks_kubelogin_and_holds_no_credential() -> None:

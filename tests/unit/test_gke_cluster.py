@@ -284,6 +284,14 @@ def test_a_given_cluster_gets_pools_alone() -> None:
                 "proxy-url": "http://127.0.0.1:8888",
             },
         ),
+        (
+            {"via": "tunnel", "proxy": "https://127.0.0.1:8443"},
+            {
+                "server": "https://127.0.0.1:8443",
+                "certificate-authority-data": "QQ==",
+                "tls-server-name": "10.0.0.2",
+            },
+        ),
     ],
 )
 def test_the_kubeconfig_asks_googles_plugin_and_holds_no_credential(access: Any, server: dict[str, str]) -> None:

@@ -399,7 +399,8 @@ CLUSTERS: list[tuple[str, dict[str, Any], str, str]] = [
         {"access": {"via": "tunnel"}},
         f"{HERE}.access.proxy",
         "got nothing; accepted: the tunnel's local end. "
-        "Add proxy: http://127.0.0.1:8888, the local end of a bastion's or IAP's tunnel.",
+        "Add proxy: https://127.0.0.1:<port> for a port that is forwarded to the API, or socks5:// or http:// for a "
+        "proxy.",
     ),
     (
         "a proxy without a tunnel",

@@ -26,6 +26,7 @@ ALL = (
     "grace-within-notice",
     "budgets-let-evict",
     "replicas-have-a-budget",
+    "private-stores",
     "cost-ceiling",
 )
 ADVISORY = {"grace-within-notice", "replicas-have-a-budget"}

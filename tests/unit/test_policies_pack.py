@@ -177,12 +177,14 @@ def test_a_bad_stack_gives_a_mandatory_finding_for_each_broken_rule(analyzer: an
         "budget",
         {"metadata": {"name": "budget", "namespace": "vision"}, "spec": {"maxUnavailable": 0}},
     )
+    bucket = ("gcp:storage/bucket:Bucket", "open", {"name": "open", "uniformBucketLevelAccess": True})
     found = analyze_stack(
         analyzer,
         platform({"pools": [pool], "cost": cost}),
         (NAMESPACE, "vision", namespace("baseline")),
         binding,
         budget,
+        bucket,
     )
     assert {item.policyName for item in found if item.enforcementLevel == messages.MANDATORY} == {
         rule.name for rule in RULES if rule.scope == "stack" and rule.level == "mandatory"

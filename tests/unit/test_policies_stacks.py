@@ -99,6 +99,10 @@ def bind_an_administrator(resources: list[Registered]) -> None:
     foreign(resources, f"{RBAC}/v1:RoleBinding", roleRef=role, subjects=[group])
 
 
+def open_a_bucket(resources: list[Registered]) -> None:
+    resources.append(Registered("urn:pulumi:x::y::open", "gcp:storage/bucket:Bucket", "open", {"name": "open"}))
+
+
 def cost_too_much(resources: list[Registered]) -> None:
     facts(resources)["cost"]["ceiling"] = 100.0
 
@@ -113,6 +117,7 @@ SABOTAGE: dict[str, Callable[[list[Registered]], None]] = {
     "pinned-images": run_latest,
     "no-privileged-pods": move_the_plugin,
     "tenant-least-privilege": bind_an_administrator,
+    "private-stores": open_a_bucket,
     "cost-ceiling": cost_too_much,
 }
 

@@ -15,6 +15,7 @@ from botocore.client import BaseClient
 from botocore.exceptions import ClientError
 from moto import mock_aws
 
+from espalier.blueprint.clouds.eks.parts import parts_of
 from espalier.preflight import Finding, NotAsked, NotPossibleError
 from espalier.preflight.aws import ask
 from espalier.preflight.aws.facts import Denied, Facts, Machine, Quota, Reserved, Running, Subnet
@@ -374,6 +375,81 @@ def test_what_is_asked_of_aws_only_reads_and_becomes_facts(calls: Calls) -> None
     assert facts.roles == {ROLE: True}
     assert facts.versions == {"1.35": "STANDARD_SUPPORT"}
     assert {"cluster prod", "log group /aws/eks/prod/cluster"} <= told(findings(wanted, facts), "error").keys()
+
+
+PARTS: dict[str, Any] = {
+    "account-id": "123456789012",
+    "buckets": [{"name": "models"}, {"name": "raw", "id": "raw-data"}, {"name": "gone", "id": "gone-data"}],
+    "registries": [{"name": "images"}, {"name": "own", "id": "arn:aws:ecr:eu-west-1:123456789012:repository/own"}],
+    "tags": {"team": "ml"},
+}
+
+
+def looked_up(**given: Any) -> list[Finding]:
+    settings = cluster(**(PARTS | given))
+    wanted = needs(settings, group(), resources=MADE, parts=parts_of(settings))
+    return findings(wanted, replace(GOOD, parts=ask.facts_of(wanted, lambda _: None).parts))
+
+
+def test_buckets_and_repositories_are_looked_up(calls: Calls) -> None:
+    s3, made = boto3.client("s3"), parts_of(cluster(**PARTS)).buckets[0].name
+    s3.create_bucket(Bucket="raw-data")
+    boto3.client("ecr", region_name="eu-west-1").create_repository(repositoryName="own")
+    del calls[:]
+    found = looked_up()
+    assert [operation for operation, _ in calls if not operation.startswith((*READING, "Head"))] == []
+    good, bad = told(found, "ok"), told(found, "error")
+    assert good[f"bucket {made}"].got == "the name is free"
+    assert good["bucket raw-data"].got == "in us-east-1"
+    assert good["repository 123456789012.dkr.ecr.us-east-1.amazonaws.com/prod/images"].got == "the name is free"
+    assert good["repository 123456789012.dkr.ecr.eu-west-1.amazonaws.com/own"].got == "tags mutable"
+    assert bad["bucket gone-data"].do.startswith("Correct its id under espalier:cluster.buckets")
+    s3.create_bucket(Bucket=made)
+    assert "without the tags" in told(looked_up(), "error")[f"bucket {made}"].got
+    tags = [{"Key": "team", "Value": "ml"}, {"Key": "more", "Value": "x"}]
+    s3.put_bucket_tagging(Bucket=made, Tagging={"TagSet": tags})
+    assert "with this stack's tags" in told(looked_up(), "ok")[f"bucket {made}"].got
+
+
+def test_a_bucket_of_somebody_else_is_taken(calls: Calls, monkeypatch: pytest.MonkeyPatch) -> None:
+    answer = BaseClient._make_api_call
+
+    def refuse(self: Any, operation: str, arguments: Any) -> Any:
+        if operation == "HeadBucket":
+            raise ClientError({"Error": {"Code": "403", "Message": "Forbidden"}}, operation)
+        return answer(self, operation, arguments)
+
+    monkeypatch.setattr(BaseClient, "_make_api_call", refuse)
+    bad = told(looked_up(), "error")
+    assert bad[f"bucket {parts_of(cluster(**PARTS)).buckets[0].name}"].got == "somebody else has this name"
+    assert bad["bucket raw-data"].got == "there, but the caller may not read of it"
+
+
+def test_hosted_zones_are_looked_up(calls: Calls) -> None:
+    vpc = boto3.client("ec2").create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+    route53 = boto3.client("route53")
+    seen = {"VPCRegion": "us-east-1", "VPCId": vpc}
+    private = {"PrivateZone": True, "Comment": ""}
+    own = route53.create_hosted_zone(Name="ml.example.com", VPC=seen, CallerReference="1", HostedZoneConfig=private)
+    public = route53.create_hosted_zone(Name="ml.example.com", CallerReference="2")
+    one, two = (each["HostedZone"]["Id"].rpartition("/")[2] for each in (own, public))
+    network = {"id": vpc, "subnets": ["subnet-0123456789abcdef0"]}
+
+    def zone(id_: str, **keys: Any) -> Finding:
+        dns = {"zone": "ml.example.com", "id": id_}
+        (found,) = [each for each in looked_up(**{"dns": dns, **keys}) if each.what == f"zone {id_}"]
+        return found
+
+    assert zone(one).level == "ok"
+    assert zone(one, network=network).level == "ok"
+    assert zone(two).got == "a public zone"
+    assert zone("Z0000000000000").got == "there is none"
+    other = {"zone": "other.example.com", "id": one}
+    assert zone(one, dns=other).got == "the zone of ml.example.com, not of other.example.com"
+    elsewhere = {"id": "vpc-0123456789abcdef0", "subnets": []}
+    assert zone(one, network=elsewhere).got == "vpc-0123456789abcdef0 is not associated with it"
+    mine = looked_up(dns={"zone": "ml.example.com"}, network=network)
+    assert "without the tags" in told(mine, "error")["zone ml.example.com"].got
 
 
 def test_a_refused_question_is_not_judged_and_the_others_are(calls: Calls, monkeypatch: pytest.MonkeyPatch) -> None:

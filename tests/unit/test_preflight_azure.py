@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -15,6 +16,7 @@ from azure.mgmt.compute import models as compute
 from azure.mgmt.containerservice import models as containers
 from azure.mgmt.network import models as network
 
+from espalier.blueprint.clouds.aks.parts import blob_account, parts_of
 from espalier.preflight import Finding, NotAsked, NotPossibleError
 from espalier.preflight.azure import ask
 from espalier.preflight.azure.facts import Allowed, Facts, Reserved, Running, Size, Usage
@@ -250,7 +252,69 @@ def clients(asked: list[str], **changed: Any) -> ask.Clients:
         containers=SimpleNamespace(managed_clusters=operations("managed_clusters")),
         network=SimpleNamespace(subnets=Operations(asked, get=subnet)),
         authorization=SimpleNamespace(permissions=operations("permissions")),
+        arm=Arm(asked),
     )
+
+
+class Arm:
+    """Azure's resource manager: what is there by its id, and names that somebody has."""
+
+    def __init__(self, asked: list[str], there: Mapping[str, Any] | None = None, taken: tuple[str, ...] = ()) -> None:
+        self._asked, self._there, self._taken = asked, there or {}, taken
+
+    def get(self, path: str, version: str) -> Mapping[str, Any]:
+        assert re.fullmatch(r"20\d\d-\d\d-\d\d", version)
+        self._asked.append("get")
+        if path not in self._there:
+            raise ResourceNotFoundError("no")
+        return self._there[path]
+
+    def check(self, path: str, version: str, body: Mapping[str, str]) -> Mapping[str, Any]:
+        assert path.endswith("/checkNameAvailability")
+        assert version
+        self._asked.append("get")
+        return {"nameAvailable": body["name"] not in self._taken}
+
+
+HOME = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/prod/providers"
+CONTAINER = f"{BASE}/Microsoft.Storage/storageAccounts/raw1/blobServices/default/containers/raw"
+DNS = f"{BASE}/Microsoft.Network/privateDnsZones/ml.example.com"
+PARTS: dict[str, Any] = {
+    "buckets": [{"name": "models"}, {"name": "raw", "id": CONTAINER}],
+    "registries": [{"name": "images"}],
+    "dns": {"zone": "ml.example.com", "id": DNS},
+    "tags": TAGS,
+}
+
+
+def looked_up(there: Mapping[str, Any], taken: tuple[str, ...] = ()) -> list[Finding]:
+    settings = cluster(**PARTS)
+    wanted = needs(settings, BIG, resources=MADE, parts=parts_of(settings))
+    given = replace(clients([]), arm=Arm([], there, taken))
+    found = ask.facts_of(wanted, lambda _: None, given)
+    return findings(wanted, replace(GOOD, parts=found.parts))
+
+
+def test_buckets_registries_and_zones_are_looked_up() -> None:
+    account, registry = blob_account(cluster(**PARTS)), parts_of(cluster(**PARTS)).registries[0].name
+    here = {CONTAINER: {"properties": {}}, DNS: {"location": "global"}}
+    good = told(looked_up(here), "ok")
+    assert good["container raw"].got == "is there"
+    assert good["zone ml.example.com"].got == "in global"
+    assert good[f"storage account {account}"].got == "the name is free"
+    assert good[f"registry {registry}"].got == "the name is free"
+    again = told(looked_up({**here, f"{HOME}/Microsoft.Storage/storageAccounts/{account}": {"tags": TAGS}}), "ok")
+    assert again[f"storage account {account}"].got == "there already, with this stack's tags"
+
+
+def test_a_name_that_somebody_has_and_a_thing_that_is_not_there_are_errors() -> None:
+    account, registry = blob_account(cluster(**PARTS)), parts_of(cluster(**PARTS)).registries[0].name
+    bad = told(looked_up({}, (account,)), "error")
+    assert bad["container raw"].got == "there is none"
+    assert bad["zone ml.example.com"].do.startswith("Correct its id under espalier:cluster.dns")
+    assert bad[f"storage account {account}"].got == "somebody else has this name"
+    other = told(looked_up({f"{HOME}/Microsoft.ContainerRegistry/registries/{registry}": {"tags": {}}}), "error")
+    assert other[f"registry {registry}"].got == "there already, without the tags that this stack gives"
 
 
 def facts(given: ask.Clients, **settings: Any) -> Facts:

@@ -10,6 +10,7 @@ from urllib.parse import parse_qs, urlparse
 import httplib2
 import pytest
 
+from espalier.blueprint.clouds.gke.parts import parts_of
 from espalier.preflight import Finding, NotAsked, NotPossibleError
 from espalier.preflight.gcp import ask
 from espalier.preflight.gcp.facts import Facts, Quota, Reserved, Running
@@ -254,6 +255,65 @@ def test_what_is_asked_of_google_only_reads_and_becomes_facts() -> None:
     assert found.taken == {"network prod": None}
     assert list(found.network.values()) == ["shared", None]
     assert found.versions == {"regular": ("1.35.2-gke.100",)}
+
+
+PARTS: dict[str, Any] = {
+    "buckets": [{"name": "models"}, {"name": "raw", "id": "raw-data"}, {"name": "other", "id": "others-data"}],
+    "registries": [{"name": "images"}, {"name": "java", "id": "projects/host/locations/us-central1/repositories/java"}],
+    "dns": {"zone": "ml.example.com", "id": "projects/host/managedZones/ml"},
+    "network": {"id": "projects/host/global/networks/shared", "subnets": ["s"]},
+    "tags": {"team": "ml"},
+}
+ZONE = "/dns/v1/projects/host/managedZones/ml"
+SEEN = {"networks": [{"networkUrl": "https://www.googleapis.com/compute/v1/projects/host/global/networks/shared"}]}
+OF_PARTS: dict[str, Any] = {
+    "/storage/v1/b/raw-data": {"location": "US-CENTRAL1"},
+    "/v1/projects/host/locations/us-central1/repositories/java": {"format": "MAVEN"},
+    ZONE: {"visibility": "private", "dnsName": "ml.example.com.", "privateVisibilityConfig": SEEN},
+}
+
+
+def looked_up(monkeypatch: pytest.MonkeyPatch, **answers: Any) -> list[Finding]:
+    settings = cluster(**PARTS)
+    wanted = needs(settings, L4, resources=MADE, parts=parts_of(settings))
+    for path, answer in {**OF_PARTS, **answers}.items():
+        monkeypatch.setitem(ANSWERS, path, answer)
+    http = Http(refused=("others-data",))
+
+    def service(name: str, version: str) -> Any:
+        return ask.build(name, version, http=http, cache_discovery=False, static_discovery=True)
+
+    found = ask.facts_of(wanted, lambda _: None, (service, "kim"))
+    assert {method for method, path in http.asked if not path.endswith(":testIamPermissions")} == {"GET"}
+    return findings(wanted, replace(GOOD, parts=found.parts))
+
+
+def test_buckets_repositories_and_zones_are_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = parts_of(cluster(**PARTS)).buckets[0].name
+    found = looked_up(monkeypatch)
+    good, bad = told(found, "ok"), told(found, "error")
+    assert good[f"bucket {made}"].got == "the name is free"
+    assert good["bucket raw-data"].got == "us-central1"
+    assert good["repository us-central1-docker.pkg.dev/my-project/prod-images"].got == "the name is free"
+    assert good["zone ml"].got == "private, ml.example.com."
+    assert bad["bucket others-data"].got == "there, but the caller may not read of it"
+    assert bad["repository us-central1-docker.pkg.dev/host/java"].got.startswith("of the format maven")
+    taken = looked_up(monkeypatch, **{f"/storage/v1/b/{made}": {"labels": {"team": "other"}}})
+    assert "without the tags" in told(taken, "error")[f"bucket {made}"].got
+    ours = looked_up(monkeypatch, **{f"/storage/v1/b/{made}": {"labels": {"team": "ml", "more": "x"}}})
+    assert "with this stack's tags" in told(ours, "ok")[f"bucket {made}"].got
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"visibility": "public"}, "a public zone"),
+        ({"dnsName": "example.com."}, "the zone of example.com, not of ml.example.com"),
+        ({"privateVisibilityConfig": {}}, "network shared is not one of those that see it"),
+    ],
+)
+def test_a_given_zone_must_be_the_networks(change: Any, says: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert told(looked_up(monkeypatch, **{ZONE: OF_PARTS[ZONE] | change}), "error")["zone ml"].got == says
 
 
 def test_a_refused_question_is_not_judged_and_the_others_are() -> None:

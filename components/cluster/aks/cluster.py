@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import pulumi
 import pulumi_azure_native as azure_native
@@ -15,10 +17,11 @@ from espalier.components.cluster.aks import guard
 from espalier.components.cluster.aks.azure import Azure
 from espalier.components.cluster.aks.control_plane import control_plane, logs, maintenance
 from espalier.components.cluster.aks.files import files_of
-from espalier.components.cluster.aks.keys import disk_keys
+from espalier.components.cluster.aks.keys import DiskKeys, disk_keys
 from espalier.components.cluster.aks.kubeconfig import authority_of, kubeconfig
 from espalier.components.cluster.aks.network import network_of
 from espalier.components.cluster.aks.objects import disk_class, priorities, storage_class
+from espalier.components.cluster.aks.parts import parts_of
 from espalier.components.cluster.aks.pools import agent_pool
 from espalier.components.cluster.aks.roles import assign
 from espalier.components.cluster.provider import provider_for
@@ -34,6 +37,7 @@ class AksCluster(pulumi.ComponentResource):
     endpoint: pulumi.Output[str]
     certificate_authority: pulumi.Output[str]
     oidc_issuer: pulumi.Output[str]
+    parts: Mapping[str, pulumi.Output[Any]]
 
     @classmethod
     def planned(cls, name: str, plan: CloudPlan, opts: pulumi.ResourceOptions) -> AksCluster:
@@ -68,6 +72,7 @@ class AksCluster(pulumi.ComponentResource):
                 "certificate_authority": self.certificate_authority,
                 "oidc_issuer": self.oidc_issuer,
                 "kubeconfig": self.kubeconfig,
+                **self.parts,
             }
         )
 
@@ -80,6 +85,7 @@ class AksCluster(pulumi.ComponentResource):
         identity, principals, tenant = _identity(azure, plan)
         disks: pulumi.Input[str] | None = plan.keys.disk_set or None
         after: list[pulumi.Resource] = []
+        keys: DiskKeys | None = None
         if plan.keys.vault:
             keys = disk_keys(azure, plan, tenant)
             disks, locked["vault"] = keys.id, keys.vault.id
@@ -90,13 +96,15 @@ class AksCluster(pulumi.ComponentResource):
             scopes["files"] = account.id
             stores.append(account)
         scopes["disks"] = disks or ""
+        beside = parts_of(azure, plan, inside, keys)
+        self.parts = beside.beside.outputs(plan.parts)
         early = [role for role in plan.roles if role.principal == "control-plane"]
         after += assign(azure, early, scopes, principals)
         groups = [item for item in plan.groups if isinstance(item, AksNodeGroup)]
         first = next(item for item in groups if item.inline)
         cluster = control_plane(azure, plan, first, subnet=inside.nodes, identity=identity, disks=disks, after=after)
         late = [role for role in plan.roles if role.principal != "control-plane"]
-        granted = assign(azure, late, {"cluster": cluster.id}, {"kubelet": _kubelet(cluster)})
+        granted = assign(azure, late, {"cluster": cluster.id, **beside.scopes}, {"kubelet": _kubelet(cluster)})
         windows = maintenance(azure, plan, cluster)
         pools = {
             item.key: agent_pool(azure, plan, item, inside.nodes, [cluster, *windows])
@@ -118,6 +126,7 @@ class AksCluster(pulumi.ComponentResource):
 
     def _added(self, azure: Azure, plan: AksPlan, given: AksGiven) -> list[pulumi.Resource]:
         """The agent pools of a given cluster."""
+        self.parts = {}
         self.endpoint = pulumi.Output.from_input(f"https://{given.endpoint}:443")
         self.certificate_authority = pulumi.Output.from_input(given.certificate)
         self.oidc_issuer = pulumi.Output.from_input(given.issuer)

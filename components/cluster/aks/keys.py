@@ -25,28 +25,7 @@ class DiskKeys:
 def disk_keys(azure: Azure, plan: AksPlan, tenant: pulumi.Input[str]) -> DiskKeys:
     """The vault, its key and the set that disks name. The key rotates once a year, and the set follows it."""
     vault = _vault(azure, plan, tenant)
-    key = keyvault.Key(
-        f"{azure.name}-disk-key",
-        key_name="disks",
-        resource_group_name=azure.group,
-        vault_name=plan.keys.vault,
-        properties={
-            "kty": "RSA",
-            "key_size": 4096,
-            "key_ops": ["wrapKey", "unwrapKey"],
-            "rotation_policy": {
-                "attributes": {"expiry_time": "P2Y"},
-                "lifetime_actions": [
-                    {
-                        "action": {"type": keyvault.KeyRotationPolicyActionType.ROTATE},
-                        "trigger": {"time_after_create": "P1Y"},
-                    }
-                ],
-            },
-        },
-        tags=azure.tags,
-        opts=azure.options(after=[vault], protect=plan.protected),
-    )
+    key = vault_key(azure, plan, "disks", vault)
     disks = compute.DiskEncryptionSet(
         f"{azure.name}-disks",
         disk_encryption_set_name=f"{plan.name}-disks",
@@ -68,6 +47,32 @@ def disk_keys(azure: Azure, plan: AksPlan, tenant: pulumi.Input[str]) -> DiskKey
         opts=azure.options(),
     )
     return DiskKeys(disks.id, vault, granted)
+
+
+def vault_key(azure: Azure, plan: AksPlan, name: str, vault: keyvault.Vault) -> keyvault.Key:
+    """A key of the vault's that rotates once a year; `name` is what it is for."""
+    return keyvault.Key(
+        f"{azure.name}-{name.removesuffix('s')}-key",
+        key_name=name,
+        resource_group_name=azure.group,
+        vault_name=plan.keys.vault,
+        properties={
+            "kty": "RSA",
+            "key_size": 4096,
+            "key_ops": ["wrapKey", "unwrapKey"],
+            "rotation_policy": {
+                "attributes": {"expiry_time": "P2Y"},
+                "lifetime_actions": [
+                    {
+                        "action": {"type": keyvault.KeyRotationPolicyActionType.ROTATE},
+                        "trigger": {"time_after_create": "P1Y"},
+                    }
+                ],
+            },
+        },
+        tags=azure.tags,
+        opts=azure.options(after=[vault], protect=plan.protected),
+    )
 
 
 def _vault(azure: Azure, plan: AksPlan, tenant: pulumi.Input[str]) -> keyvault.Vault:

@@ -28,8 +28,7 @@ def kubeconfig(plan: AksPlan, endpoint: pulumi.Input[str], authority: pulumi.Inp
 
 def content(plan: AksPlan, endpoint: str, authority: str) -> dict[str, Any]:
     """What the file says: one cluster, one user, one context of the cluster's name."""
-    server = {"server": endpoint, "certificate-authority-data": authority}
-    tunnel = {"proxy-url": plan.api.proxy} if plan.api.proxy else {}
+    server = {"certificate-authority-data": authority, **plan.api.route.server(endpoint)}
     login = {
         "apiVersion": "client.authentication.k8s.io/v1beta1",
         "command": "kubelogin",
@@ -40,7 +39,7 @@ def content(plan: AksPlan, endpoint: str, authority: str) -> dict[str, Any]:
     return {
         "apiVersion": "v1",
         "kind": "Config",
-        "clusters": [{"name": plan.name, "cluster": server | tunnel}],
+        "clusters": [{"name": plan.name, "cluster": server}],
         "users": [{"name": plan.name, "user": {"exec": login}}],
         "contexts": [{"name": plan.name, "context": {"cluster": plan.name, "user": plan.name}}],
         "current-context": plan.name,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import pulumi
 import pulumi_aws as aws
@@ -20,6 +21,7 @@ from espalier.components.cluster.eks.interruptions import interruptions
 from espalier.components.cluster.eks.kubeconfig import kubeconfig
 from espalier.components.cluster.eks.network import Standing, network
 from espalier.components.cluster.eks.node_groups import node_groups, placement_groups
+from espalier.components.cluster.eks.parts import parts
 from espalier.components.cluster.eks.storage import file_system, storage_classes
 from espalier.components.cluster.provider import provider_for
 
@@ -32,6 +34,7 @@ class EksCluster(pulumi.ComponentResource):
     endpoint: pulumi.Output[str]
     certificate_authority: pulumi.Output[str]
     oidc_issuer: pulumi.Output[str]
+    parts: Mapping[str, pulumi.Output[Any]]
 
     @classmethod
     def planned(cls, name: str, plan: CloudPlan, opts: pulumi.ResourceOptions) -> EksCluster:
@@ -78,6 +81,7 @@ class EksCluster(pulumi.ComponentResource):
         associated = pod_identities(self, name, plan, roles, api.name)
         interruptions(self, name, plan)
         filled = file_system(self, name, plan, ground)
+        self.parts = parts(self, name, plan, ground.disk_key, standing.id).outputs(plan.parts)
         placed = placement_groups(self, name, plan)
         self._reach(name, plan, api, [*granted, *api.doors, *system, *running, *associated, *placed])
         storage_classes(self, name, plan, filled, self.provider)
@@ -87,6 +91,7 @@ class EksCluster(pulumi.ComponentResource):
                 "endpoint": self.endpoint,
                 "certificate_authority": self.certificate_authority,
                 "oidc_issuer": self.oidc_issuer,
+                **self.parts,
             }
         )
 

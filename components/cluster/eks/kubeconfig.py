@@ -18,25 +18,16 @@ def kubeconfig(plan: EksPlan, endpoint: pulumi.Input[str], authority: pulumi.Inp
 
 def text(plan: EksPlan, endpoint: str, authority: str) -> str:
     """The kubeconfig of a cluster whose API is at `endpoint`. Its one context is the cluster's name."""
+    server = {"certificate-authority-data": authority, **plan.route.server(endpoint)}
     whole: dict[str, Any] = {
         "apiVersion": "v1",
         "kind": "Config",
         "current-context": plan.name,
-        "clusters": [{"name": plan.name, "cluster": _server(plan, endpoint, authority)}],
+        "clusters": [{"name": plan.name, "cluster": server}],
         "users": [{"name": plan.name, "user": {"exec": _token(plan)}}],
         "contexts": [{"name": plan.name, "context": {"cluster": plan.name, "user": plan.name}}],
     }
     return json.dumps(whole, sort_keys=True)
-
-
-def _server(plan: EksPlan, endpoint: str, authority: str) -> dict[str, str]:
-    """A forwarded port stands for the API's address, whose name its certificate has all the same."""
-    server = {"certificate-authority-data": authority}
-    if plan.route.way == "port":
-        return server | {"server": plan.route.url, "tls-server-name": endpoint.removeprefix("https://")}
-    if plan.route.way == "proxy":
-        return server | {"server": endpoint, "proxy-url": plan.route.url}
-    return server | {"server": endpoint}
 
 
 def _token(plan: EksPlan) -> dict[str, Any]:

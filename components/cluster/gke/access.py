@@ -38,11 +38,9 @@ def kubeconfig(plan: GkePlan, endpoint: pulumi.Output[str], certificate: pulumi.
     """A kubeconfig that holds no credential: Google's plugin gets one of gcloud's or the workload's identity."""
 
     def text(found: dict[str, Any]) -> str:
-        server: dict[str, Any] = {"server": f"https://{found['endpoint']}"}
+        server: dict[str, Any] = dict(plan.access.route.server(f"https://{found['endpoint']}"))
         if plan.access.via != "dns-endpoint":  # the DNS endpoint's certificate is signed publicly
             server["certificate-authority-data"] = found["certificate"]
-        if plan.access.proxy is not None:
-            server["proxy-url"] = plan.access.proxy
         return json.dumps(_config(plan.name, server), sort_keys=True)
 
     return pulumi.Output.all(endpoint=endpoint, certificate=certificate).apply(text)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import pulumi
 
 from espalier.blueprint.clouds.gke import GkePlan
@@ -13,6 +16,7 @@ from espalier.components.cluster.gke.identities import node_account
 from espalier.components.cluster.gke.keys import Keys, keys_of
 from espalier.components.cluster.gke.network import Place, place_of
 from espalier.components.cluster.gke.node_pools import NodePools
+from espalier.components.cluster.gke.parts import parts_of
 from espalier.components.cluster.provider import provider_for
 from espalier.components.objects import register
 
@@ -25,6 +29,7 @@ class GkeCluster(pulumi.ComponentResource):
     endpoint: pulumi.Output[str]
     certificate_authority: pulumi.Output[str]
     oidc_issuer: pulumi.Output[str]
+    parts: Mapping[str, pulumi.Output[Any]]
 
     @classmethod
     def planned(cls, name: str, plan: CloudPlan, opts: pulumi.ResourceOptions) -> GkeCluster:
@@ -46,6 +51,7 @@ class GkeCluster(pulumi.ComponentResource):
         else:
             keys, place = Keys.given(plan), Place.given(plan)
             reached = Reached.given(plan, plan.given)
+        self.parts = parts_of(name, plan, keys, place, account, after).outputs(plan.parts)
         pools = NodePools(name, plan, reached, keys, place, account, inside)
         granted = admins(name, plan, inside)
         self._reach(name, plan, reached, [*granted, *reached.ready, *pools.system])
@@ -53,7 +59,7 @@ class GkeCluster(pulumi.ComponentResource):
             register(self, name, plan.objects, self.provider)
         for pool, planned in plan.classes.items():
             register(self, name, [planned], self.provider, after=pools.of[pool])
-        self.register_outputs({"endpoint": self.endpoint, "kubeconfig": self.kubeconfig})
+        self.register_outputs({"endpoint": self.endpoint, "kubeconfig": self.kubeconfig, **self.parts})
 
     def _reach(self, name: str, plan: GkePlan, reached: Reached, after: list[pulumi.Resource]) -> None:
         """What lives in the cluster comes after the rights in it and after its first nodes, and goes before them."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import pulumi
-from pulumi_gcp import kms, projects
+from pulumi_gcp import kms, projects, storage
 
 from espalier.blueprint.clouds.gke import GkePlan
 
@@ -29,7 +29,8 @@ class Keys:
 
 
 def keys_of(name: str, plan: GkePlan, opts: pulumi.ResourceOptions) -> Keys:
-    """Both keys; those that are made with the rights of the agents of GKE and of Compute Engine.
+    """Both keys; those that are made with the rights of the agents of GKE and of Compute Engine, and of those that
+    buckets and registries are encrypted by.
 
     Rings and keys stay when the cluster goes: volumes that outlive it could not be read without them.
     """
@@ -61,7 +62,32 @@ def keys_of(name: str, plan: GkePlan, opts: pulumi.ResourceOptions) -> Keys:
             f"{name}-key-{use}-use", crypto_key_id=key.id, role=_ROLE, member=members[use], opts=opts
         )
         grants.append(grant)
+        if use == "disks":
+            grants += _of_parts(name, plan, key, agent, opts)
     return Keys(paths["secrets"], paths["disks"], tuple(grants))
+
+
+def _of_parts(
+    name: str, plan: GkePlan, key: kms.CryptoKey, agent: projects.ServiceIdentity, opts: pulumi.ResourceOptions
+) -> list[pulumi.Resource]:
+    """The key's use for the agents of Artifact Registry and Cloud Storage, where these keep anything by it."""
+    members: dict[str, pulumi.Input[str]] = {}
+    if plan.parts.makes_registries:
+        members["registries"] = projects.ServiceIdentity(
+            f"{name}-agent-registries", project=plan.project, service="artifactregistry.googleapis.com", opts=opts
+        ).member
+    if plan.parts.makes_buckets:
+        # Asking for this agent makes it. The project is known once GKE's own is there: no plan asks.
+        found = storage.get_project_service_account_output(
+            project=agent.member.apply(lambda _: plan.project), opts=pulumi.InvokeOutputOptions(parent=opts.parent)
+        )
+        members["buckets"] = pulumi.Output.concat("serviceAccount:", found.email_address)
+    return [
+        kms.CryptoKeyIAMMember(
+            f"{name}-key-disks-use-{what}", crypto_key_id=key.id, role=_ROLE, member=member, opts=opts
+        )
+        for what, member in sorted(members.items())
+    ]
 
 
 def _compute_agent(member: str) -> str:

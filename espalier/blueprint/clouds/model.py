@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from espalier.blueprint import names
+from espalier.blueprint.clouds.parts import Parts
 from espalier.catalogue import Accelerator
 from espalier.catalogue.machines import Machine
 from espalier.settings.cloud import CloudCluster
@@ -135,6 +136,8 @@ class CloudPlan:
     groups: tuple[NodeGroup, ...]
     notes: tuple[str, ...]
     """What the plan tells its reader besides: an upgrade without spare nodes, a price that is not known."""
+    parts: Parts = field(default_factory=Parts)
+    """Buckets, registries and a private DNS zone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, PartialCredentialsError, ProfileNotFound
 
 from espalier.preflight.aws.facts import Denied, Facts, Machine, Quota, Reserved, Running, Subnet
+from espalier.preflight.aws.parts import parts_of
 from espalier.preflight.aws.permissions import actions_of
 from espalier.preflight.aws.settings import image_parameter, keys_of, roles_of
 from espalier.preflight.model import NotAsked, NotPossibleError
@@ -34,11 +35,12 @@ class Asker:
             raise NotPossibleError(str(error), _LOGIN) from None
         self._clients: dict[str, Any] = {}
 
-    def client(self, service: str) -> Any:
-        """The client of a service, made once."""
-        if service not in self._clients:
-            self._clients[service] = self._session.client(service)
-        return self._clients[service]
+    def client(self, service: str, region: str | None = None) -> Any:
+        """The client of a service, made once; in the stack's region where none is named."""
+        key = f"{service}/{region or self._session.region_name}"
+        if key not in self._clients:
+            self._clients[key] = self._session.client(service, region_name=region)
+        return self._clients[key]
 
     def identity(self) -> tuple[str, str]:
         """Account and ARN of the caller. Raises NotPossibleError."""
@@ -114,6 +116,7 @@ def facts_of(needs: Needs, progress: Progress) -> Facts:
         roles={role: _role(asker, role) for role in roles_of(needs)},
         versions=asked(lambda: _versions(asker)),
         images=_images(asker, needs),
+        parts=parts_of(asker, needs),
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from espalier.preflight.model import NotAsked
+from espalier.preflight.parts import Part
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,3 +103,5 @@ class Facts:
     """Kubernetes minor -> how EKS supports it (STANDARD_SUPPORT, EXTENDED_SUPPORT)."""
     images: Mapping[str, str | NotAsked | None]
     """SSM parameter of a node image -> its value, None for none."""
+    parts: tuple[Part, ...] = ()
+    """Buckets, registries and the private zone of the stack."""

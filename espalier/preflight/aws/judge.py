@@ -12,6 +12,7 @@ from espalier.preflight.aws.settings import accounts_of, image_parameter
 from espalier.preflight.close import close_to
 from espalier.preflight.model import Finding, NotAsked, doubt, not_judged, ok, shortened, wrong
 from espalier.preflight.needs import GroupNeed, Needs, largest
+from espalier.preflight.parts import part_findings
 from espalier.preflight.versions import older_nodes, step
 
 Codes = Mapping[tuple[str, str], Quota]
@@ -26,6 +27,7 @@ def findings(needs: Needs, facts: Facts) -> list[Finding]:
         *_clashes(needs, facts),
         *network_findings(needs, facts),
         *_given(facts),
+        *part_findings(needs, facts.parts),
         *_vcpus(needs, facts),
         *_pieces(needs, facts),
         *_offerings(needs, facts),

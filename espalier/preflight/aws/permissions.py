@@ -58,8 +58,31 @@ _OTHERS: dict[str, tuple[str, ...]] = {
     "aws:efs/fileSystem:FileSystem": ("elasticfilesystem:CreateFileSystem", "elasticfilesystem:DeleteFileSystem"),
     "aws:efs/mountTarget:MountTarget": ("elasticfilesystem:CreateMountTarget", "elasticfilesystem:DeleteMountTarget"),
     "aws:fsx/lustreFileSystem:LustreFileSystem": ("fsx:CreateFileSystem", "fsx:DeleteFileSystem"),
-    "aws:s3/bucket:Bucket": ("s3:CreateBucket", "s3:DeleteBucket"),
-    "aws:ecr/repository:Repository": ("ecr:CreateRepository", "ecr:DeleteRepository"),
+    "aws:s3/bucket:Bucket": ("s3:CreateBucket", "s3:DeleteBucket", "s3:PutBucketTagging"),
+    "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration": ("s3:PutLifecycleConfiguration",),
+    "aws:s3/bucketOwnershipControls:BucketOwnershipControls": ("s3:PutBucketOwnershipControls",),
+    "aws:s3/bucketPolicy:BucketPolicy": ("s3:DeleteBucketPolicy", "s3:PutBucketPolicy"),
+    "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": ("s3:PutBucketPublicAccessBlock",),
+    "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration": (
+        "s3:PutEncryptionConfiguration",
+    ),
+    "aws:s3/bucketVersioning:BucketVersioning": ("s3:PutBucketVersioning",),
+    "aws:ecr/repository:Repository": ("ecr:CreateRepository", "ecr:DeleteRepository", "ecr:TagResource"),
+    "aws:ecr/lifecyclePolicy:LifecyclePolicy": ("ecr:DeleteLifecyclePolicy", "ecr:PutLifecyclePolicy"),
+    "aws:ecr/pullThroughCacheRule:PullThroughCacheRule": (
+        "ecr:CreatePullThroughCacheRule",
+        "ecr:DeletePullThroughCacheRule",
+    ),
+    "aws:route53/zone:Zone": (
+        "route53:AssociateVPCWithHostedZone",
+        "route53:ChangeTagsForResource",
+        "route53:CreateHostedZone",
+        "route53:DeleteHostedZone",
+    ),
+    "aws:route53/zoneAssociation:ZoneAssociation": (
+        "route53:AssociateVPCWithHostedZone",
+        "route53:DisassociateVPCFromHostedZone",
+    ),
 }
 ACTIONS: dict[str, tuple[str, ...]] = _OTHERS | {
     f"aws:ec2/{type_}": (f"ec2:Create{name}", f"ec2:Delete{name}", "ec2:CreateTags")

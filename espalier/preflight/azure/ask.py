@@ -9,9 +9,19 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, TypeVar
 
-from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError, ResourceNotFoundError
+from azure.core import PipelineClient
+from azure.core.exceptions import (
+    AzureError,
+    ClientAuthenticationError,
+    HttpResponseError,
+    ResourceNotFoundError,
+    map_error,
+)
+from azure.core.pipeline.policies import BearerTokenCredentialPolicy, RetryPolicy
+from azure.core.rest import HttpRequest
 
 from espalier.preflight.azure.facts import Allowed, Facts, Reserved, Running, Size, Usage
+from espalier.preflight.azure.parts import Arm, parts_of
 from espalier.preflight.model import NotAsked, NotPossibleError
 from espalier.preflight.needs import Needs
 from espalier.settings.aks import Aks
@@ -20,6 +30,7 @@ Answer = TypeVar("Answer")
 Progress = Callable[[str], None]
 _LOGIN = "Log in: az login; or set AZURE_CLIENT_ID, AZURE_TENANT_ID and AZURE_CLIENT_SECRET."
 _SUBSCRIPTION = ("ARM_SUBSCRIPTION_ID", "AZURE_SUBSCRIPTION_ID")
+_ARM = "https://management.azure.com"
 _KEPT = 5
 """Addresses of each subnet that Azure keeps (Virtual network FAQ)."""
 
@@ -32,6 +43,7 @@ class Clients:
     containers: Any
     network: Any
     authorization: Any
+    arm: Arm
 
 
 def clients(subscription: str) -> Clients:
@@ -48,7 +60,28 @@ def clients(subscription: str) -> Clients:
         ContainerServiceClient(credential, subscription),
         NetworkManagementClient(credential, subscription),
         AuthorizationManagementClient(credential, subscription),
+        _Arm(credential),
     )
+
+
+class _Arm:
+    """Azure's resource manager, asked by resource ids."""
+
+    def __init__(self, credential: Any) -> None:
+        sign = BearerTokenCredentialPolicy(credential, f"{_ARM}/.default")
+        self._client: Any = PipelineClient(_ARM, policies=[RetryPolicy(), sign])
+
+    def get(self, path: str, version: str) -> Mapping[str, Any]:
+        return self._send(HttpRequest("GET", f"{_ARM}{path}", params={"api-version": version}))
+
+    def check(self, path: str, version: str, body: Mapping[str, str]) -> Mapping[str, Any]:
+        return self._send(HttpRequest("POST", f"{_ARM}{path}", params={"api-version": version}, json=dict(body)))
+
+    def _send(self, request: HttpRequest) -> Mapping[str, Any]:
+        response = self._client.send_request(request)
+        map_error(response.status_code, response, {401: ClientAuthenticationError, 404: ResourceNotFoundError})
+        response.raise_for_status()
+        return response.json()
 
 
 def asked(question: Callable[[], Answer]) -> Answer | NotAsked:
@@ -105,6 +138,7 @@ def facts_of(needs: Needs, progress: Progress, given: Clients | None = None) -> 
         subnets={name: there(lambda name=name: _free(ask, name)) for name in cluster.network.subnets},
         encryption_sets=_encryption_sets(ask, cluster),
         versions=asked(lambda: _versions(ask, cluster.region)),
+        parts=tuple(parts_of(ask.arm, there, needs, cluster, subscription)),
     )
 
 

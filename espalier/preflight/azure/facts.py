@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from espalier.preflight.model import NotAsked
+from espalier.preflight.parts import Part
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,3 +74,5 @@ class Facts:
     """Disk encryption set that the stack names -> whether it is there."""
     versions: Mapping[str, bool] | NotAsked
     """Kubernetes minor -> whether it is a preview."""
+    parts: tuple[Part, ...] = ()
+    """Buckets, registries and the private zone of the stack."""

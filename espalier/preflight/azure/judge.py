@@ -9,6 +9,7 @@ from espalier.preflight.azure.permissions import actions_of, is_allowed, unjudge
 from espalier.preflight.close import close_to
 from espalier.preflight.model import Finding, NotAsked, doubt, not_judged, ok, shortened, wrong
 from espalier.preflight.needs import GroupNeed, Needs, largest
+from espalier.preflight.parts import part_findings
 from espalier.preflight.versions import older_nodes, step
 from espalier.settings.aks import Aks
 
@@ -27,6 +28,7 @@ def findings(needs: Needs, facts: Facts) -> list[Finding]:
         *_cluster(needs, facts),
         *_network(needs, facts),
         *_encryption(facts),
+        *part_findings(needs, facts.parts),
         *_quotas(needs, facts),
         *_sizes(needs, facts),
         *_reservations(needs, facts),

@@ -21,6 +21,7 @@ _PROVIDERS = {
         },
     ),
     "compute": ("Microsoft.Compute", {"DiskEncryptionSet": "diskEncryptionSets"}),
+    "containerregistry": ("Microsoft.ContainerRegistry", {"Registry": "registries"}),
     "containerservice": (
         "Microsoft.ContainerService",
         {
@@ -56,7 +57,15 @@ _PROVIDERS = {
         {"PrivateZone": "privateDnsZones", "VirtualNetworkLink": "privateDnsZones/virtualNetworkLinks"},
     ),
     "resources": ("Microsoft.Resources", {"ResourceGroup": "subscriptions/resourceGroups"}),
-    "storage": ("Microsoft.Storage", {"StorageAccount": "storageAccounts"}),
+    "storage": (
+        "Microsoft.Storage",
+        {
+            "BlobContainer": "storageAccounts/blobServices/containers",
+            "BlobServiceProperties": "storageAccounts/blobServices",
+            "ManagementPolicy": "storageAccounts/managementPolicies",
+            "StorageAccount": "storageAccounts",
+        },
+    ),
 }
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 from espalier.preflight.gcp.facts import Facts, Quota, Reserved, Running
+from espalier.preflight.gcp.parts import parts_of
 from espalier.preflight.gcp.permissions import apis_of, permissions_of
 from espalier.preflight.model import NotAsked, NotPossibleError
 from espalier.preflight.needs import Needs
@@ -106,6 +107,7 @@ def facts_of(needs: Needs, progress: Progress, given: tuple[Service, str] | None
         network=_network(compute, project, region, cluster),
         keys={key: there(lambda key=key: _key(service, key)) for key in _keys(cluster)},
         versions=asked(lambda: _versions(container, project, region)),
+        parts=tuple(parts_of(service, there, needs, cluster)),
     )
 
 

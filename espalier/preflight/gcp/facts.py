@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from espalier.preflight.model import NotAsked
+from espalier.preflight.parts import Part
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,3 +65,5 @@ class Facts:
     """Key that the stack names -> state of its primary version."""
     versions: Mapping[str, tuple[str, ...]] | NotAsked
     """Release channel in lower case -> versions that it has."""
+    parts: tuple[Part, ...] = ()
+    """Buckets, registries and the private zone of the stack."""

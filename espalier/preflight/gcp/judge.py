@@ -11,6 +11,7 @@ from espalier.preflight.gcp.permissions import apis_of, unjudged
 from espalier.preflight.gcp.quotas import cpus_of, devices_of
 from espalier.preflight.model import Finding, NotAsked, doubt, not_judged, ok, shortened, wrong
 from espalier.preflight.needs import GroupNeed, Needs
+from espalier.preflight.parts import part_findings
 from espalier.preflight.versions import minor, older_nodes, step
 from espalier.settings.gke import Gke
 
@@ -25,6 +26,7 @@ def findings(needs: Needs, facts: Facts) -> list[Finding]:
         *_cluster(cluster, needs, facts),
         *_names(facts),
         *_given(facts),
+        *part_findings(needs, facts.parts),
         *_quotas(needs, facts),
         *_zones(needs, facts),
         *_reservations(needs, facts),

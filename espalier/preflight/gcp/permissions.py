@@ -22,6 +22,7 @@ _RESOURCES = {
     "gcp:filestore/instance:Instance": "file.instances",
     "gcp:artifactregistry/repository:Repository": "artifactregistry.repositories",
     "gcp:storage/bucket:Bucket": "storage.buckets",
+    "gcp:dns/managedZone:ManagedZone": "dns.managedZones",
 }
 _OTHERS: dict[str, tuple[str, ...]] = {
     "gcp:projects/iAMMember:IAMMember": (
@@ -29,6 +30,10 @@ _OTHERS: dict[str, tuple[str, ...]] = {
         "resourcemanager.projects.setIamPolicy",
     ),
     "gcp:serviceaccount/iAMMember:IAMMember": ("iam.serviceAccounts.getIamPolicy", "iam.serviceAccounts.setIamPolicy"),
+    "gcp:artifactregistry/repositoryIamMember:RepositoryIamMember": (
+        "artifactregistry.repositories.getIamPolicy",
+        "artifactregistry.repositories.setIamPolicy",
+    ),
     "gcp:projects/service:Service": ("serviceusage.services.enable", "serviceusage.services.get"),
     "gcp:projects/serviceIdentity:ServiceIdentity": ("serviceusage.services.generateServiceIdentity",),
     "gcp:kms/keyRing:KeyRing": ("cloudkms.keyRings.create", "cloudkms.keyRings.get"),
@@ -47,6 +52,8 @@ _APIS = {
     "gcp:filestore/": "file.googleapis.com",
     "gcp:projects/": "cloudresourcemanager.googleapis.com",
     "gcp:artifactregistry/": "artifactregistry.googleapis.com",
+    "gcp:dns/": "dns.googleapis.com",
+    "gcp:storage/": "storage.googleapis.com",
 }
 
 

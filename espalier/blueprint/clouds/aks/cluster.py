@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -19,8 +18,10 @@ from espalier.blueprint.clouds.aks.model import (
     AksPlan,
 )
 from espalier.blueprint.clouds.aks.network import network_notes, network_of
+from espalier.blueprint.clouds.aks.parts import blob_account, part_notes, parts_of
 from espalier.blueprint.clouds.aks.zones import zones
 from espalier.blueprint.clouds.model import CloudPlan
+from espalier.blueprint.clouds.route import route_of
 from espalier.settings.aks import Aks
 from espalier.settings.cloud import CloudCluster
 
@@ -64,6 +65,8 @@ def plan(cluster: CloudCluster, pools: Sequence[PoolPlan]) -> CloudPlan:
         tags=tags_of(cluster),
         groups=tuple(groups),
         notes=tuple(_notes(cluster, groups)),
+        parts=parts_of(cluster),
+        blobs=blob_account(cluster),
         version=cluster.version,
         subscription=cluster.subscription or "",
         tenant=cluster.tenant or "",
@@ -115,14 +118,14 @@ def _api(cluster: Aks) -> AksApi:
         dns_zone=cluster.private_dns_zone if private else "",
         public_name=private and cluster.private_dns_zone == "none",
         ranges=access.cidrs if access and not private else (),
-        proxy=(access.proxy if access else None) or "",
+        route=route_of(access),
     )
 
 
 def _keys(cluster: Aks) -> AksKeys:
     makes = cluster.disk_encryption == "customer" and cluster.keys.disks is None and cluster.given is None
     return AksKeys(
-        vault=_global_name(cluster, "kv") if makes else "",
+        vault=ids.global_name(cluster, "kv") if makes else "",
         disk_set=cluster.keys.disks or "",
         etcd_key=cluster.keys.secrets or "",
     )
@@ -134,16 +137,10 @@ def _files(cluster: Aks) -> AksFiles | None:
         return None
     zonal = bool(cluster.zones or zones(cluster.region))
     return AksFiles(
-        account=ids.name_of(storage.id) if storage.id else _global_name(cluster, "st"),
+        account=ids.name_of(storage.id) if storage.id else ids.global_name(cluster, "st"),
         group=ids.group_of(storage.id) if storage.id else "",
         sku="PremiumV2_ZRS" if zonal else "PremiumV2_LRS",
     )
-
-
-def _global_name(cluster: Aks, prefix: str) -> str:
-    """A name that is unique in all of Azure, of lower-case letters and digits, at most 24."""
-    place = f"{cluster.subscription}/{cluster.resource_group}/{cluster.region}/{cluster.name}"
-    return f"{prefix}{cluster.name.replace('-', '')[:14]}{hashlib.sha256(place.encode()).hexdigest()[:8]}"
 
 
 def _monitoring(cluster: Aks) -> AksMonitoring | None:
@@ -191,6 +188,7 @@ def _notes(cluster: Aks, groups: Sequence[AksNodeGroup]) -> Iterator[str]:
         )
     if _keys(cluster).vault:
         yield "keys: the Key Vault that is made cannot be purged: after a destroy its name stays taken for 90 days"
+    yield from part_notes(cluster)
     if cluster.deletion_protection and cluster.given is None:
         yield (
             "deletion: Pulumi refuses to delete the cluster, and locks hold its network and keys; a lock of the "

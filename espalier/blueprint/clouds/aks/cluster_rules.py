@@ -8,6 +8,8 @@ from typing import Final
 
 from espalier.blueprint.clouds.aks import ids
 from espalier.blueprint.clouds.aks.network import network_mistakes
+from espalier.blueprint.clouds.aks.parts import part_mistakes
+from espalier.blueprint.clouds.route import TUNNEL
 from espalier.settings.aks import GUID_PATTERN, Aks
 from espalier.types import Mistake
 
@@ -31,6 +33,7 @@ def cluster_mistakes(cluster: Aks) -> Iterator[Mistake]:
     yield from network_mistakes(cluster)
     yield from _keys(cluster)
     yield from _storage(cluster)
+    yield from part_mistakes(cluster)
     yield from _resources(cluster)
     yield from _autoscaler(cluster)
     yield from _tags(cluster)
@@ -57,8 +60,7 @@ def _access(cluster: Aks) -> Iterator[Mistake]:
         do = "Use network, from inside it, or tunnel, through a bastion."
         yield Mistake(f"{where}.via", access.via, "network, tunnel or public: the DNS endpoint is GKE's", do)
     if access.via == "tunnel" and access.proxy is None:
-        do = "Add proxy: <the tunnel's local end>, such as socks5://127.0.0.1:1080."
-        yield Mistake(f"{where}.proxy", "nothing", "the local end of the tunnel", do)
+        yield Mistake(f"{where}.proxy", "nothing", "the tunnel's local end", TUNNEL)
     if access.via != "tunnel" and access.proxy is not None:
         yield Mistake(f"{where}.proxy", access.proxy, "nothing without a tunnel", "Remove it, or set via: tunnel.")
     if access.via == "public" and not access.cidrs:
@@ -144,7 +146,6 @@ def _storage(cluster: Aks) -> Iterator[Mistake]:
 
 def _resources(cluster: Aks) -> Iterator[Mistake]:
     named = [("identity", cluster.identity, ids.IDENTITIES), ("key-vault", cluster.key_vault, ids.VAULTS)]
-    named += [(f"registries[{index}]", one, ids.REGISTRIES) for index, one in enumerate(cluster.registries)]
     if cluster.monitoring is not None:
         named.append(("monitoring.workspace", cluster.monitoring.workspace, ids.WORKSPACES))
     for key, value, kind in named:

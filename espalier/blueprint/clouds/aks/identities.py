@@ -56,14 +56,10 @@ def _own(key: str, role: str, scope: str) -> Role:
 
 
 def _nodes(cluster: Aks) -> Iterator[Role]:
-    for registry in sorted(set(cluster.registries)):
-        yield Role(
-            key=f"pull-{digest(registry)}",
-            role=ACR_PULL,
-            scope=registry,
-            principal="kubelet",
-            principal_type="ServicePrincipal",
-        )
+    given = {f"pull-{digest(one.id)}": one.id for one in cluster.registries if one.id is not None}
+    made = {f"pull-of-{one.name}": f"registry-{one.name}" for one in cluster.registries if one.id is None}
+    for key, scope in sorted((given | made).items()):
+        yield Role(key=key, role=ACR_PULL, scope=scope, principal="kubelet", principal_type="ServicePrincipal")
 
 
 def _admins(cluster: Aks) -> Iterator[Role]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Final
+
+from espalier.settings.aks import Aks
 
 RESERVATIONS: Final = "Microsoft.Compute/capacityReservationGroups"
 SNAPSHOTS: Final = "Microsoft.ContainerService/snapshots"
@@ -41,3 +44,13 @@ def name_of(resource: str) -> str:
 def group_of(resource: str) -> str:
     """The resource group of a resource id."""
     return resource.split("/")[4]
+
+
+def place(cluster: Aks) -> str:
+    """What tells a cluster from all others in Azure, as far as the stack file says it."""
+    return f"{cluster.subscription}/{cluster.resource_group}/{cluster.region}/{cluster.name}"
+
+
+def global_name(cluster: Aks, prefix: str) -> str:
+    """A name that is unique in all of Azure, of lower-case letters and digits, at most 24."""
+    return f"{prefix}{cluster.name.replace('-', '')[:14]}{hashlib.sha256(place(cluster).encode()).hexdigest()[:8]}"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from espalier.blueprint.clouds.model import CloudPlan, NodeGroup
+from espalier.blueprint.clouds.route import Route
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,8 +82,7 @@ class AksApi:
     """The private API has a public name."""
     ranges: tuple[str, ...]
     """Who may reach a public API."""
-    proxy: str
-    """The tunnel's local end; "" for none."""
+    route: Route
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +94,7 @@ class Role:
     role: str
     """GUID of a built-in role."""
     scope: str
-    """A resource id; of what is made: network, subnet, cluster, disks or files."""
+    """A resource id; of what is made: network, subnet, cluster, disks, files or registry-<name>."""
     principal: str
     """An object id; of what is made or AKS makes: control-plane or kubelet."""
     principal_type: Literal["Group", "ServicePrincipal"]
@@ -188,6 +188,8 @@ class AksPlan(CloudPlan):
     roles: tuple[Role, ...]
     keys: AksKeys
     files: AksFiles | None
+    blobs: str
+    """Name of the storage account that buckets are made in; "" where none is made."""
     tier: Literal["Free", "Standard", "Premium"]
     support: Literal["KubernetesOfficial", "AKSLongTermSupport"]
     upgrade_channel: str

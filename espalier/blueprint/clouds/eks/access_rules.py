@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from espalier.blueprint.clouds.eks.zones import partition
+from espalier.blueprint.clouds.route import TUNNEL
 from espalier.settings.cloud import Access
 from espalier.settings.eks import Eks
 from espalier.settings.tree import path_text
@@ -42,12 +43,7 @@ def _way(cluster: Eks, access: Access) -> Iterator[Mistake]:
         do = "Choose one; dns-endpoint is GKE's."
         yield Mistake(f"{AT}.via", "dns-endpoint", "network, tunnel or public on EKS", do)
     if access.via == "tunnel" and access.proxy is None:
-        accepted = "the tunnel's local end"
-        do = (
-            "Add proxy: https://127.0.0.1:<port> for a port that SSM or ssh forwards to the API, or socks5:// or "
-            "http:// for a proxy."
-        )
-        yield Mistake(f"{AT}.proxy", "nothing", accepted, do)
+        yield Mistake(f"{AT}.proxy", "nothing", "the tunnel's local end", TUNNEL)
     if access.via != "tunnel" and access.proxy is not None:
         yield Mistake(
             f"{AT}.proxy", access.proxy, f"nothing beside via: {access.via}", "Set via: tunnel, or remove it."

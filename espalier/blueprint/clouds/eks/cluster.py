@@ -16,11 +16,13 @@ from espalier.blueprint.clouds.eks.identities import (
 )
 from espalier.blueprint.clouds.eks.model import EksNodeGroup
 from espalier.blueprint.clouds.eks.network import MadeNetwork, discovery_of, network_of, services_of
-from espalier.blueprint.clouds.eks.plan import ControlPlane, EksPlan, GivenControlPlane, Interruptions, Route
+from espalier.blueprint.clouds.eks.parts import encrypted_parts, parts_of
+from espalier.blueprint.clouds.eks.plan import ControlPlane, EksPlan, GivenControlPlane, Interruptions
 from espalier.blueprint.clouds.eks.policies_karpenter import interruption_queue
 from espalier.blueprint.clouds.eks.storage import classes_of, file_system_of
 from espalier.blueprint.clouds.eks.zones import chosen
 from espalier.blueprint.clouds.model import CloudPlan
+from espalier.blueprint.clouds.route import route_of
 from espalier.settings.cloud import CloudCluster
 from espalier.settings.eks import Eks
 
@@ -44,6 +46,7 @@ def plan(cluster: CloudCluster, pools: Sequence[PoolPlan]) -> CloudPlan:
             *_notes(cluster),
             *(note for group in groups if isinstance(group, EksNodeGroup) for note in group.notes),
         ),
+        parts=parts_of(cluster),
         version=cluster.version,
         account=cluster.account_id,
         network=network_of(cluster),
@@ -57,7 +60,7 @@ def plan(cluster: CloudCluster, pools: Sequence[PoolPlan]) -> CloudPlan:
         file_system=file_system_of(cluster) if made else None,
         interruptions=_interruptions(cluster) if cluster.autoscaler == "karpenter" else None,
         image_cache=tuple(sorted(set(cluster.image_cache))),
-        route=_route(cluster),
+        route=route_of(cluster.access),
         system_pools=frozenset(pool.name for pool in pools if pool.system),
         protect=cluster.deletion_protection,
     )
@@ -95,14 +98,6 @@ def _reached_from(cluster: Eks) -> dict[str, str]:
     return inside | {f"cidr-{cidr.replace('/', '-')}": cidr for cidr in named}
 
 
-def _route(cluster: Eks) -> Route:
-    """https:// is a port that is forwarded to the API; http:// and socks5:// are proxies."""
-    access = cluster.access
-    if access is None or access.via != "tunnel" or access.proxy is None:
-        return Route(way="straight", url="")
-    return Route(way="port" if access.proxy.startswith("https://") else "proxy", url=access.proxy)
-
-
 def _interruptions(cluster: Eks) -> Interruptions:
     """Events that Karpenter acts on (aws/karpenter-provider-aws, cloudformation.yaml)."""
     details = {
@@ -124,5 +119,8 @@ def _notes(cluster: Eks) -> Iterator[str]:
         yield "keys.disks: its policy must let AWSServiceRoleForAutoScaling use it, or no node starts"
     elif cluster.given is None and disk_key(cluster) is None:
         yield "disks are encrypted with the account's key aws/ebs: with account-id, Espalier makes one of its own"
+    if cluster.keys.disks is not None and (services := encrypted_parts(cluster)):
+        through = " and ".join({"ecr": "ECR", "s3": "S3"}[service] for service in services)
+        yield f"keys.disks: it encrypts what is in {through}, too, so its policy must let who reads there use it"
     if cluster.network.egress == "none":
         yield "network.egress none: nodes pull from ECR alone, so sources.registry must name a registry there"

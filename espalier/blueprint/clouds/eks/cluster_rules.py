@@ -9,6 +9,7 @@ from typing import Final
 from espalier.blueprint.clouds.eks.access_rules import access_mistakes, identity_mistakes, tag_mistakes, unused_mistakes
 from espalier.blueprint.clouds.eks.addons import VERSIONS
 from espalier.blueprint.clouds.eks.network_rules import given_network_mistakes, made_network_mistakes, room_mistakes
+from espalier.blueprint.clouds.eks.parts import part_mistakes
 from espalier.blueprint.clouds.eks.zones import chosen, zones
 from espalier.blueprint.clouds.model import Wanted
 from espalier.settings.eks import RETENTION, Eks, GivenCluster
@@ -24,6 +25,7 @@ def cluster_mistakes(cluster: Eks) -> Iterator[Mistake]:
     yield from access_mistakes(cluster)
     yield from given_network_mistakes(cluster) if cluster.network.id else made_network_mistakes(cluster)
     yield from _storage(cluster)
+    yield from part_mistakes(cluster)
     yield from _kept(cluster)
     yield from identity_mistakes(cluster)
     yield from unused_mistakes(cluster)

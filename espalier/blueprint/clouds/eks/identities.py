@@ -8,6 +8,7 @@ from typing import Final, Literal
 
 from espalier.blueprint.clouds.eks import policies_karpenter as karpenter
 from espalier.blueprint.clouds.eks import policies_load_balancer as load_balancer
+from espalier.blueprint.clouds.eks.parts import encrypted_parts
 from espalier.blueprint.clouds.eks.policies import (
     Document,
     Where,
@@ -186,7 +187,7 @@ def disk_key(cluster: Eks) -> Key | None:
     """The key of disks; None is the account's own: a key's policy must name the account."""
     if cluster.keys.disks is None and (cluster.account_id is None or cluster.given is not None):
         return None
-    policy = None if cluster.keys.disks else disk_key_policy(where_of(cluster))
+    policy = None if cluster.keys.disks else disk_key_policy(where_of(cluster), encrypted_parts(cluster))
     return Key(alias=f"alias/{cluster.name}-disks", arn=cluster.keys.disks, policy=policy)
 
 

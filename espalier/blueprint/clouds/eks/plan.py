@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from espalier.blueprint.clouds.eks.addons import ManagedAddon
 from espalier.blueprint.clouds.eks.identities import Entry, Key, PodIdentity, Role
@@ -13,6 +13,7 @@ from espalier.blueprint.clouds.eks.network import AnyNetwork
 from espalier.blueprint.clouds.eks.policies import Document
 from espalier.blueprint.clouds.eks.storage import FileSystem, StorageClass
 from espalier.blueprint.clouds.model import CloudPlan
+from espalier.blueprint.clouds.route import Route
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,15 +54,6 @@ class Interruptions:
     policy: Document
     events: Mapping[str, Mapping[str, Any]]
     """Name of a rule -> the events that it sends there."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Route:
-    """How the deployer reaches the API: straight, by a proxy, or by a forwarded port."""
-
-    way: Literal["straight", "proxy", "port"]
-    url: str
-    """Of the proxy or the port; "" for straight."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

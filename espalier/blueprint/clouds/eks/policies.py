@@ -89,15 +89,17 @@ def for_volumes(key: str) -> Document:
     )
 
 
-def disk_key_policy(where: Where) -> Document:
-    """Policy of the key of disks: whoever in the account may use EBS or EFS may use it through these.
+def disk_key_policy(where: Where, services: Sequence[str]) -> Document:
+    """Policy of the key of disks: whoever in the account may use EBS, EFS or `services` may use it through these.
 
     As AWS's own key aws/ebs has it, so that the roles of Auto Scaling and of Spot need not exist beforehand. In a key's
     policy `*` is the key itself.
     """
     root = f"arn:{where.partition}:iam::{where.account}:root"
     use = ["kms:CreateGrant", "kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey*", "kms:ReEncrypt*"]
-    through = [f"{service}.{where.region}.amazonaws.com" for service in ("ec2", "elasticfilesystem")]
+    use += ["kms:RetireGrant"] if "ecr" in services else []  # a repository's grants end with it
+    named = sorted({"ec2", "elasticfilesystem", *services})
+    through = [f"{service}.{where.region}.amazonaws.com" for service in named]
     conditions = {"StringEquals": {"kms:CallerAccount": where.account, "kms:ViaService": through}}
     return document(
         [

@@ -13,7 +13,9 @@ from espalier.blueprint.clouds.gke.model import GivenCluster, GkeAccess, GkeNetw
 from espalier.blueprint.clouds.gke.network import network_of
 from espalier.blueprint.clouds.gke.notes import notes
 from espalier.blueprint.clouds.gke.objects import objects
+from espalier.blueprint.clouds.gke.parts import parts_of
 from espalier.blueprint.clouds.naming import physical
+from espalier.blueprint.clouds.route import route_of
 from espalier.quantity import parse_quantity
 from espalier.settings.gke import Gke
 
@@ -22,7 +24,8 @@ if TYPE_CHECKING:
 
 _ACCOUNT_LIMIT: Final = 30
 NODE_ROLES: Final = ("roles/artifactregistry.reader", "roles/container.defaultNodeServiceAccount")
-"""Least that nodes need: logs and metrics, and images of the project. Source: GKE, "Harden your cluster's security"."""
+"""Least that nodes need: logs and metrics, and images of the project. Source: GKE, "Harden your cluster's security".
+Where `registries` name what nodes pull of, they read these alone."""
 _CONTROL_PLANE: Final = ("SYSTEM_COMPONENTS", "APISERVER", "CONTROLLER_MANAGER", "SCHEDULER")
 
 
@@ -41,6 +44,7 @@ def plan(cluster: Gke, pools: Sequence[PoolPlan]) -> GkePlan:
         tags=labels_of(cluster),
         groups=tuple(group for pool in pools for group in pool.groups),
         notes=tuple(notes(cluster, pools)),
+        parts=parts_of(cluster),
         project=cluster.project,
         location=location,
         version=cluster.version,
@@ -50,7 +54,7 @@ def plan(cluster: Gke, pools: Sequence[PoolPlan]) -> GkePlan:
         access=_access(cluster, network, path),
         service_account=cluster.service_account,
         account_id=physical(cluster.name, "nodes", _ACCOUNT_LIMIT),
-        node_roles=NODE_ROLES,
+        node_roles=NODE_ROLES[1:] if cluster.registries else NODE_ROLES,
         secrets_key=cluster.keys.secrets,
         disks_key=cluster.keys.disks,
         master_cidr=cluster.master_cidr,
@@ -86,7 +90,7 @@ def _access(cluster: Gke, network: GkeNetwork, path: str) -> GkeAccess:
     return GkeAccess(
         via=access.via,
         cidrs=access.cidrs or inside,
-        proxy=access.proxy,
+        route=route_of(access),
         admins=access.admins,
         condition=f'resource.name == "{path}" || resource.name.startsWith("{path}/")',
     )
@@ -96,7 +100,15 @@ def _apis(cluster: Gke) -> tuple[str, ...]:
     if not cluster.enable_apis or cluster.given is not None:
         return ()
     keys = not (cluster.keys.secrets and cluster.keys.disks)
-    names = ["compute", "container", "iam", *(["cloudkms"] if keys else []), *(["file"] if cluster.storage else [])]
+    parts = parts_of(cluster)
+    wanted = {
+        "artifactregistry": parts.makes_registries,
+        "cloudkms": keys,
+        "dns": parts.zone is not None and parts.zone.given is None,
+        "file": cluster.storage is not None,
+        "storage": parts.makes_buckets,
+    }
+    names = ["compute", "container", "iam", *(name for name, needed in wanted.items() if needed)]
     return tuple(f"{name}.googleapis.com" for name in sorted(names))
 
 

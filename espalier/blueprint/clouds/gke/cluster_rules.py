@@ -11,7 +11,9 @@ from espalier.blueprint.clouds.gke import machines
 from espalier.blueprint.clouds.gke.labels import label_mistakes
 from espalier.blueprint.clouds.gke.network import network_mistakes, room_mistakes
 from espalier.blueprint.clouds.gke.objects import SHARE
+from espalier.blueprint.clouds.gke.parts import part_mistakes
 from espalier.blueprint.clouds.model import Wanted
+from espalier.blueprint.clouds.route import TUNNEL
 from espalier.quantity import parse_quantity
 from espalier.settings.gke import Gke
 from espalier.settings.tree import path_text
@@ -28,6 +30,7 @@ def cluster_mistakes(cluster: Gke) -> Iterator[Mistake]:
     yield from _access(cluster)
     yield from _autoscaler(cluster)
     yield from _storage(cluster)
+    yield from part_mistakes(cluster)
     yield from _keys(cluster)
     yield from _exclusions(cluster)
     yield from _of_given(cluster)
@@ -42,8 +45,7 @@ def _access(cluster: Gke) -> Iterator[Mistake]:
         yield Mistake(path, "nothing", "how the deployer reaches a private API", do)
         return
     if access.via == "tunnel" and access.proxy is None:
-        do = "Add proxy: http://127.0.0.1:8888, the local end of a bastion's or IAP's tunnel."
-        yield Mistake(f"{path}.proxy", "nothing", "the tunnel's local end", do)
+        yield Mistake(f"{path}.proxy", "nothing", "the tunnel's local end", TUNNEL)
     if access.via != "tunnel" and access.proxy is not None:
         yield Mistake(f"{path}.proxy", access.proxy, "a proxy of via: tunnel", "Remove it, or write via: tunnel.")
     if access.via == "public" and not access.cidrs:

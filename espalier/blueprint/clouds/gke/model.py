@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from espalier.blueprint.clouds.model import CloudPlan, NodeGroup
+from espalier.blueprint.clouds.route import Route
 from espalier.types import Planned
 
 
@@ -108,7 +109,7 @@ class GkeAccess:
 
     via: Literal["network", "tunnel", "dns-endpoint", "public"]
     cidrs: tuple[str, ...]
-    proxy: str | None
+    route: Route
     admins: tuple[str, ...]
     condition: str
     """Keeps the admins' role to this cluster (IAM's Common Expression Language)."""

@@ -37,6 +37,13 @@ def notes(cluster: Gke, pools: Sequence[PoolPlan]) -> Iterator[str]:
             "keys: a key ring cannot be deleted, and it is kept when the cluster goes, with the keys of its volumes; "
             "to make a cluster of this name anew, give these keys by id"
         )
+    if cluster.registries:
+        yield "registries: nodes pull of these repositories alone, and of no other of the project"
+    if cluster.keys.disks and (cluster.buckets or cluster.registries) and cluster.given is None:
+        yield (
+            "keys.disks: it encrypts buckets and registries, too, so the agents of Cloud Storage and Artifact Registry "
+            "must be allowed its use"
+        )
     if cluster.network.egress == "none" and cluster.given is None and cluster.network.id is None:
         yield "network: without egress nodes pull images from Google's registries alone (Private Google Access)"
     for pool in pools:

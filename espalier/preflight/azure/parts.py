@@ -1,0 +1,94 @@
+"""Asks for containers, registries and private zones: by their resource ids, and whether names of all Azure are free.
+
+Azure has a package for each of these services; two calls of its resource manager do without them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Protocol
+
+from espalier.blueprint.clouds.aks import ids
+from espalier.blueprint.clouds.aks.parts import blob_account
+from espalier.preflight.model import NotAsked
+from espalier.preflight.needs import Needs
+from espalier.preflight.parts import Part
+from espalier.settings.aks import Aks
+
+STORAGE, REGISTRY, ZONE = "2023-05-01", "2023-07-01", "2020-06-01"
+"""Versions of the APIs of Microsoft.Storage, Microsoft.ContainerRegistry and private DNS zones."""
+Answer = Mapping[str, Any] | NotAsked | None
+Ask = Callable[[Callable[[], Mapping[str, Any]]], Answer]
+
+
+class Arm(Protocol):
+    """Azure's resource manager."""
+
+    def get(self, path: str, version: str) -> Mapping[str, Any]:
+        """A resource by its id. Raises ResourceNotFoundError."""
+        ...
+
+    def check(self, path: str, version: str, body: Mapping[str, str]) -> Mapping[str, Any]:
+        """The answer of a checkNameAvailability, which is a POST that changes nothing."""
+        ...
+
+
+def parts_of(arm: Arm, ask: Ask, needs: Needs, cluster: Aks, subscription: str) -> Iterator[Part]:
+    """All that the stack makes or names. Buckets that are made are one account's."""
+    parts, account = needs.plan.parts, blob_account(cluster)
+    home = f"/subscriptions/{subscription}/resourceGroups/{cluster.resource_group or cluster.name}/providers"
+    look = _Look(arm, ask, subscription)
+    if account:
+        check = ("Microsoft.Storage", {"name": account, "type": ids.ACCOUNTS}, STORAGE)
+        yield look.made("buckets", f"storage account {account}", f"{home}/{ids.ACCOUNTS}/{account}", check)
+    for bucket in (bucket for bucket in parts.buckets if bucket.given):
+        yield look.given("buckets", f"container {bucket.name}", bucket.given or "", STORAGE)
+    for registry in parts.registries:
+        what = f"registry {registry.name}"
+        if registry.given:
+            yield look.given("registries", what, registry.given, REGISTRY)
+        else:
+            check = ("Microsoft.ContainerRegistry", {"name": registry.name, "type": ids.REGISTRIES}, REGISTRY)
+            yield look.made("registries", what, f"{home}/{ids.REGISTRIES}/{registry.name}", check)
+    zone = parts.zone
+    if zone is not None and zone.given is not None:
+        yield look.given("dns", f"zone {zone.domain}", zone.given, ZONE)
+    elif zone is not None:
+        yield look.made("dns", f"zone {zone.domain}", f"{home}/{ids.DNS_ZONES}/{zone.name}", None)
+
+
+class _Look:
+    def __init__(self, arm: Arm, ask: Ask, subscription: str) -> None:
+        self._arm, self._ask, self._subscription = arm, ask, subscription
+
+    def given(self, key: Any, what: str, path: str, version: str) -> Part:
+        found = self._ask(lambda: self._arm.get(path, version))
+        return Part(key=key, what=what, made=False, state=_state(found), got=_place(found))
+
+    def made(self, key: Any, what: str, path: str, check: tuple[str, Mapping[str, str], str] | None) -> Part:
+        """By its own id first; then whether all of Azure leaves the name."""
+        found = self._ask(lambda: self._arm.get(path, check[2] if check else ZONE))
+        state = _state(found)
+        if state == "absent" and check is not None:
+            provider, body, version = check
+            where = f"/subscriptions/{self._subscription}/providers/{provider}/checkNameAvailability"
+            answer = self._ask(lambda: self._arm.check(where, version, body))
+            if isinstance(answer, NotAsked):
+                state = answer
+            elif answer is not None and not answer.get("nameAvailable", True):
+                state = "hidden"
+        return Part(key=key, what=what, made=True, state=state, tags=_of(found).get("tags") or {})
+
+
+def _of(found: Answer) -> Mapping[str, Any]:
+    return {} if found is None or isinstance(found, NotAsked) else found
+
+
+def _state(found: Answer) -> Any:
+    if isinstance(found, NotAsked):
+        return "hidden" if found.why.startswith("403") else found
+    return "absent" if found is None else "there"
+
+
+def _place(found: Answer) -> str:
+    return f"in {_of(found)['location']}" if "location" in _of(found) else "is there"

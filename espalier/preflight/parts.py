@@ -1,0 +1,63 @@
+"""Buckets, registries and private zones of any cloud: whether what is named is there, and what is made is not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from espalier.preflight.model import Finding, NotAsked, not_judged, ok, wrong
+from espalier.preflight.needs import Needs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """One that was looked up. `key` is its own of the cluster block: buckets, registries or dns."""
+
+    key: Literal["buckets", "registries", "dns"]
+    what: str
+    """For people, such as `bucket models`."""
+    made: bool
+    """The stack makes it, so that nobody else may have it; else it must be there."""
+    state: Literal["there", "hidden", "absent"] | NotAsked
+    """`hidden`: it is there, and not for the caller."""
+    got: str = ""
+    """What one that is there is."""
+    fault: str = ""
+    """Why one that is there does not fit, "" where it does."""
+    tags: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+def part_findings(needs: Needs, parts: Iterable[Part]) -> Iterator[Finding]:
+    """One finding each."""
+    for part in parts:
+        if isinstance(part.state, NotAsked):
+            yield not_judged(part.what, part.state)
+        elif part.made:
+            yield _made(needs, part)
+        else:
+            yield _given(part)
+
+
+def _made(needs: Needs, part: Part) -> Finding:
+    if part.state == "absent":
+        return ok(part.what, "the name is free")
+    if part.state == "there" and needs.plan.tags.items() <= part.tags.items():
+        return ok(part.what, "there already, with this stack's tags")
+    if part.state == "hidden":
+        return wrong(part.what, "somebody else has this name", "Give it or the cluster another name.")
+    do = f"Rename it, or name it by its id under espalier:cluster.{part.key}."
+    return wrong(part.what, "there already, without the tags that this stack gives", do)
+
+
+def _given(part: Part) -> Finding:
+    where = f"espalier:cluster.{part.key}"
+    if part.state == "absent":
+        return wrong(part.what, "there is none", f"Correct its id under {where}, or leave it out: it is made then.")
+    if part.state == "hidden":
+        return wrong(
+            part.what, "there, but the caller may not read of it", f"Allow it, or correct its id under {where}."
+        )
+    if part.fault:
+        return wrong(part.what, part.fault, f"Name another under {where}.")
+    return ok(part.what, part.got or "is there")

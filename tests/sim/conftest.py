@@ -36,7 +36,7 @@ class Api:
         pair = scratch / f"{kubeconfig.name}.pem"
         pair.write_bytes(b64decode(user["client-certificate-data"]) + b64decode(user["client-key-data"]))
         context.load_cert_chain(pair)
-        self._pool = urllib3.PoolManager(ssl_context=context, retries=False, timeout=10, maxsize=8)
+        self._pool = urllib3.PoolManager(ssl_context=context, retries=False, timeout=60, maxsize=8)
 
     def ask(self, method: str, path: str, body: Any = None, content_type: str = "application/json") -> Any:
         """The status and the JSON of any answer."""

@@ -12,6 +12,7 @@ from espalier import sim
 from espalier.cli import main
 from espalier.kube import Client, Kind, Reference
 from espalier.report.documents import schema_of
+from tests.sim.audit import lines_of
 
 jsonschema = pytest.importorskip("jsonschema", reason="a development dependency")
 ROOT = Path(__file__).parents[2]
@@ -44,7 +45,7 @@ class Stack:
 
     def writes(self) -> int:
         """What Espalier wrote so far; controllers write when they please."""
-        lines = sim.audit_log_path(self.cluster).read_text().splitlines()
+        lines = lines_of(sim.audit_log_path(self.cluster))
         ours = [event for event in map(json.loads, lines) if event.get("userAgent") == "espalier"]
         return sum("dryRun" not in event["requestURI"] for event in ours)
 

@@ -25,6 +25,7 @@ from espalier import sim
 from espalier.engine.destroy import destroy
 from espalier.engine.namespace import LEASE, NAMESPACE
 from espalier.kube import Client, Kind, Reference
+from tests.sim.audit import lines_of
 
 NAMESPACE_KIND = Kind("v1", "Namespace")
 CONFIG_MAP = Kind("v1", "ConfigMap")
@@ -108,17 +109,18 @@ def project(
 def writes(sim_cluster: sim.SimStatus, client: Client) -> Callable[[], list[str]]:
     """Gives what Espalier wrote since the fixture was made, from the audit log."""
     log = sim.audit_log_path(sim_cluster.name)
-    start = len(log.read_text().splitlines())
+    start = len(lines_of(log))
 
     def found() -> list[str]:
         marker = f"marker-{time.monotonic_ns()}"
         client.create({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": marker, "namespace": "default"}})
         client.delete(CONFIG_MAP, marker, "default")
-        lines: list[str] = []
-        for _ in range(100):
-            lines = log.read_text().splitlines()[start:]
+        deadline = time.monotonic() + 60
+        while True:
+            lines = lines_of(log)[start:]
             if any(marker in line and '"delete"' in line for line in lines):
                 break
+            assert time.monotonic() < deadline, "the audit log does not come after"
             time.sleep(0.05)
         events = [json.loads(line) for line in lines]
         ours = [event for event in events if event.get("userAgent") == "espalier"]
@@ -392,7 +394,7 @@ def test_a_signal_ends_a_run_in_order(
     leases = client.list(LEASE, NAMESPACE)
     assert len([lease for lease in leases if f"pid {running.pid}" in lease["spec"]["holderIdentity"]]) == 1
     running.send_signal(number)
-    out, err = running.communicate(timeout=20)
+    out, err = running.communicate(timeout=120)
     assert running.returncode == code
     assert "Traceback" not in err
     errors = json.loads(out)["errors"]
@@ -415,15 +417,16 @@ def test_a_second_signal_ends_at_once(project: Project, client: Client, eventual
     """The program itself cannot be broken off in order: it sleeps."""
     project.program(
         "import time\nns = obj('core/v1', 'Namespace', '%s')\n"
-        "pulumi.runtime.is_dry_run() or ns.id.apply(lambda _: time.sleep(60))"
+        "pulumi.runtime.is_dry_run() or ns.id.apply(lambda _: time.sleep(300))"
     )
     running = project.start()
     eventually(lambda: client.find_object(Reference(NAMESPACE_KIND, "", project.name)))
     running.send_signal(signal.SIGINT)
-    time.sleep(1.5)
+    # One that comes within a second of the first, as the run sees them, is taken for the same.
+    time.sleep(4)
     assert running.poll() is None
     running.send_signal(signal.SIGINT)
-    _, err = running.communicate(timeout=5)
+    _, err = running.communicate(timeout=120)
     assert running.returncode == 130
     assert "once more ends at once" in err
     assert "Traceback" not in err
@@ -432,13 +435,14 @@ def test_a_second_signal_ends_at_once(project: Project, client: Client, eventual
 
 
 def test_a_signal_before_anything_is_written(project: Project, writes: Callable[[], list[str]]) -> None:
-    project.program("import pathlib, time\npathlib.Path('began').touch()\ntime.sleep(60)")
+    project.program("import pathlib, time\npathlib.Path('began').touch()\ntime.sleep(300)")
     running = project.start()
-    deadline = time.monotonic() + 30
-    while not (project.folder / "began").exists() and time.monotonic() < deadline:
+    deadline = time.monotonic() + 120
+    while not (project.folder / "began").exists():
+        assert time.monotonic() < deadline, "the program was not run"
         time.sleep(0.05)
     running.send_signal(signal.SIGTERM)
-    out, err = running.communicate(timeout=10)
+    out, err = running.communicate(timeout=120)
     assert (running.returncode, "Traceback" in err) == (143, False)
     assert json.loads(out)["errors"][0]["got"] == "ended by SIGTERM"
     assert writes() == []
@@ -455,10 +459,9 @@ def test_a_killed_run_holds_nobody_up(project: Project, client: Client, eventual
     running.kill()
     running.communicate()
     project.program(WAITS.partition("pod =")[0])
-    started = time.monotonic()
+    # That this is at once is seen in test_engine_safety.py: how long a command takes hangs on the machine.
     code, document, _ = project.up()
     assert code == 0, document
-    assert time.monotonic() - started < 12
     assert len(client.list(CONFIG_MAP, project.name)) == 6
     assert client.list(Kind("v1", "Pod"), project.name) == []
 

@@ -327,10 +327,8 @@ def test_a_deletion_is_given_up_after_the_time_that_is_set(stack: LiveStack) -> 
 
     stack.up(body)
     assert stack.entries()["c"].delete_seconds == 1
-    started = time.monotonic()
-    with pytest.raises(ApplyFailed, match=r"example\.com/held"):
+    with pytest.raises(ApplyFailed, match=r"not gone after 1 s of waiting for its deletion: .*example\.com/held"):
         stack.up(lambda: body(False))
-    assert time.monotonic() - started < 30
     stack.edit(CONFIG_MAP, "c", {"metadata": {"finalizers": None}})
 
 
@@ -356,13 +354,13 @@ def test_a_dependent_is_applied_when_what_it_depends_on_is_ready(stack: LiveStac
 
     worker = threading.Thread(target=lambda: stack.up(body))
     worker.start()
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while "gate" not in stack.names(CONFIG_MAP) and time.monotonic() < deadline:
         time.sleep(0.05)
     time.sleep(0.5)
     assert stack.names(CONFIG_MAP) == {"gate"}
     stack.edit(CONFIG_MAP, "gate", {"data": {"open": "yes"}})
-    worker.join(30)
+    worker.join(120)
     assert stack.names(CONFIG_MAP) == {"gate", "after"}
 
 

@@ -23,6 +23,7 @@ from espalier.engine.program import THREADS, Program
 from espalier.engine.up import up
 from espalier.engine.values import Secret
 from espalier.kube import ApiError, Client, Kind, Reference
+from tests.sim.audit import lines_of
 
 CONFIG_MAP = Kind("v1", "ConfigMap")
 SECRET = Kind("v1", "Secret")
@@ -113,17 +114,18 @@ def delete_if_there(client: Client, reference: Reference) -> None:
 def writes(sim_cluster: sim.SimStatus, client: Client) -> Callable[[], list[str]]:
     """Gives what our user wrote since the fixture was made, from the audit log."""
     log = sim.audit_log_path(sim_cluster.name)
-    start = len(log.read_text().splitlines())
+    start = len(lines_of(log))
 
     def found() -> list[str]:
         # A write of the test's own marks that the log has caught up.
         marker = f"marker-{time.monotonic_ns()}"
         client.create({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": marker, "namespace": "default"}})
-        lines: list[str] = []
-        for _ in range(100):
-            lines = log.read_text().splitlines()[start:]
+        deadline = time.monotonic() + 60
+        while True:
+            lines = lines_of(log)[start:]
             if any(marker in line for line in lines):
                 break
+            assert time.monotonic() < deadline, "the audit log does not come after"
             time.sleep(0.05)
         events = [json.loads(line) for line in lines]
         mine = [event for event in events if event.get("userAgent") == "espalier"]
@@ -204,7 +206,7 @@ pulumi.export("ip", svc.spec.cluster_ip)
 def test_more_waiting_objects_than_threads_do_not_block(stack: Stack) -> None:
     count = THREADS + 18
     body = f"""
-note = {{"pulumi.com/waitFor": "jsonpath={{.data.go}}=yes", "pulumi.com/timeoutSeconds": "60"}}
+note = {{"pulumi.com/waitFor": "jsonpath={{.data.go}}=yes", "pulumi.com/timeoutSeconds": "300"}}
 waiting = [obj("core/v1", "ConfigMap", f"w{{i}}", {{}}, {{**inside, "annotations": note}}) for i in range({count})]
 obj("core/v1", "ConfigMap", "go", {{}}, inside)
 obj("core/v1", "ConfigMap", "after", {{}}, inside, depends_on=waiting)
@@ -220,7 +222,7 @@ obj("core/v1", "ConfigMap", "after", {{}}, inside, depends_on=waiting)
     helper = threading.Thread(target=let_go, daemon=True)
     helper.start()
     result = stack.up(body)
-    helper.join(10)
+    helper.join(120)
     assert ops(result)["after"] == "create"
     assert (stack.get(CONFIG_MAP, "after") or {})["metadata"]["uid"]
 
@@ -611,7 +613,7 @@ def test_a_service_waits_for_an_endpoint(stack: Stack) -> None:
     slice_ = {"kind": "EndpointSlice", "metadata": metadata, "addressType": "IPv4", "endpoints": [endpoint]}
     make = threading.Timer(1.0, stack.client.create, [{"apiVersion": "discovery.k8s.io/v1", **slice_}])
     make.start()
-    assert ops(stack.up(SERVICE % 30))["web"] == "update"
+    assert ops(stack.up(SERVICE % 120))["web"] == "update"
     make.join()
 
 

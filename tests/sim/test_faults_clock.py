@@ -44,7 +44,7 @@ def started(hours: float, proxy: HttpProxy, log: Path, eventually: Callable[...,
     context.set_forkserver_preload(["tests.sim.faults.stack"])
     child = context.Process(target=up_elsewhere, args=(hours, STACK, "gated", SIZE, proxy.kubeconfig, log), daemon=True)
     child.start()
-    eventually(lambda: any(asked.watches for asked in proxy.asked), 30)
+    eventually(lambda: any(asked.watches for asked in proxy.asked), 120)
     return child
 
 
@@ -56,7 +56,7 @@ def test_a_run_whose_clock_is_behind_is_not_taken_for_dead(
         up(program(STACK, "a", SIZE), connection=client)
     assert child.exitcode is None
     open_gate(client, STACK)
-    child.join(30)
+    child.join(120)
     assert child.exitcode == 0, (tmp_path / "log").read_text()
     assert wrongs(client, STACK, items(STACK, "gated", SIZE)) == []
 
@@ -66,10 +66,11 @@ def test_a_run_whose_clock_is_ahead_is_not_waited_for_once_it_is_dead(
 ) -> None:
     child = started(1.0, proxy, tmp_path / "log", eventually)
     os.kill(child.pid, signal.SIGKILL)
-    child.join(10)
+    child.join(60)
     lines: list[str] = []
     began = time.monotonic()
     up(program(STACK, "b", SIZE), connection=client, progress=lines.append)
-    assert time.monotonic() - began < SECONDS + 15
+    # By that clock the Lease is good for an hour more.
+    assert time.monotonic() - began < SECONDS + 120
     assert any("did not renew its lease" in line for line in lines)
     assert wrongs(client, STACK, items(STACK, "b", SIZE)) == []

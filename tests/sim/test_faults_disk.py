@@ -35,7 +35,7 @@ def run(limit: int, folder: Path, state: Path, *arguments: str) -> tuple[int, st
         stderr=subprocess.STDOUT,
         text=True,
         check=False,
-        timeout=120,
+        timeout=300,
     )
     assert "Traceback" not in done.stdout, done.stdout
     return done.returncode, done.stdout

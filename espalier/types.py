@@ -294,7 +294,7 @@ class AddonRecord:
     """What it needs besides `needs` on such a cluster, where others bring it themselves."""
     work: tuple[tuple[str, tuple[str, ...]], ...] = ()
     """API groups and kinds (plural) that tenants make for themselves once it is there: `edit` writes them, `view` reads
-    them, and each namespace may hold a number of each."""
+    them."""
     seen: tuple[tuple[str, tuple[str, ...]], ...] = ()
     """API groups and kinds (plural) that tenants only read."""
 

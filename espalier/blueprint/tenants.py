@@ -15,9 +15,6 @@ DEFAULT_QUOTA = {"cpu": 16, "memory": "64Gi", "storage": "200Gi"}
 DEFAULT_REQUESTS = {"cpu": "100m", "memory": "256Mi"}
 """What a container asks for when it says nothing; without it a quota would refuse it."""
 
-OBJECTS_EACH = 100
-"""Objects of each kind that an add-on brings, a namespace: its controller works on all of them, again and again."""
-
 READ = ["get", "list", "watch"]
 WRITE = ["create", "update", "patch", "delete", "deletecollection"]
 Kinds = tuple[tuple[str, tuple[str, ...]], ...]
@@ -121,7 +118,7 @@ def _workspace(
     quota = work.quota if isinstance(work, Workspace) and work.quota else tenant.quota
     namespace = namespace_of(tenant, name)
     labels = {**names.MANAGED_BY, names.TENANT: tenant.name, names.WORKSPACE: name}
-    hard = hard_limits(quota, devices) | _counts(given)
+    hard = hard_limits(quota, devices)
     objects = (
         _namespace(namespace, labels, tenant.pod_security),
         _planned(
@@ -164,11 +161,6 @@ def hard_limits(quota: Quota, devices: Sequence[str]) -> dict[str, str]:
     }
     granted = dict.fromkeys(devices, 0) | quota.devices
     return hard | {f"requests.{device}": str(count) for device, count in sorted(granted.items())}
-
-
-def _counts(given: Given) -> dict[str, str]:
-    """Kubernetes counts any namespaced kind by count/<plural>.<group> (concepts/policy/resource-quotas)."""
-    return {f"count/{kind}.{group}": str(OBJECTS_EACH) for group, kinds in given.work for kind in kinds}
 
 
 def _namespace(namespace: str, labels: Mapping[str, str], level: str) -> Planned:

@@ -150,6 +150,12 @@ def eventually() -> Callable[..., Any]:
     return _eventually
 
 
+@pytest.fixture(scope="session")
+def eventually_() -> Callable[..., Any]:
+    """The same, for fixtures that outlive a test."""
+    return _eventually
+
+
 @pytest.fixture
 def namespace(api: Api, request: pytest.FixtureRequest) -> Iterator[str]:
     """A fresh namespace, with its default service account."""

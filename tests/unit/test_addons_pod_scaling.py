@@ -9,7 +9,7 @@ import pytest
 
 from espalier.addons import RECORDS, keda, metrics_server, vertical_pod_autoscaler
 from espalier.blueprint.order import plan_addons
-from espalier.blueprint.tenants import OBJECTS_EACH, Given, compile_tenant
+from espalier.blueprint.tenants import Given, compile_tenant
 from espalier.settings.model import Tenant
 from espalier.types import AddonInputs, Facts, Manifest
 
@@ -152,14 +152,13 @@ def test_a_wrong_option_is_told_by_its_key(id: str, options: dict[str, Any], tex
     assert [mistake.text() for mistake in mistakes if text in mistake.text()], mistakes
 
 
-def roles_and_quota(*ids: str) -> tuple[dict[str, Manifest], Manifest]:
+def roles_of(*ids: str) -> dict[str, Manifest]:
     tenant = Tenant.model_validate(
         {"name": "vision", "groups": {"view": ["v"], "edit": ["e"], "admin": ["a"]}}, strict=False
     )
     (work,) = compile_tenant(tenant, [], Given.by(RECORDS[id] for id in ids)).workspaces
     objects = [planned.manifest for planned in work.objects]
-    roles = {one["metadata"]["name"]: one for one in objects if one["kind"] == "Role"}
-    return roles, next(one for one in objects if one["kind"] == "ResourceQuota")
+    return {one["metadata"]["name"]: one for one in objects if one["kind"] == "Role"}
 
 
 def verbs(role: Manifest, group: str, resource: str) -> set[str]:
@@ -172,21 +171,18 @@ def verbs(role: Manifest, group: str, resource: str) -> set[str]:
 
 
 def test_tenants_make_and_see_the_kinds_of_the_add_ons_that_are_there() -> None:
-    roles, quota = roles_and_quota("keda", "metrics-server", "vertical-pod-autoscaler")
+    roles = roles_of("keda", "metrics-server", "vertical-pod-autoscaler")
     read = {"get", "list", "watch"}
     for group, kind in (("keda.sh", "scaledobjects"), ("autoscaling.k8s.io", "verticalpodautoscalers")):
         assert verbs(roles["tenant-view"], group, kind) == read
         assert {"create", "patch", "delete"} <= verbs(roles["tenant-edit"], group, kind)
         assert {"create", "patch", "delete"} <= verbs(roles["tenant-admin"], group, kind)
-        assert quota["spec"]["hard"][f"count/{kind}.{group}"] == str(OBJECTS_EACH)
     assert verbs(roles["tenant-edit"], "metrics.k8s.io", "pods") == read
     assert not verbs(roles["tenant-admin"], "keda.sh", "clustertriggerauthentications")
 
 
 def test_without_the_add_ons_a_tenant_is_as_before() -> None:
-    roles, quota = roles_and_quota()
-    assert not verbs(roles["tenant-admin"], "keda.sh", "scaledobjects")
-    assert not [key for key in quota["spec"]["hard"] if key.startswith("count/")]
+    assert not verbs(roles_of()["tenant-admin"], "keda.sh", "scaledobjects")
 
 
 def test_records_that_read_metrics_agree_on_where_there_is_a_server() -> None:

@@ -6,12 +6,15 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 import yaml
 
 from espalier.addons import RECORDS
+from espalier.blueprint.scaling import Server, scaled_object
 from espalier.content import ChartSource
 from espalier.types import AddonInputs, Facts, Manifest
+from tests.upstream.test_karpenter import closed
 
 UPSTREAM = Path(__file__).parents[2].parent / "shared" / "upstream"
 IDS = ("keda", "metrics-server", "vertical-pod-autoscaler")
@@ -88,6 +91,16 @@ def test_the_selectors_of_spreading_are_those_of_the_pods() -> None:
         for (spread,) in spreads:
             selector = spread["labelSelector"]["matchLabels"].items()
             assert sum(selector <= labels.items() for labels in pods) == 1, (id, selector)
+
+
+@pytest.mark.parametrize("keys", [{"minimum": 0, "demand": "sum(waiting)"}, {"minimum": 1, "mig": True}])
+def test_a_servers_scaled_object_is_one_that_keda_takes_whole(keys: dict[str, Any]) -> None:
+    """A key that the definition lacks is dropped by the API server in silence: here it is an error."""
+    (definition,) = [one for one in read("keda", "crds.yaml") if one["spec"]["names"]["kind"] == "ScaledObject"]
+    (version,) = definition["spec"]["versions"]
+    made = scaled_object(Server(name="llm", namespace="vision", maximum=4, prometheus="http://p:9090", **keys))
+    schema = closed(version["schema"]["openAPIV3Schema"])
+    assert [error.message for error in jsonschema.Draft7Validator(schema).iter_errors(made)] == []
 
 
 def is_workload(manifest: Manifest) -> bool:

@@ -70,8 +70,8 @@ def judges(inputs: AddonInputs) -> Iterator[Mistake]:
     for pool in pools:
         branch = pool.driver_version.split(".")[0]
         if branch.isdigit() and int(branch) < _LEAST_DRIVER:
-            path, do = f"espalier:pools.{pool.name}.driver.version", f'Write "{_LEAST_DRIVER}" or later.'
-            yield Mistake(path, pool.driver_version, f"{_LEAST_DRIVER} or later beside {NAME}", do)
+            got, do = f"driver.version {pool.driver_version} of pool {pool.name}", f'Write "{_LEAST_DRIVER}" or later.'
+            yield Mistake(_PATH, got, f"a driver of {_LEAST_DRIVER} or later", do)
     if not options.gpus:
         if not options.compute_domains:
             yield Mistake(_PATH, "neither gpus nor compute-domains", "one of the two", "Remove the add-on, or set one.")

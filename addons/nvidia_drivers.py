@@ -74,13 +74,14 @@ def _object(pool: PoolFacts, driver: Driver, tolerations: Sequence[dict[str, str
     }
 
 
-def version_mistakes(pools: Sequence[PoolFacts], *, precompiled: bool) -> Iterator[Mistake]:
+def version_mistakes(path: str, pools: Sequence[PoolFacts], *, precompiled: bool) -> Iterator[Mistake]:
     """Branches that no version is known of, and versions where a branch is asked for."""
     for pool in installed(pools):
-        said, path = pool.driver_version, f"espalier:pools.{pool.name}.driver.version"
+        said = pool.driver_version
+        got = f"driver.version {said} of pool {pool.name}"
         if precompiled and "." in said:
             accepted = "a branch: precompiled drivers are named by it alone"
-            yield Mistake(path, said, accepted, f'Write "{said.split(".")[0]}", or set precompiled: false.')
+            yield Mistake(path, got, accepted, f'Write "{said.split(".")[0]}", or set precompiled: false.')
         elif said and not precompiled and "." not in said and said not in VERSIONS:
             accepted = f"a whole version, or a branch among {', '.join(VERSIONS)}"
-            yield Mistake(path, said, accepted, "Write the version as NVIDIA's registry has it, such as 595.91.07.")
+            yield Mistake(path, got, accepted, "Write the version as NVIDIA's registry has it, such as 595.91.07.")

@@ -194,7 +194,7 @@ def judges(inputs: AddonInputs) -> Iterator[Mistake]:
             do = f'Remove {NAME}, or keep it off the pool: labels: {{{OPERANDS}: "false"}}.'
             yield Mistake(path, got, "one device plugin a node", do)
     yield from _toolkit_mistakes(pools, options, path)
-    yield from version_mistakes(pools, precompiled=options.precompiled)
+    yield from version_mistakes(path, pools, precompiled=options.precompiled)
 
 
 def _toolkit_mistakes(pools: Sequence[PoolFacts], options: Options, path: str) -> Iterator[Mistake]:

@@ -83,6 +83,12 @@ def _on_gke(pool: Pool, os: str) -> Owners:
     if pool.driver.owner == "operator":
         operator = Owner("addon", "the pool's driver is an operator's: GKE's installer and plugin are switched off")
         return Owners(operator, operator, operator)
+    if pool.driver.owner == "host":
+        theirs = Owner(
+            "host", "somebody applies Google's installer of drivers: GKE's own and its plugin are switched off"
+        )
+        operator = Owner("addon", "GKE's device plugin is switched off, and what came with it")
+        return Owners(theirs, operator, operator)
     installer = Owner("cloud", f"GKE installs the {pool.driver.version or 'default'} driver on {os}")
     plugin = Owner("cloud", "GKE runs a device plugin of its own on every GPU node pool")
     return Owners(installer, installer, plugin)

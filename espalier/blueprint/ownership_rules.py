@@ -60,6 +60,8 @@ def _image_mistakes(pool: Pool, path: str, accelerator: Accelerator, kind: str) 
     elif owner == "cloud" and kind in ("existing", "simulated"):
         do = "Write host, or operator with an operator among the add-ons."
         yield Mistake(where, f"cloud, on a cluster of kind {kind}", "host or operator: no cloud makes these nodes", do)
+    elif owner == "host" and kind == "gke" and os == "cos" and accelerator.vendor == "nvidia":
+        return
     elif owner == "host" and kind in DEFAULT_OS and accelerator.vendor in VENDORS:
         do = "Write cloud, or operator."
         yield Mistake(where, f"host, on {kind}", "cloud or operator: nobody else touches the cloud's nodes", do)
@@ -77,7 +79,7 @@ def _toolkit_mistakes(pool: Pool, path: str, accelerator: Accelerator, kind: str
     elif wish == "host" and kind in DEFAULT_OS:
         do = "Remove it; write operator where an operator is to bring it."
         yield Mistake(where, f"host, on {kind}", "nothing or operator: nobody else touches the cloud's nodes", do)
-    elif wish == "operator" and (kind == "eks" or (kind == "gke" and pool.driver.owner != "operator")):
+    elif wish == "operator" and (kind == "eks" or (kind == "gke" and pool.driver.owner not in ("operator", "host"))):
         accepted = "nothing: the cloud's image holds the toolkit, and two would write one configuration"
         yield Mistake(where, f"operator, on {kind}", accepted, "Remove it.")
 

@@ -62,7 +62,7 @@ def pools_table(pools: Sequence[Mapping[str, Any]], cost: Mapping[str, Any]) -> 
         nodes = pool["nodes"]
         prices = next(iter(pool["device_prices"].values()), {})
         devices = ", ".join(
-            f"{count} {name}{f' at {money(prices[name])}' if name in prices else ''}"
+            f"{count} {name}{f' at {money(prices[name])}' if isinstance(prices.get(name), float) else ''}"
             for name, count in pool["devices"].items()
         )
         table.add_row(

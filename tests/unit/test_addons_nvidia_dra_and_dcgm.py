@@ -87,8 +87,8 @@ def test_what_claims_cannot_be_is_refused(addons: dict[str, Any], version: str, 
 def test_old_drivers_and_shared_devices_are_refused() -> None:
     old = texts({"nvidia-dra-driver": {}}, {"driver": {"owner": "operator", "version": "570.86.15"}})
     assert old == [
-        "espalier:pools.p0.driver.version: got 570.86.15; accepted: 580 or later beside nvidia-dra-driver. "
-        'Write "580" or later.'
+        "espalier:addons.nvidia-dra-driver: got driver.version 570.86.15 of pool p0; accepted: a driver of 580 or "
+        'later. Write "580" or later.'
     ]
     shared = texts({"nvidia-dra-driver": {"gpus": True}}, {"sharing": {"time-slices": 4}})
     assert shared == [

@@ -147,6 +147,13 @@ def test_aks_with_an_operators_driver() -> None:
     assert "operator" not in found
 
 
+def test_aks_drivers_and_an_operators_are_never_on_one_node() -> None:
+    theirs, ours = pools_of({}, OPERATOR)
+    found = values(inputs((owned(theirs, "cloud", "cloud", "ubuntu"), owned(ours, "addon", "cloud", "ubuntu")), "aks"))
+    assert found["driver"]["nvidiaDriverCRD"] == {"enabled": True, "deployDefaultCR": False}
+    assert [one["spec"]["nodeSelector"] for one in found["extraObjects"]] == [{"espalier.dev/pool": "p1"}]
+
+
 def test_aks_cuts_its_devices_itself_and_the_mig_manager_leaves_them() -> None:
     (pool,) = pools_of({"sharing": {"mig": "all-1g.10gb"}})
     theirs = replace(pool, owners=replace(owned(pool, "cloud", "cloud").owners, sharing=owner("cloud")))  # type: ignore[type-var]
@@ -249,14 +256,14 @@ def test_a_toolkit_for_some_pools_alone_is_refused() -> None:
 def test_versions_that_cannot_be_had_are_refused() -> None:
     unknown = pools_of({"driver": {"owner": "operator", "version": "570"}})
     assert faults(unknown) == [
-        "espalier:pools.p0.driver.version: got 570; accepted: a whole version, or a branch among 535, 580, 595, 610. "
-        "Write the version as NVIDIA's registry has it, such as 595.91.07."
+        "espalier:addons.nvidia-gpu-operator: got driver.version 570 of pool p0; accepted: a whole version, or a "
+        "branch among 535, 580, 595, 610. Write the version as NVIDIA's registry has it, such as 595.91.07."
     ]
     whole = pools_of({"driver": {"owner": "operator", "version": "580.95.05"}})
     assert faults(whole) == []
     assert faults(whole, options={"precompiled": True}) == [
-        "espalier:pools.p0.driver.version: got 580.95.05; accepted: a branch: precompiled drivers are named by it "
-        'alone. Write "580", or set precompiled: false.'
+        "espalier:addons.nvidia-gpu-operator: got driver.version 580.95.05 of pool p0; accepted: a branch: "
+        'precompiled drivers are named by it alone. Write "580", or set precompiled: false.'
     ]
 
 

@@ -79,6 +79,7 @@ def owned(pool: Pool, kind: str, provided: dict[str, tuple[str, ...]]) -> dict[s
             OPERATOR,
             "gpu gpu gpu gpu nobody gpu",
         ),
+        ("gke", {"driver": {"owner": "host"}, "sharing": {"mig": "all-1g.10gb"}}, OPERATOR, "host gpu gpu gpu gpu gpu"),
         ("aks", {"sharing": {"mig": "all-1g.10gb"}}, OPERATOR, "cloud cloud gpu gpu cloud gpu"),
         ("aks", {"driver": {"owner": "operator", "toolkit": "operator"}}, OPERATOR, "gpu gpu gpu gpu nobody gpu"),
         ("simulated", {"sharing": {"mig": "all-1g.10gb"}}, PLUGIN, "host host nvidia-device-plugin nobody host nobody"),

@@ -81,6 +81,13 @@ def test_a_pool_without_devices_has_none() -> None:
             "nodes. Write host, or operator with an operator among the add-ons.",
         ),
         (
+            "gke",
+            "L4",
+            {"image": {"os": "ubuntu"}, "driver": {"owner": "host"}},
+            "driver.owner: got host, on gke; accepted: cloud or operator: nobody else touches the cloud's nodes. "
+            "Write cloud, or operator.",
+        ),
+        (
             "aks",
             "T4",
             {"driver": {"owner": "host"}},
@@ -194,6 +201,7 @@ def test_what_cannot_own_is_refused_with_what_can(
     [
         ("existing", {"driver": {"owner": "operator", "version": "580"}}),
         ("gke", {"driver": {"version": "latest"}}),
+        ("gke", {"driver": {"owner": "host"}}),
         ("aks", {"driver": {"owner": "operator", "version": "595"}}),
         ("eks", {}),
     ],

@@ -68,6 +68,16 @@ def test_an_operators_driver_switches_off_what_gke_installs() -> None:
     assert group_of(L4).secure_boot
 
 
+def test_googles_installer_by_ones_own_hand_on_cos_leaves_the_plugin_to_an_add_on() -> None:
+    group = group_of(L4 | {"driver": {"owner": "host"}})
+    assert group.gpus is not None
+    assert group.gpus.driver == "INSTALLATION_DISABLED"
+    assert group.labels["gke-no-default-nvidia-gpu-device-plugin"] == "true"
+    assert "cloud.google.com/gke-gpu-driver-version" not in group.shape.labels  # what that installer selects by
+    assert group.image_type == "COS_CONTAINERD"
+    assert group.secure_boot  # Google signs its modules
+
+
 def test_attached_accelerators_have_their_type() -> None:
     gpus = group_of({"accelerator": "T4", "count": 2, "machine": "n1-standard-8"}).gpus
     assert gpus is not None

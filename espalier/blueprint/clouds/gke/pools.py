@@ -20,6 +20,8 @@ DEFAULT_PODS: Final = 110
 _IMAGES: Final = {"cos": "COS_CONTAINERD", "ubuntu": "UBUNTU_CONTAINERD"}
 _SPOT: Final = Taint("cloud.google.com/gke-spot", "true")
 """Not GKE's own on Standard node pools, but the key that its documents give for it."""
+KEPT: Final = ("operator", "host")
+"""Owners of a driver for whom GKE's installer and device plugin are switched off."""
 _QUEUED: Final = Taint("cloud.google.com/gke-queued", "true")
 """GKE adds it by itself to pools with queued provisioning."""
 _ARM: Final = Taint("kubernetes.io/arch", "arm64")
@@ -62,7 +64,7 @@ def advertised(wanted: Wanted) -> dict[str, int]:
     pool, accelerator = wanted.pool, wanted.accelerator
     if accelerator is None or pool.sharing is None or pool.sharing.mig is None:
         return dict(wanted.devices)
-    if pool.driver.owner == "operator":
+    if pool.driver.owner in KEPT:
         return dict(wanted.devices)
     return {accelerator.resource: wanted.count * accelerator.mig[pool.sharing.mig.removeprefix("all-")]}
 
@@ -204,13 +206,13 @@ def _labels(cluster: Gke, wanted: Wanted, kind: CapacityKind, queued: bool) -> d
     """Labels to ask for. GKE sets those of TPUs itself, and those of NVIDIA's MIG manager have no reader here."""
     found = wanted.labels(kind)
     theirs = {"nvidia.com/mig.config", "nvidia.com/mps.capable", "nvidia.com/device-plugin.config"}
-    drop = theirs if wanted.pool.driver.owner != "operator" else set[str]()
+    drop = theirs if wanted.pool.driver.owner not in KEPT else set[str]()
     ours = {key: value for key, value in found.items() if not key.startswith("cloud.google.com/") and key not in drop}
     if queued:
         ours["cloud.google.com/gke-queued"] = "true"  # GKE adds the taint alone
     if has_fabric(cluster, wanted):
         ours["cloud.google.com/gke-networking-dra-driver"] = "true"
-    if wanted.pool.driver.owner == "operator":
+    if wanted.pool.driver.owner in KEPT:
         ours["gke-no-default-nvidia-gpu-device-plugin"] = "true"
     if name := class_of(cluster, wanted):
         ours[names.COMPUTE_CLASS] = name
@@ -276,7 +278,7 @@ def _gpus(wanted: Wanted) -> Gpus | None:
         return None
     shared = pool.sharing.time_slices or pool.sharing.mps or 1 if pool.sharing else 1
     mig = pool.sharing.mig if pool.sharing else None
-    kept = pool.driver.owner == "operator"
+    kept = pool.driver.owner in KEPT
     return Gpus(
         type=machine.cloud_accelerator or machines.TYPES[wanted.accelerator.name],
         count=wanted.count,

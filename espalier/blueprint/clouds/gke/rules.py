@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from espalier.blueprint.clouds.gke import machines, zones
-from espalier.blueprint.clouds.gke.pools import hosts_of, seconds
+from espalier.blueprint.clouds.gke.pools import KEPT, hosts_of, seconds
 from espalier.blueprint.clouds.model import Wanted
 from espalier.settings.gke import Gke
 from espalier.settings.tree import path_text
@@ -205,7 +205,7 @@ def _image(cluster: Gke, wanted: Wanted) -> Iterator[Mistake]:
 
 def _sharing(wanted: Wanted) -> Iterator[Mistake]:
     pool, accelerator = wanted.pool, wanted.accelerator
-    if pool.sharing is None or accelerator is None or pool.driver.owner == "operator":
+    if pool.sharing is None or accelerator is None or pool.driver.owner in KEPT:
         return
     if pool.sharing.mig:
         known = machines.PARTITIONS.get(accelerator.name, ())

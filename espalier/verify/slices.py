@@ -40,7 +40,11 @@ def hands_out(context: Context, stage: Stage, pool: PoolPlan) -> Outcome:
     said = context.until(lambda: _judged(context, stage, more), SECONDS)
     if said is None or "Insufficient" not in said:
         return Outcome(False, f'{node} of {plan} gave a pod more {devices_text(asks(pool))}: "{said or "no verdict"}"')
-    return Outcome(True, f'{len(names)} pods held all of {node}, {plan}; of one more the scheduler said "{said}"')
+    return Outcome(True, f'{_many(len(names))} held all of {node}, {plan}; of one more the scheduler said "{said}"')
+
+
+def _many(number: int) -> str:
+    return "1 pod" if number == 1 else f"{number} pods"
 
 
 def amounts(pool: PoolPlan) -> list[dict[str, int]]:

@@ -1,19 +1,23 @@
-"""`stock-out` and `reclaim`: what the real autoscaler does when spot is sold out, and when spot nodes are taken back.
+"""`stock-out`, `reclaim`, `device-lost`: spot is sold out, spot nodes are taken back, nodes lose a device.
+
+What the real autoscaler and, where it is there, the warden make of it.
 
 Drills that break something for all pools at once; they are made one after the other, on simulated clusters only.
 """
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 
 from espalier import sim
 from espalier.blueprint import names
+from espalier.blueprint.gates import CONFIG
 from espalier.blueprint.pools import PoolPlan
-from espalier.kube import Kind
+from espalier.kube import Kind, Reference
 from espalier.sim import SimError
 from espalier.verify.elastic import NODE_POOL, delete_pod, scaled, waiting_pod, wake_pods
 from espalier.verify.model import Context, Json, NotProven, Outcome, Task
@@ -24,6 +28,8 @@ from espalier.verify.stage import Stage, devices_text
 JOB = Kind("batch/v1", "Job")
 STOCK_OUT_SECONDS = 60.0
 RECLAIM_SECONDS = 120.0
+WARDEN_SECONDS = 60
+"""A warden that waits longer before it acts is right to, but no drill waits for it."""
 RUN_SECONDS = "espalier.dev/sim-run-seconds"
 _NO_NAME = "the simulated cluster's name is not known, so nothing of it can be broken"
 
@@ -51,6 +57,12 @@ def reclaim_tasks(context: Context, stage: Stage) -> list[Task]:
     """One task for each pool that takes spot."""
     pools = [pool for pool in scaled(context) if _spot(pool)]
     return [Task(f"reclaim/{pool.name}", partial(_reclaim, context, stage, pool)) for pool in pools]
+
+
+def device_lost_tasks(context: Context, stage: Stage) -> list[Task]:
+    """One task for each pool with devices."""
+    pools = [pool for pool in scaled(context) if pool.shape.devices]
+    return [Task(f"device-lost/{pool.name}", partial(_device_lost, context, stage, pool)) for pool in pools]
 
 
 def _spot(pool: PoolPlan) -> bool:
@@ -87,21 +99,54 @@ def _reclaim(context: Context, stage: Stage, pool: PoolPlan) -> Outcome | NotPro
     """A Job whose spot node is taken back runs again on another node, and finishes."""
     if not context.cluster:
         return NotProven(_NO_NAME)
-    for name in wake_pods(pool):  # their nodes may be all that the pool can have
-        delete_pod(context, stage, name)
-    name = f"reclaim-{pool.name}"
-    context.client.create(_job(context, stage, pool, name))
+    reclaim = partial(sim.fault, context.cluster, "karpenter", "reclaim-spot")
+    job = _job(context, stage, pool, f"reclaim-{pool.name}", {names.CAPACITY: "spot"})
+    return _loses_its_node(context, stage, pool, job, lambda node: reclaim(node=node), "was taken back")
+
+
+def _device_lost(context: Context, stage: Stage, pool: PoolPlan) -> Outcome | NotProven:
+    """A Job whose node loses a device runs again on another node, and finishes; the node goes."""
+    if not context.cluster:
+        return NotProven(_NO_NAME)
+    if idle := _unwatched(context):
+        return NotProven(idle)
+    lose = partial(sim.fault, context.cluster, "nodes", "lose-device")
+    job = _job(context, stage, pool, f"device-lost-{pool.name}", {})
+    return _loses_its_node(context, stage, pool, job, lambda node: lose(node=node), "lost a device")
+
+
+def _unwatched(context: Context) -> str:
+    """Why nobody would take out a node that has lost a device within the time of a drill; "" where somebody would."""
+    if not context.blueprint.warden:
+        return "nothing watches over devices; the add-on warden would"
+    text = context.client.get(Kind("v1", "ConfigMap"), "espalier-warden", "espalier-warden")["data"][CONFIG]
+    health: Json | None = json.loads(text)["health"]
+    if not health or not health["act"]:
+        return "the warden is told not to act on failed devices"
+    if health["after"] > WARDEN_SECONDS:
+        return f"the warden acts {health['after']} s after a device has failed; a drill waits {WARDEN_SECONDS} s"
+    return ""
+
+
+def _loses_its_node(
+    context: Context, stage: Stage, pool: PoolPlan, job: Json, lose: Callable[[str], object], how: str
+) -> Outcome | NotProven:
+    """The Job runs, its node is lost by `lose`; it is to run again elsewhere and to finish, and the node is to go."""
+    for each in wake_pods(pool):  # their nodes may be all that the pool can have
+        delete_pod(context, stage, each)
+    name = str(job["metadata"]["name"])
+    context.client.create(job)
     deadline = time.monotonic() + RECLAIM_SECONDS
     first = context.until(lambda: _running(context, stage, name, ""), RECLAIM_SECONDS)
     if first is None:
         return Outcome(False, f"Job {name} did not run within {RECLAIM_SECONDS:.0f} s: {_told(context, stage, name)}")
     node = str(first["spec"]["nodeName"])
     try:
-        sim.fault(context.cluster, "karpenter", "reclaim-spot", node=node)
+        lose(node)
     except SimError as error:
         return NotProven(f"Job {name} ran on {node}: {error.message}")
     taken = time.monotonic()
-    lost = f"Job {name} ran on {node}, which was taken back"
+    lost = f"Job {name} ran on {node}, which {how}"
     uid = str(first["metadata"]["uid"])
     second = context.until(lambda: _again(context, stage, name, uid), deadline - time.monotonic())
     if second is None or second.get("kind") == JOB.kind:
@@ -113,13 +158,16 @@ def _reclaim(context: Context, stage: Stage, pool: PoolPlan) -> Outcome | NotPro
     done = context.until(lambda: _succeeded(context, stage, name), deadline - time.monotonic())
     if done is None:
         return Outcome(False, f"{lost}, {again}, and did not finish: {_told(context, stage, name)}")
-    return Outcome(True, f"{lost}, {again}, and finished")
+    gone = Reference(NODE, "", node)
+    if context.until(lambda: context.client.find_object(gone) is None or None, deadline - time.monotonic()) is None:
+        return Outcome(False, f"{lost}, {again}, and finished; but {node} is still there")
+    return Outcome(True, f"{lost}, {again}, and finished; {node} is gone")
 
 
-def _job(context: Context, stage: Stage, pool: PoolPlan, name: str) -> Json:
+def _job(context: Context, stage: Stage, pool: PoolPlan, name: str, select: Mapping[str, str]) -> Json:
     """Work that is tried again when its node goes, as often as that happens."""
     devices = dict(pool.shape.devices)
-    pod = waiting_pod(context, stage, pool, name, devices, select={names.CAPACITY: "spot"})
+    pod = waiting_pod(context, stage, pool, name, devices, select=select)
     metadata = {"labels": {"job": name}, "annotations": {RUN_SECONDS: "3600"}}
     ignored = [{"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}]
     return {

@@ -10,7 +10,7 @@ from espalier.blueprint import Blueprint
 from espalier.kube import ApiError, Client, Kind, Reference
 from espalier.types import Check
 from espalier.verify.contention import contention_tasks
-from espalier.verify.disruption import reclaim_tasks, sold_out, stock_out_tasks
+from espalier.verify.disruption import device_lost_tasks, reclaim_tasks, sold_out, stock_out_tasks
 from espalier.verify.elastic import scaled, wake_tasks, zero_tasks
 from espalier.verify.isolation import isolation_tasks
 from espalier.verify.model import Context, NotProven, Outcome, Skipped, Task, Verification, VerifyError
@@ -110,6 +110,7 @@ def _with_the_autoscaler(context: Context, stage: Stage, progress: Callable[[str
     with sold_out(context):
         found |= _make(stock_out_tasks(context, stage), context, progress)
     found |= _make(reclaim_tasks(context, stage), context, progress)
+    found |= _make(device_lost_tasks(context, stage), context, progress)
     return found | _make(zero_tasks(context, stage), context, progress)
 
 

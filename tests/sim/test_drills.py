@@ -1,15 +1,24 @@
 """The drills with a real autoscaler: each fault fails exactly its own check, and random ones lose nothing."""
 
 import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from espalier import sim
+from espalier.addons import RECORDS
+from espalier.engine.up import up
 from espalier.kube import Client, Kind
+from espalier.settings import load_file
+from espalier.verify.disruption import device_lost_tasks
 from espalier.verify.havoc import havoc
+from espalier.verify.model import Context, Outcome
+from espalier.verify.rehearse import Rehearsal
 from espalier.verify.run import verify
-from tests.sim.elastic import Elastic, elastic, stack
+from espalier.verify.stage import Stage
+from tests.sim.elastic import JOB, ROOT, Elastic, elastic, stack
 
 __all__ = ["elastic", "stack"]
 
@@ -88,8 +97,58 @@ def test_each_fault_of_an_elastic_platform_fails_its_own_check(
     assert "spot sold out, pod stock-out-h100 asked for 8 nvidia.com/gpu and did not run" in failed["stock-out/h100"]
     assert "it did not run again" in failed["reclaim/h100"]
     assert "kwok-l4-slices-on-demand-" in failed["to-zero/l4-slices"]
-    assert {entry.name: entry.why for entry in found.skipped} == {"to-zero/a100-mig": "pool a100-mig: no node was made"}
+    skipped = {entry.name: entry.why for entry in found.skipped if not entry.name.startswith("device-lost/")}
+    assert skipped == {"to-zero/a100-mig": "pool a100-mig: no node was made"}
     assert found.left == ()
+
+
+WATCHED = """
+config:
+  espalier:cluster: {kind: simulated, version: "1.36", autoscaler: karpenter}
+  espalier:pools:
+    - {name: system, machine: {cpu: 8, memory: 32Gi}, nodes: {min: 1, max: 1}}
+    - {name: h100, accelerator: H100-80, count: 8, nodes: {max: 2}, capacity: [spot, on-demand]}
+  espalier:addons:
+    warden: {health: {after: 3s}}
+"""
+
+
+@pytest.fixture
+def watched(tmp_path: Path, new_cluster: Callable[[str], str]) -> Iterator[tuple[Context, Stage]]:
+    """A platform with a warden that acts soon, ready for drills."""
+    path = tmp_path / "Pulumi.watched.yaml"
+    path.write_text(WATCHED, encoding="utf-8")
+    name = new_cluster("watched")
+    rehearsal = Rehearsal.of(load_file(path), name, root=ROOT, project="espalier", records=RECORDS)
+    blueprint = rehearsal.blueprint
+    status = sim.up(name, machines=blueprint.machines, warden=blueprint.warden)
+    client = Client.connect(status.kubeconfig)
+    up(rehearsal.program, connection=client)
+    context = Context(blueprint, client, simulated=True, probe=True, cluster=name)
+    stage = Stage(context)
+    stage.set_up()
+    yield context, stage
+    stage.clear()
+
+
+@pytest.mark.supports("autoscaling: a node that lost a device is replaced", "rehearsed")
+def test_a_node_that_lost_a_device_is_replaced_where_the_warden_watches(
+    watched: tuple[Context, Stage], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context, stage = watched
+    (drill,) = device_lost_tasks(context, stage)
+    found = drill.run()
+    assert isinstance(found, Outcome)
+    assert found.ok, found.evidence
+    assert "which lost a device, ran again" in found.evidence
+
+    monkeypatch.setattr("espalier.verify.disruption.RECLAIM_SECONDS", 30.0)
+    context.client.delete(JOB, "device-lost-h100", stage.namespace)
+    sim.fault(context.cluster, "warden", "pause")
+    found = drill.run()
+    assert isinstance(found, Outcome)
+    assert (drill.name, found.ok) == ("device-lost/h100", False)
+    assert "it did not run again" in found.evidence
 
 
 @pytest.mark.supports("autoscaling: random faults in a row", "rehearsed")

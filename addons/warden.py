@@ -13,6 +13,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
 from typing import Annotated, Any, Final, Literal
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -36,9 +37,12 @@ CONDITIONS: Final = {
 node-health); AKS's node-problem-detector those in one word (azure-aks-docs, node-problem-detector.md); the last is the
 one of NVIDIA's recipe for node-problem-detector (gpu-operator#2573)."""
 _OF_EKS: Final = "AcceleratedHardwareReady"
+_STOPPED: Final = f"{NAME}-stopped"
+"""The ConfigMap in which it remembers how many replicas a stopped server had."""
 _EXTENDED: Final = "/"
 """Names of extended resources have it, those of the kubelet's own have not."""
 
+_URL: Final = r"^https?://[A-Za-z0-9][-A-Za-z0-9.]*(:[0-9]{1,5})?(/[-A-Za-z0-9._~/]*)?$"
 Duration = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,3}[smh]$")]
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600}
 
@@ -63,10 +67,27 @@ class Health(_Strict):
     )
 
 
+class Idle(_Strict):
+    """What becomes of notebooks and servers that leave their devices idle."""
+
+    prometheus: Annotated[
+        str, Field(pattern=r"^https?://[A-Za-z0-9][-A-Za-z0-9.]*(:[0-9]{1,5})?(/[-A-Za-z0-9._~/]*)?$")
+    ] = Field(description="URL of the Prometheus that has the DCGM exporter's metrics, without credentials")
+    action: Literal["report", "stop"] = Field(
+        default="report", description="the most that is done to anything; what tenants get that say nothing"
+    )
+    after: Duration | None = Field(
+        default=None,
+        description="how long a device must be idle, for tenants that say nothing; default: they are left alone",
+    )
+    below: Annotated[int, Field(ge=1, le=50)] = Field(default=1, description="percent of use under which it is idle")
+
+
 class Options(_Strict):
     """What the warden does besides opening gated nodes."""
 
     health: Health = Field(default=Health(), description="what becomes of a node whose device fails")
+    idle: Idle | None = Field(default=None, description="what becomes of idle notebooks and servers; default: nothing")
 
 
 def objects(inputs: AddonInputs) -> Sequence[Planned]:
@@ -79,7 +100,7 @@ def objects(inputs: AddonInputs) -> Sequence[Planned]:
         *_rights(inputs),
         Planned("program", _object("v1", "ConfigMap", f"{NAME}-program", {"data": files}), ("namespace",)),
         Planned("config", _object("v1", "ConfigMap", NAME, {"data": {CONFIG: config(inputs)}}), ("namespace",)),
-        Planned("network", _network(), ("namespace",)),
+        Planned("network", _network(inputs.options), ("namespace",)),
         Planned("budget", _budget(), ("namespace",)),
         Planned(
             "deployment",
@@ -106,6 +127,7 @@ def config(inputs: AddonInputs) -> str:
     told: dict[str, Any] = {
         "pools": {pool.name: _pool(pool, inputs.facts) for pool in inputs.pools if pool.shape.devices},
         "health": None,
+        "idle": _watch(options.idle) if options.idle else None,
     }
     if health.action != "off":
         told["health"] = {
@@ -116,6 +138,11 @@ def config(inputs: AddonInputs) -> str:
             "conditions": {**CONDITIONS, **health.conditions},
         }
     return json.dumps(told, indent=1, sort_keys=True) + "\n"
+
+
+def _watch(idle: Idle) -> dict[str, Any]:
+    after = {"after": seconds(idle.after)} if idle.after else {}
+    return {"prometheus": idle.prometheus, "action": idle.action, "below": idle.below, **after}
 
 
 def seconds(duration: str) -> int:
@@ -176,15 +203,28 @@ def _rights(inputs: AddonInputs) -> Iterator[Planned]:
         everywhere += [_rule("", "pods", ["list"]), _rule("", "pods/eviction", ["create"])]
         if _claims(inputs.facts):
             everywhere.append(_rule("karpenter.sh", "nodeclaims", ["delete"]))
+    everywhere += _idle_rights(options.idle) if options.idle else []
     here = [
         _rule("", "configmaps", ["get"], NAME),
         _rule("coordination.k8s.io", "leases", ["create"]),
         _rule("coordination.k8s.io", "leases", ["get", "update"], NAME),
     ]
+    if options.idle and options.idle.action == "stop":
+        here.append(_rule("", "configmaps", ["patch"], _STOPPED))
+        yield Planned("stopped", _object("v1", "ConfigMap", _STOPPED, {}), ("namespace",))
     yield from _bound("cluster-role", "ClusterRole", NAME, everywhere, None)
     yield from _bound("role", "Role", NAME, here, NAME)
     # Events of nodes, which are in no namespace, lie in this one.
     yield from _bound("events", "Role", f"{NAME}-events", [_rule("", "events", ["create"])], "default")
+
+
+def _idle_rights(idle: Idle) -> list[dict[str, Any]]:
+    """It reads pods and tenants' namespaces; to stop servers it may scale them, which changes nothing else of them."""
+    found = [_rule("", "namespaces", ["list"]), _rule("", "pods", ["list"]), _rule("", "events", ["create"])]
+    if idle.action == "stop":
+        found += [_rule("apps", kind, ["get", "patch"]) for kind in ("deployments/scale", "statefulsets/scale")]
+        found.append(_rule("kubeflow.org", "notebooks", ["patch"]))
+    return found
 
 
 def _bound(
@@ -202,9 +242,17 @@ def _bound(
     )
 
 
-def _network() -> dict[str, Any]:
-    """Nobody calls it but the kubelet, and it calls the API server alone, whose address no policy can name."""
+def _network(options: Options) -> dict[str, Any]:
+    """Nobody calls it but the kubelet, and it calls the API server alone, whose address no policy can name.
+
+    Where it looks for idle devices, Prometheus' port as well, and the cluster's DNS to find it.
+    """
     ports = [{"protocol": "TCP", "port": port} for port in (443, 6443)]
+    if options.idle:
+        address = urlsplit(options.idle.prometheus)
+        port = address.port or (443 if address.scheme == "https" else 80)
+        ports += [{"protocol": "TCP", "port": port}] if port not in (443, 6443) else []
+        ports += [{"protocol": protocol, "port": 53} for protocol in ("UDP", "TCP")]
     spec = {
         "podSelector": {"matchLabels": {"app.kubernetes.io/name": NAME}},
         "policyTypes": ["Ingress", "Egress"],

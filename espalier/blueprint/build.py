@@ -14,6 +14,7 @@ from espalier.blueprint.clouds import CloudPlan, cloud_of, compiler_of
 from espalier.blueprint.clouds.unsaid import chosen_machines, unsaid_counts
 from espalier.blueprint.clouds.wanted import Site, cloud_name, region_mistakes
 from espalier.blueprint.gates import WARDEN, gate_mistakes, gated_pools, ungated_notes
+from espalier.blueprint.idle import idle_mistakes
 from espalier.blueprint.money import Cost, cost_of
 from espalier.blueprint.notice import with_notices
 from espalier.blueprint.order import plan_addons, provided_by, with_implied
@@ -151,7 +152,8 @@ def build(
     quota_mistakes = () if pool_mistakes else _quota_mistakes(settings.tenants, pools)
     namespace_mistakes = [*_namespace_mistakes(settings.tenants, addons), *_twins(settings.tenants)]
     price_mistakes = _price_mistakes(settings, pools, known)
-    if mistakes := (*pool_mistakes, *addon_mistakes, *quota_mistakes, *namespace_mistakes, *price_mistakes):
+    others = (*quota_mistakes, *namespace_mistakes, *price_mistakes, *idle_mistakes(settings))
+    if mistakes := (*pool_mistakes, *addon_mistakes, *others):
         raise Mistakes(mistakes)
     devices = sorted(device_maxima(pools))
     given = Given.by(records[addon.id] for addon in addons)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from espalier.blueprint import names
+from espalier.blueprint.idle import idle_notes
 from espalier.settings.model import Quota, Tenant, Workspace
 from espalier.types import AddonRecord, Planned
 
@@ -120,7 +121,7 @@ def _workspace(
     labels = {**names.MANAGED_BY, names.TENANT: tenant.name, names.WORKSPACE: name}
     hard = hard_limits(quota, devices)
     objects = (
-        _namespace(namespace, labels, tenant.pod_security),
+        _namespace(namespace, labels, tenant.pod_security, idle_notes(tenant)),
         _planned(
             name,
             "quota",
@@ -163,7 +164,7 @@ def hard_limits(quota: Quota, devices: Sequence[str]) -> dict[str, str]:
     return hard | {f"requests.{device}": str(count) for device, count in sorted(granted.items())}
 
 
-def _namespace(namespace: str, labels: Mapping[str, str], level: str) -> Planned:
+def _namespace(namespace: str, labels: Mapping[str, str], level: str, notes: Mapping[str, str]) -> Planned:
     """Restricted is warned of and audited whatever is enforced, so that a tightening is no surprise."""
     security = "pod-security.kubernetes.io"
     levels = {
@@ -171,7 +172,7 @@ def _namespace(namespace: str, labels: Mapping[str, str], level: str) -> Planned
         f"{security}/warn": "restricted",
         f"{security}/audit": "restricted",
     }
-    metadata = {"name": namespace, "labels": {**labels, **levels}}
+    metadata = {"name": namespace, "labels": {**labels, **levels}} | ({"annotations": dict(notes)} if notes else {})
     workspace = labels[names.WORKSPACE]
     return Planned(f"{workspace}-namespace", {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
 

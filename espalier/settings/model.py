@@ -20,9 +20,12 @@ from espalier.settings.base import (
     Money,
     Name,
     Strict,
+    form,
 )
 from espalier.settings.clusters import Cluster
 from espalier.settings.pool import Pool
+
+_IDLE_PATTERN = form(r"^[1-9][0-9]{0,3}[mhd]$", "a time, such as 30m, 2h or 1d")
 
 
 class Groups(Strict):
@@ -51,6 +54,13 @@ class Workspace(Strict):
     quota: Quota | None = Field(default=None, description="its share of the tenant's quota")
 
 
+class TenantIdle(Strict):
+    """What becomes of the tenant's notebooks and servers that leave their devices idle; `warden` looks after it."""
+
+    after: Annotated[str, Field(pattern=_IDLE_PATTERN)] = Field(description="how long a device must be idle")
+    action: Literal["report", "stop"] = Field(default="report", description="told of, or stopped")
+
+
 def _workspace_tag(value: Any) -> str:
     return "<workspace>" if isinstance(value, dict | Workspace) else "<name>"
 
@@ -74,6 +84,9 @@ class Tenant(Strict):
         description="its namespaces: <tenant> for one, <tenant>-<workspace> for several, each with its quota then",
     )
     quota: Quota = Field(default_factory=Quota, description="what it may ask for at one time")
+    idle: TenantIdle | None = Field(
+        default=None, description="what becomes of idle notebooks and servers; default: as the add-on warden says"
+    )
     pod_security: Literal["baseline", "restricted"] = Field(
         default="baseline",
         description="the Pod Security level that is enforced; restricted is warned of and audited anyway",

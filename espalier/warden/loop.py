@@ -9,6 +9,7 @@ from typing import Any
 
 from espalier.warden import rules
 from espalier.warden.api import Api, ApiError, UnreachableError
+from espalier.warden.idler import Idler
 from espalier.warden.lease import Lease
 from espalier.warden.rules import Action, Config
 
@@ -92,6 +93,7 @@ class Warden:
         self.lease = Lease(api, leases, "espalier-warden", me, time.monotonic)
         self._changed = threading.Event()
         self.nodes = Nodes(api, self._changed, tell)
+        self._idler = Idler(api, namespace, self._say)
         self._config: Config | None = None
         self._config_at = float("-inf")
         self._led = False
@@ -138,6 +140,8 @@ class Warden:
                 # 404: it has gone. 409, 422: somebody else changed it; the watch brings it anew.
                 if error.status not in (404, 409, 422):
                     self._say(f"{action.kind} {action.node}", f"cannot {action.kind} {action.node}: {error}")
+        if self.lease.mine:
+            self._idler.once(config)
 
     def _read(self) -> Config | None:
         """The configuration, read anew every few seconds; one that is wrong leaves the last one in force."""
@@ -163,7 +167,7 @@ class Warden:
             self._api.delete(f"{CLAIMS}/{rules.claim_of(node)}")
         elif action.kind == "drain":
             self._drain(name)
-        if action.kind != "note":
+        if action.kind not in ("met", "note"):
             self._event(action, node)
 
     def _drain(self, node: str) -> None:

@@ -25,6 +25,9 @@ FAILED = {
 growth (kubernetes/autoscaler, FAQ, status taints)."""
 SINCE = "espalier.dev/device-failing-since"
 WHY = "espalier.dev/device-failing-why"
+MET = "espalier.dev/devices-met"
+"""When all the devices of a node were there for the first time: before, they are late; after, one that is missing has
+failed. A new node of Karpenter's has its startup taint a moment late, so the gate does not tell."""
 MIG_STATE = "nvidia.com/mig.config.state"
 WHOLE = "nvidia.com/gpu"
 MIG = "nvidia.com/mig-"
@@ -43,7 +46,7 @@ class Pool:
 
 @dataclass(frozen=True)
 class Health:
-    """When a node counts as failed: `after` seconds of a failing device, `start` seconds for a new one to come.
+    """When a node counts as failed: `after` seconds of a failing device, `start` seconds for a new node's to come.
 
     `conditions` are those that node agents set, with the status that means trouble. At most `at_once` nodes of a pool
     are out at a time. With `act` off, it is only told.
@@ -57,19 +60,33 @@ class Health:
 
 
 @dataclass(frozen=True)
+class Watch:
+    """What is to be done about idle devices: where metrics are, and under how many percent of use they are idle.
+
+    `after` and `action` hold where a tenant says nothing; `action` is also the most that is done to anything.
+    """
+
+    prometheus: str
+    below: float = 1.0
+    every: float = 60.0
+    after: int | None = None
+    action: Literal["report", "stop"] = "report"
+
+
+@dataclass(frozen=True)
 class Config:
     """All that the warden is told; `health` and `idle` are None where it is to leave these alone."""
 
     pools: Mapping[str, Pool]
     health: Health | None = None
-    idle: Mapping[str, Any] | None = None
+    idle: Watch | None = None
 
 
 @dataclass(frozen=True)
 class Action:
     """One thing to do about one node. `why` is for people, on an event."""
 
-    kind: Literal["open", "note", "clear", "mark", "drain", "replace", "report"]
+    kind: Literal["open", "met", "note", "clear", "mark", "drain", "replace", "report"]
     node: str
     why: str
 
@@ -90,7 +107,8 @@ def config_of(text: str) -> Config:
         if wrong := {pool.repair for pool in pools.values()} - {"taint", "drain", "replace"}:
             raise TypeError(f"repair {sorted(wrong)}")
         health = Health(**read["health"]) if read.get("health") else None
-        return Config(pools, health, read.get("idle"))
+        watch = Watch(**read["idle"]) if read.get("idle") else None
+        return Config(pools, health, watch)
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"no configuration: {type(error).__name__}: {error}") from error
 
@@ -173,7 +191,10 @@ def patch_of(node: Node, action: Action, config: Config, now: float) -> list[dic
     gate = config.pools[_label(node)].gate
     match action.kind:
         case "open":
-            return _taints(before, [taint for taint in before if taint["key"] != gate])
+            opened = _taints(before, [taint for taint in before if taint["key"] != gate])
+            return [*opened, *_annotated(node, {MET: text_of(now)})]
+        case "met":
+            return _annotated(node, {MET: text_of(now)})
         case "mark":
             return [*_taints(before, [*before, dict(FAILED)]), *_annotated(node, _noted(node, action, now))]
         case "note":
@@ -225,13 +246,16 @@ def _judged(node: Node, pool: Pool, health: Health, now: float, *, room: bool) -
     if not is_ready(node):
         return []  # a node that does not answer is its cloud's and Kubernetes' own affair, and tells nothing of devices
     watched = {kind: status for kind, status in health.conditions.items() if kind not in pool.leaves}
-    why = troubled(node, watched) or lacking(node, pool.devices)
+    trouble, lack = troubled(node, watched), lacking(node, pool.devices)
+    why = trouble or lack
     if why is None:
-        return [Action("clear", name, "its devices are well again")] if marked or since is not None else []
+        if marked or since is not None:
+            return [Action("clear", name, "its devices are well again")]
+        return [] if MET in _annotations(node) else [Action("met", name, "all its devices are there")]
     if marked:
         return _taken_out(node, pool, why) if health.act else []
     waited, limit = since, health.after
-    if is_gated(node, pool.gate):
+    if trouble is None and MET not in _annotations(node):
         waited, limit = time_of(node["metadata"].get("creationTimestamp")), health.start
     if waited is None:
         return [Action("note", name, why)]

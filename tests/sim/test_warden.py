@@ -1,16 +1,19 @@
 """The warden beside a real API server, with no right but those of its add-on: gates, health, elections, trouble."""
 
 import base64
+import http.server
 import json
 import os
 import re
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import yaml
@@ -30,7 +33,6 @@ GATE = names.STARTUP_TAINT.key
 FOREIGN = {"key": "team", "value": "x", "effect": "NoSchedule"}
 SECONDS = 120.0
 USER = "system:serviceaccount:espalier-warden:espalier-warden"
-PLURALS = {"Deployment": "deployments", "NetworkPolicy": "networkpolicies"}
 
 
 @dataclass
@@ -80,6 +82,14 @@ class Place:
         made = self.api.patch(path, {"data": {"config.json": json.dumps(told)}})
         return f"goes by the configuration of version {made['metadata']['resourceVersion']}"
 
+    def idle(self, **changes: Any) -> str:
+        """Changes where the warden looks for idle devices; what it says once it has read it."""
+        path = "/api/v1/namespaces/espalier-warden/configmaps/espalier-warden"
+        told = json.loads(self.api.get(path)["data"]["config.json"])
+        told["idle"] |= changes
+        made = self.api.patch(path, {"data": {"config.json": json.dumps(told)}})
+        return f"goes by the configuration of version {made['metadata']['resourceVersion']}"
+
     def pod(self, name: str, node: str, labels: dict[str, str] | None = None) -> None:
         spec = {
             "nodeName": node,
@@ -108,7 +118,8 @@ def place(connect: Callable[[Path], Api]) -> Iterator[Place]:
         {"name": "system", "machine": {"cpu": 8, "memory": "32Gi"}, "nodes": {"max": 1}},
         {"name": "gpu", "accelerator": "H100-80", "count": 8, "nodes": {"max": 4}},
     ]
-    options = {"warden": {"health": {"after": "1s", "start": "9h"}}}
+    idle = {"prometheus": "http://127.0.0.1:9", "action": "stop"}
+    options = {"warden": {"health": {"after": "1s", "start": "9h"}, "idle": idle}}
     settings = {"cluster": {"kind": "simulated", "autoscaler": "karpenter"}, "pools": pools, "addons": options}
     blueprint = build(validate(settings, where="test"), RECORDS)
     shape = blueprint.pools[1].shape
@@ -312,6 +323,109 @@ def test_a_configuration_that_is_wrong_leaves_the_last_one_in_force(
         place.api.patch(path, {"data": {"config.json": right}})
 
 
+class Prometheus(http.server.ThreadingHTTPServer):
+    """Answers the warden's queries: what each pod used, and that it was measured all along."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Answer)
+        self.used: dict[tuple[str, str], float] = {}
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+
+class _Answer(http.server.BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        assert isinstance(self.server, Prometheus)
+        (query,) = parse_qs(urlsplit(self.path).query)["query"]
+        rows: list[Any] = []
+        for (namespace, pod), value in self.server.used.items():
+            if "DCGM_FI_DEV_GPU_UTIL" in query:
+                told = 1000.0 if query.startswith("count") else value
+                rows.append({"metric": {"namespace": namespace, "pod": pod}, "value": [0, str(told)]})
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(json.dumps({"status": "success", "data": {"result": rows}}).encode())
+
+    def log_message(self, format: str, *args: object) -> None: ...
+
+
+@pytest.fixture
+def prometheus() -> Iterator[Prometheus]:
+    server = Prometheus()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+NOTEBOOKS = {
+    "apiVersion": "apiextensions.k8s.io/v1",
+    "kind": "CustomResourceDefinition",
+    "metadata": {"name": "notebooks.kubeflow.org"},
+    "spec": {
+        "group": "kubeflow.org",
+        "scope": "Namespaced",
+        "names": {"kind": "Notebook", "plural": "notebooks", "singular": "notebook", "listKind": "NotebookList"},
+        "versions": [
+            {
+                "name": "v1",
+                "served": True,
+                "storage": True,
+                "schema": {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}},
+            }
+        ],
+    },
+}
+
+
+def worker(labels: dict[str, str]) -> dict[str, Any]:
+    container = {"name": "c", "image": "example.com/x:1", "resources": {"limits": {"nvidia.com/gpu": "1"}}}
+    tolerations = [{"operator": "Exists"}]
+    return {"metadata": {"labels": labels}, "spec": {"tolerations": tolerations, "containers": [container]}}
+
+
+def test_idle_notebooks_and_servers_are_stopped_and_busy_ones_are_not(
+    place: Place, prometheus: Prometheus, eventually: Callable[..., Any]
+) -> None:
+    place.node("gpu-1", 8)
+    eventually(lambda: place.opened("gpu-1"))
+    place.apply(NOTEBOOKS)
+    notes = {"espalier.dev/idle-after": "1", "espalier.dev/idle-action": "stop"}
+    space = {"name": "vision", "labels": {"espalier.dev/tenant": "vision"}, "annotations": notes}
+    place.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": space})
+    eventually(lambda: not place.api.missing("/api/v1/namespaces/vision/serviceaccounts/default"))
+    for name in ("lazy", "busy"):
+        labels = {"app": name, "espalier.dev/stop-when-idle": "true"}
+        spec = {"replicas": 2, "selector": {"matchLabels": {"app": name}}, "template": worker(labels)}
+        metadata = {"name": name, "namespace": "vision"}
+        place.apply({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": spec})
+    notebook = {"apiVersion": "kubeflow.org/v1", "kind": "Notebook", "metadata": {"name": "nb", "namespace": "vision"}}
+    eventually(lambda: place.api.ask("POST", "/apis/kubeflow.org/v1/namespaces/vision/notebooks", notebook)[0] == 201)
+    own = {"apiVersion": "v1", "kind": "Pod", **worker({"notebook-name": "nb"})}
+    own["metadata"] |= {"name": "nb-0", "namespace": "vision"}
+    place.api.create("/api/v1/namespaces/vision/pods", own)
+
+    def pods() -> list[Any]:
+        return [p for p in place.api.items("/api/v1/namespaces/vision/pods") if p["status"]["phase"] == "Running"]
+
+    eventually(lambda: len(pods()) == 5)
+    changed = place.idle(prometheus=f"http://127.0.0.1:{prometheus.server_port}", every=0.2)
+    eventually(lambda: changed in said(place))
+    eventually(lambda: "no metrics, so nothing is idle" in said(place).split(changed)[-1])
+    scale = "/apis/apps/v1/namespaces/vision/deployments/{}/scale"
+    assert place.api.get(scale.format("lazy"))["spec"]["replicas"] == 2  # nobody told of it yet
+    prometheus.used = {
+        ("vision", pod["metadata"]["name"]): 60.0 if "busy" in pod["metadata"]["name"] else 0.0 for pod in pods()
+    }
+    eventually(lambda: place.api.get(scale.format("lazy"))["spec"].get("replicas", 0) == 0)
+    where = "/apis/kubeflow.org/v1/namespaces/vision/notebooks/nb"
+    eventually(lambda: "kubeflow-resource-stopped" in place.api.get(where)["metadata"].get("annotations", {}))
+    assert place.api.get(scale.format("busy"))["spec"]["replicas"] == 2
+    memory = place.api.get("/api/v1/namespaces/espalier-warden/configmaps/espalier-warden-stopped")
+    assert memory["data"] == {"vision.Deployment.lazy": "2"}
+    events = eventually(lambda: place.api.items("/api/v1/namespaces/vision/events"))
+    assert any(e["message"].endswith("to start it again, scale it to 2") for e in events)
+    place.api.delete("/api/v1/namespaces/vision")
+
+
 REFUSED = [
     ("DELETE", "/api/v1/nodes/victim", None),
     ("POST", "/api/v1/namespaces/default/pods", {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "x"}}),
@@ -321,6 +435,10 @@ REFUSED = [
     ("DELETE", "/apis/coordination.k8s.io/v1/namespaces/espalier-warden/leases/espalier-warden", None),
     ("GET", "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/espalier-warden", None),
     ("GET", "/apis/apps/v1/deployments", None),
+    ("PATCH", "/apis/apps/v1/namespaces/kube-system/deployments/x", {"spec": {"replicas": 0}}),
+    ("PATCH", "/apis/apps/v1/namespaces/kube-system/daemonsets/x", {"metadata": {"labels": {"a": "b"}}}),
+    ("PATCH", "/api/v1/namespaces/espalier-warden/configmaps/espalier-warden", {"data": {}}),
+    ("PATCH", "/api/v1/namespaces/default", {"metadata": {"labels": {"a": "b"}}}),
     ("PATCH", "/api/v1/nodes/victim/status", {"status": {"phase": "x"}}),
 ]
 

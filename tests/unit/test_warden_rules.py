@@ -30,9 +30,11 @@ def node(
     annotations: dict[str, str] | None = None,
     labels: dict[str, str] | None = None,
     conditions: list[dict[str, str]] | None = None,
+    met: bool = True,
     **metadata: Any,
 ) -> dict[str, Any]:
-    made = {"name": name, "labels": {rules.POOL: pool, **(labels or {})}, "annotations": annotations or {}, **metadata}
+    notes = {**({rules.MET: "2026-01-01T00:00:00Z"} if met else {}), **(annotations or {})}
+    made = {"name": name, "labels": {rules.POOL: pool, **(labels or {})}, "annotations": notes, **metadata}
     made.setdefault("creationTimestamp", rules.text_of(NOW - 60))
     status = {
         "allocatable": allocatable or {},
@@ -150,11 +152,26 @@ def test_a_condition_of_a_node_agent_counts_unless_its_cloud_acts_on_it() -> Non
 
 
 def test_a_new_node_has_longer_and_then_counts_as_failed() -> None:
-    def born(ago: float) -> dict[str, Any]:
-        return node(allocatable={GPU: "0"}, taints=[WAITING], creationTimestamp=rules.text_of(NOW - ago))
+    def born(ago: float, **further: Any) -> dict[str, Any]:
+        return node(allocatable={GPU: "0"}, creationTimestamp=rules.text_of(NOW - ago), met=False, **further)
 
-    assert kinds([born(1799)], config(HEALTH)) == []
-    assert kinds([born(1800)], config(HEALTH)) == [("mark", "n")]
+    for gate in ([WAITING], []):  # Karpenter gives its startup taint a moment after the node is there
+        assert kinds([born(1799, taints=gate)], config(HEALTH)) == []
+        assert kinds([born(1800, taints=gate)], config(HEALTH)) == [("mark", "n")]
+    # What a node agent says of a new node's device needs no such patience.
+    erring = [{"type": "XIDErrors", "status": "True"}]
+    assert kinds([born(60, taints=[WAITING], conditions=erring)], config(HEALTH)) == [("note", "n")]
+
+
+def test_that_all_devices_were_there_once_is_kept_on_the_node() -> None:
+    whole = node(allocatable={GPU: "8"}, met=False)
+    (action,) = decide([whole], config(HEALTH), NOW)
+    assert action.kind == "met"
+    assert patch_of(whole, action, config(HEALTH), NOW)[-1]["path"] == "/metadata/annotations/espalier.dev~1devices-met"
+    gated = node(allocatable={GPU: "8"}, taints=[WAITING], met=False)
+    (action,) = decide([gated], config(HEALTH), NOW)
+    assert action.kind == "open"
+    assert patch_of(gated, action, config(HEALTH), NOW)[-1]["path"] == "/metadata/annotations/espalier.dev~1devices-met"
 
 
 @pytest.mark.parametrize(

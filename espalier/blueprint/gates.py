@@ -80,7 +80,7 @@ def gate_proof(pool: str, shapes: Sequence[NodeShape], addons: Sequence[AddonPla
 
 def _told(addon: AddonPlan, pool: str) -> Iterator[dict[str, Any]]:
     for manifest in addon.manifests:
-        if addon.id == WARDEN and manifest["kind"] == "ConfigMap" and CONFIG in manifest["data"]:
+        if addon.id == WARDEN and manifest["kind"] == "ConfigMap" and CONFIG in manifest.get("data", {}):
             pools: dict[str, dict[str, Any]] = json.loads(manifest["data"][CONFIG])["pools"]
             if pool in pools:
                 yield pools[pool]

@@ -376,7 +376,7 @@ NOTEBOOKS = {
 }
 
 
-def worker(labels: dict[str, str]) -> dict[str, Any]:
+def worker(labels: dict[str, str]) -> Any:
     container = {"name": "c", "image": "example.com/x:1", "resources": {"limits": {"nvidia.com/gpu": "1"}}}
     tolerations = [{"operator": "Exists"}]
     return {"metadata": {"labels": labels}, "spec": {"tolerations": tolerations, "containers": [container]}}
@@ -399,8 +399,8 @@ def test_idle_notebooks_and_servers_are_stopped_and_busy_ones_are_not(
         place.apply({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": spec})
     notebook = {"apiVersion": "kubeflow.org/v1", "kind": "Notebook", "metadata": {"name": "nb", "namespace": "vision"}}
     eventually(lambda: place.api.ask("POST", "/apis/kubeflow.org/v1/namespaces/vision/notebooks", notebook)[0] == 201)
-    own = {"apiVersion": "v1", "kind": "Pod", **worker({"notebook-name": "nb"})}
-    own["metadata"] |= {"name": "nb-0", "namespace": "vision"}
+    own: Any = {"apiVersion": "v1", "kind": "Pod", **worker({"notebook-name": "nb"})}
+    own["metadata"].update(name="nb-0", namespace="vision")
     place.api.create("/api/v1/namespaces/vision/pods", own)
 
     def pods() -> list[Any]:

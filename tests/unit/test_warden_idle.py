@@ -17,7 +17,7 @@ from espalier.types import Facts, Mistakes
 from espalier.warden.idle import Idle, Rule, covered, idle, owner_of, pods_of, queries, rules_of
 from espalier.warden.rules import Watch, config_of, text_of
 from tests.unit.test_addons_warden import of, planned, rights
-from tests.unit.test_blueprint_gates import H100, SYSTEM
+from tests.unit.test_blueprint_gates import H100, SYSTEM, blueprint
 
 GPU = "nvidia.com/gpu"
 NOW = 1_800_000_000.0
@@ -206,3 +206,11 @@ def refused_with(addons: dict[str, Any], **idle: str) -> list[str]:
     with pytest.raises(Mistakes) as caught:
         build(validate(settings | tenant(**idle), where="test"), RECORDS)
     return [mistake.text() for mistake in caught.value.mistakes]
+
+
+def test_what_it_remembers_is_nobodys_to_declare() -> None:
+    """Its ConfigMap has no data of ours: a second `up` takes nothing away. Gates are proven beside it."""
+    made = blueprint(SYSTEM, H100, addons={"warden": {"idle": {**WATCH["idle"], "action": "stop"}}})
+    (addon,) = [addon for addon in made.addons if addon.id == "warden"]
+    assert "data" not in of(addon, "ConfigMap", "espalier-warden-stopped")
+    assert next(proof for proof in made.proofs if proof.name == "gate/h100").ok

@@ -22,6 +22,7 @@ from espalier.blueprint.clouds.aks.parts import blob_account, part_notes, parts_
 from espalier.blueprint.clouds.aks.zones import zones
 from espalier.blueprint.clouds.model import CloudPlan
 from espalier.blueprint.clouds.route import route_of
+from espalier.blueprint.clouds.upgrades import upgrade_notes
 from espalier.settings.aks import Aks
 from espalier.settings.cloud import CloudCluster
 
@@ -176,6 +177,7 @@ def _priorities(pools: Sequence[PoolPlan]) -> Mapping[str, tuple[str, ...]] | No
 
 def _notes(cluster: Aks, groups: Sequence[AksNodeGroup]) -> Iterator[str]:
     yield from network_notes(cluster)
+    yield from upgrade_notes(group.name for group in groups if group.snapshot)
     if cluster.given is None and cluster.keys.secrets is None:
         yield (
             "keys: Kubernetes Secrets are encrypted at rest by keys of Azure's; keys.secrets names one of your own, in "

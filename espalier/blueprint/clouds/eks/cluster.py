@@ -21,8 +21,9 @@ from espalier.blueprint.clouds.eks.plan import ControlPlane, EksPlan, GivenContr
 from espalier.blueprint.clouds.eks.policies_karpenter import interruption_queue
 from espalier.blueprint.clouds.eks.storage import classes_of, file_system_of
 from espalier.blueprint.clouds.eks.zones import chosen
-from espalier.blueprint.clouds.model import CloudPlan
+from espalier.blueprint.clouds.model import CloudPlan, NodeGroup
 from espalier.blueprint.clouds.route import route_of
+from espalier.blueprint.clouds.upgrades import upgrade_notes
 from espalier.settings.cloud import CloudCluster
 from espalier.settings.eks import Eks
 
@@ -44,6 +45,7 @@ def plan(cluster: CloudCluster, pools: Sequence[PoolPlan]) -> CloudPlan:
         groups=groups,
         notes=(
             *_notes(cluster),
+            *upgrade_notes(_opaque(groups)),
             *(note for group in groups if isinstance(group, EksNodeGroup) for note in group.notes),
         ),
         parts=parts_of(cluster),
@@ -112,6 +114,14 @@ def _interruptions(cluster: Eks) -> Interruptions:
         policy=interruption_queue(where_of(cluster).arn("sqs", cluster.name)),
         events={name: {"source": [source], "detail-type": [kind]} for name, (source, kind) in details.items()},
     )
+
+
+def _opaque(groups: Sequence[NodeGroup]) -> Iterator[str]:
+    """Groups of Bottlerocket and Ubuntu, whose releases have numbers and ids of their own."""
+    for group in groups:
+        if isinstance(group, EksNodeGroup):
+            bottlerocket = group.release is not None and group.ami_type.startswith("BOTTLEROCKET")
+            yield from (group.name,) if bottlerocket or group.template.image else ()
 
 
 def _notes(cluster: Eks) -> Iterator[str]:

@@ -11,6 +11,7 @@ from espalier.blueprint.clouds.gke.compute_classes import QUEUED, TAKES_PLAIN
 from espalier.blueprint.clouds.gke.labels import changed
 from espalier.blueprint.clouds.gke.maintenance import LEAST_HOURS, nodes_follow
 from espalier.blueprint.clouds.gke.model import GkeNodePool
+from espalier.blueprint.clouds.upgrades import upgrade_notes
 from espalier.settings.gke import Gke
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ def notes(cluster: Gke, pools: Sequence[PoolPlan]) -> Iterator[str]:
         yield "access: without security-group RBAC knows no Google groups, and tenants' groups have no rights"
     if nodes_follow(cluster):
         yield "upgrades: nodes take their control plane's version in the same run; by itself GKE upgrades none of them"
+    yield from upgrade_notes(())
     for tag, label in changed(cluster).items():
         yield f"tags: {tag} becomes {label}, as Google Cloud's labels are written"
     if cluster.given is None and not (cluster.keys.secrets and cluster.keys.disks):

@@ -5,8 +5,10 @@ from espalier.addons.amd_gpu_operator import RECORD as AMD_GPU_OPERATOR
 from espalier.addons.aws_efa_device_plugin import RECORD as AWS_EFA_DEVICE_PLUGIN
 from espalier.addons.cluster_autoscaler import RECORD as CLUSTER_AUTOSCALER
 from espalier.addons.dcgm_exporter import RECORD as DCGM_EXPORTER
+from espalier.addons.kai_scheduler import RECORD as KAI_SCHEDULER
 from espalier.addons.karpenter import RECORD as KARPENTER
 from espalier.addons.keda import RECORD as KEDA
+from espalier.addons.kueue import RECORD as KUEUE
 from espalier.addons.metrics_server import RECORD as METRICS_SERVER
 from espalier.addons.neuron_device_plugin import RECORD as NEURON_DEVICE_PLUGIN
 from espalier.addons.node_feature_discovery import RECORD as NODE_FEATURE_DISCOVERY
@@ -14,6 +16,7 @@ from espalier.addons.nvidia_device_plugin import RECORD as NVIDIA_DEVICE_PLUGIN
 from espalier.addons.nvidia_dra_driver import RECORD as NVIDIA_DRA_DRIVER
 from espalier.addons.nvidia_gpu_operator import RECORD as NVIDIA_GPU_OPERATOR
 from espalier.addons.vertical_pod_autoscaler import RECORD as VERTICAL_POD_AUTOSCALER
+from espalier.addons.volcano import RECORD as VOLCANO
 from espalier.addons.warden import RECORD as WARDEN
 from espalier.types import AddonRecord
 
@@ -25,8 +28,10 @@ RECORDS: dict[str, AddonRecord] = {
         AWS_EFA_DEVICE_PLUGIN,
         CLUSTER_AUTOSCALER,
         DCGM_EXPORTER,
+        KAI_SCHEDULER,
         KARPENTER,
         KEDA,
+        KUEUE,
         METRICS_SERVER,
         NEURON_DEVICE_PLUGIN,
         NODE_FEATURE_DISCOVERY,
@@ -34,6 +39,7 @@ RECORDS: dict[str, AddonRecord] = {
         NVIDIA_DRA_DRIVER,
         NVIDIA_GPU_OPERATOR,
         VERTICAL_POD_AUTOSCALER,
+        VOLCANO,
         WARDEN,
     )
 }

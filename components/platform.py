@@ -58,10 +58,15 @@ class Platform(pulumi.ComponentResource):
             if addon.held:
                 continue
             options = pulumi.ResourceOptions(
-                parent=self, providers=[provider], depends_on=[addons[need] for need in addon.needs]
+                parent=self,
+                providers=[provider],
+                depends_on=[addons[need] for need in (*addon.needs, *addon.after) if need in addons],
             )
             addons[addon.id] = Addon.planned(f"{name}-{addon.id}", addon, options)
         tenants = {t.name: Tenant.planned(f"{name}-tenant-{t.name}", t, inside) for t in blueprint.tenants}
+        if blueprint.queues and blueprint.queues.system in addons:
+            after = (addons[blueprint.queues.system], *tenants.values())
+            register(self, name, blueprint.queues.objects, provider, after)
         self.namespaces = pulumi.Output.all(**{key: tenant.namespaces for key, tenant in tenants.items()})
         # Facts once more: a stack policy is given a component's outputs, never its inputs.
         self.register_outputs({"namespaces": self.namespaces, "facts": facts})

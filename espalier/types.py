@@ -269,6 +269,8 @@ class AddonRecord:
     content: Content | None = None
     state: Literal["active", "deprecated", "retired"] = "active"
     needs: frozenset[str] = frozenset()
+    after: frozenset[str] = frozenset()
+    """Add-ons that come before it where a stack has them: it works without."""
     provides: frozenset[str] = frozenset()
     """What it is the one owner of: <part>/<device> for a part of a device's stack (see `Owners`)."""
     provides_by: Callable[[Any], frozenset[str]] | None = None
@@ -372,6 +374,22 @@ class PoolFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class QueueFacts:
+    """What a queueing system's own configuration follows from."""
+
+    counted: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Device -> the resource by which it is counted over all flavours, for devices that several flavours hold."""
+    slices: bool = False
+    """Some pool's devices are of use only in whole slices over several nodes."""
+    enforce: bool = True
+    """Work in tenants' namespaces that names no queue is queued, too."""
+    borrowing: bool = True
+    preemption: Literal["never", "reclaim", "priority"] = "priority"
+    start_within: str = "30m"
+    """Time after which work whose pods are not all ready waits again."""
+
+
+@dataclass(frozen=True, slots=True)
 class AddonInputs:
     """What an add-on's objects are computed from."""
 
@@ -380,6 +398,7 @@ class AddonInputs:
     options: Any
     beside: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])
     """All add-ons of the stack with their options, as the stack file has them."""
+    queues: QueueFacts = field(default_factory=QueueFacts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -391,6 +410,8 @@ class AddonPlan:
     wave: int
     objects: tuple[Planned, ...]
     needs: tuple[str, ...]
+    after: tuple[str, ...] = ()
+    """Add-ons of the stack that come before it, and that it works without."""
     content: Literal["rendered", "recorded"] = "rendered"
     held: Recorded | None = None
     """Why it is left out of the program: its content is not there, or that of an add-on that it needs."""

@@ -23,6 +23,7 @@ from espalier.blueprint.pools import PoolPlan, autoscaled, compile_pools
 from espalier.blueprint.preempt import preemption_proofs
 from espalier.blueprint.priorities import priority_classes
 from espalier.blueprint.proofs import device_maxima, prove
+from espalier.blueprint.queues import QueuePlan, plan_queues, queue_facts, queue_mistakes, system_of
 from espalier.blueprint.tenants import Given, TenantPlan, compile_tenant, namespace_of
 from espalier.catalogue import Catalogue, catalogue
 from espalier.charts.images import ImageRule
@@ -49,6 +50,8 @@ class Blueprint:
     proofs: tuple[Proof, ...]
     privileged_namespaces: tuple[str, ...]
     waivers: tuple[Waiver, ...]
+    queues: QueuePlan | None = None
+    """How work waits for devices; None where no add-on brings a queueing system."""
     cloud: CloudPlan | None = None
     """What the components make in a cloud; None for clusters that are not made in one."""
     catalogue: Catalogue | None = None
@@ -146,10 +149,13 @@ def build(
         pool_facts,
         contents,
         ImageRule(settings.sources.registry or ""),
+        None if pool_mistakes else queue_facts(settings, pools, facts),
     )
     if cluster := cloud_of(settings.cluster):
         addons = tuple(compiler_of(cluster.kind).addon(addon) for addon in addons)
     quota_mistakes = () if pool_mistakes else _quota_mistakes(settings.tenants, pools)
+    if not pool_mistakes and not quota_mistakes and not addon_mistakes:
+        quota_mistakes = queue_mistakes(settings, pools, facts, system_of(wanted))
     namespace_mistakes = [*_namespace_mistakes(settings.tenants, addons), *_twins(settings.tenants)]
     price_mistakes = _price_mistakes(settings, pools, known)
     others = (*quota_mistakes, *namespace_mistakes, *price_mistakes, *idle_mistakes(settings))
@@ -157,7 +163,9 @@ def build(
         raise Mistakes(mistakes)
     devices = sorted(device_maxima(pools))
     given = Given.by(records[addon.id] for addon in addons)
-    tenants = tuple(compile_tenant(tenant, devices, given) for tenant in settings.tenants)
+    borrowing = bool(system_of(wanted)) and settings.queues.borrowing
+    tenants = tuple(compile_tenant(tenant, devices, given, borrowing=borrowing) for tenant in settings.tenants)
+    queues = plan_queues(settings, pools, tenants, facts, wanted)
     privileged = sorted({ns for addon in addons for ns in records[addon.id].privileged_namespaces})
     return Blueprint(
         settings=settings,
@@ -172,9 +180,14 @@ def build(
             ),
         ),
         cost=cost_of(pools, settings.cost.ceiling),
-        proofs=(*prove(pools, tenants, addons, records), *preemption_proofs(pools, facts.kind, addons)),
+        proofs=(
+            *prove(pools, tenants, addons, records),
+            *preemption_proofs(pools, facts.kind, addons),
+            *(queues.proofs if queues else ()),
+        ),
         privileged_namespaces=tuple(privileged),
         waivers=settings.waivers,
+        queues=queues,
         cloud=_cloud_plan(settings, pools, known),
         catalogue=known,
     )
@@ -256,7 +269,8 @@ def inputs_of(
         options = record.options.model_validate(wanted.get(record.id, {}))
     except ValidationError:
         return None
-    return AddonInputs(facts, tuple(pool.facts() for pool in pools), options, wanted)
+    queues = queue_facts(settings, pools, facts)
+    return AddonInputs(facts, tuple(pool.facts() for pool in pools), options, wanted, queues)
 
 
 def facts_of(settings: Settings) -> Facts:

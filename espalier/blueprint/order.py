@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from espalier.charts.images import AS_WRITTEN, ImageRule, images_of
 from espalier.content import ContentFacts, Contents, Recorded, Rendered, reference
 from espalier.settings.tree import path_text
-from espalier.types import AddonInputs, AddonPlan, AddonRecord, Facts, Mistake, PoolFacts
+from espalier.types import AddonInputs, AddonPlan, AddonRecord, Facts, Mistake, PoolFacts, QueueFacts
 
 API_SERVICE: Final = "apiservice/"
 """How a record says in `provides` that it serves a version of an API: apiservice/v1beta1.metrics.k8s.io."""
@@ -35,6 +35,7 @@ def plan_addons(
     pools: Sequence[PoolFacts],
     contents: Contents | None = None,
     images: ImageRule = AS_WRITTEN,
+    queues: QueueFacts | None = None,
 ) -> tuple[tuple[AddonPlan, ...], tuple[Mistake, ...]]:
     """The add-ons of a stack file in waves, their objects computed; or everything that is wrong with the set.
 
@@ -45,10 +46,12 @@ def plan_addons(
     mistakes += [m for id in sorted(wanted) if id in records for m in records[id].refuses(facts)]
     mistakes += _two_servers(wanted, records)
     if not mistakes:
-        mistakes = [m for id in sorted(wanted) for m in records[id].judges(_inputs(id, wanted, records, facts, pools))]
+        mistakes = [
+            m for id in sorted(wanted) for m in records[id].judges(_inputs(id, wanted, records, facts, pools, queues))
+        ]
     if mistakes:
         return (), tuple(mistakes)
-    graph = {id: sorted(needs_of(records[id], facts)) for id in sorted(wanted)}
+    graph = {id: sorted(needs_of(records[id], facts) | (records[id].after & set(wanted))) for id in sorted(wanted)}
     try:
         order = list(TopologicalSorter(graph).static_order())
     except CycleError as error:
@@ -59,7 +62,7 @@ def plan_addons(
         waves[id] = 1 + max((waves[need] for need in graph[id]), default=-1)
     plans: dict[str, AddonPlan] = {}
     for id in sorted(order, key=lambda i: (waves[i], i)):
-        inputs = _inputs(id, wanted, records, facts, pools)
+        inputs = _inputs(id, wanted, records, facts, pools, queues)
         plan = _plan(records[id], inputs, waves[id], (contents or {}).get(id), images)
         plans[id] = _after(plan, plans)
     return tuple(plans.values()), (*_two_owners(plans.values()), *_apart(plans.values()))
@@ -104,8 +107,10 @@ def _inputs(
     records: Mapping[str, AddonRecord],
     facts: Facts,
     pools: Sequence[PoolFacts],
+    queues: QueueFacts | None,
 ) -> AddonInputs:
-    return AddonInputs(facts, tuple(pools), records[id].options.model_validate(wanted[id]), wanted)
+    options = records[id].options.model_validate(wanted[id])
+    return AddonInputs(facts, tuple(pools), options, wanted, queues or QueueFacts())
 
 
 def _plan(
@@ -117,7 +122,8 @@ def _plan(
 ) -> AddonPlan:
     version = record.version_on(inputs.facts) if record.version_on else record.version
     provides = record.provides_by(inputs.options) if record.provides_by else record.provides
-    plan = AddonPlan(record.id, version, wave, (), tuple(sorted(needs_of(record, inputs.facts))), provides=provides)
+    needs, after = needs_of(record, inputs.facts), record.after & set(inputs.beside)
+    plan = AddonPlan(record.id, version, wave, (), tuple(sorted(needs)), tuple(sorted(after)), provides=provides)
     if record.content is None:
         objects = images.apply_to(record.objects(inputs))
         manifests = [planned.manifest for planned in objects]

@@ -12,6 +12,11 @@ _CLASSES = (
 )
 
 
+def priorities() -> tuple[tuple[str, int, str], ...]:
+    """Name, value and purpose of each class."""
+    return tuple((f"espalier-{name}", value, description) for name, value, _, description in _CLASSES)
+
+
 def priority_classes() -> tuple[Planned, ...]:
     """None is the global default, so that a cluster's own default stays what it is."""
     return tuple(

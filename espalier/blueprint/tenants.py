@@ -93,10 +93,13 @@ class TenantPlan:
         return tuple(workspace.namespace for workspace in self.workspaces)
 
 
-def compile_tenant(tenant: Tenant, devices: Sequence[str], given: Given = NOTHING) -> TenantPlan:
+def compile_tenant(
+    tenant: Tenant, devices: Sequence[str], given: Given = NOTHING, *, borrowing: bool = False
+) -> TenantPlan:
     """A tenant on a platform that advertises `devices`; those that its quota does not name are capped at zero.
 
-    `given` is what the platform's add-ons bring for its tenants' own use.
+    `given` is what the platform's add-ons bring for its tenants' own use. With `borrowing` a queue holds the tenant to
+    its quota while others want theirs: what it may borrow beyond it is added to the ceilings of its namespaces.
     """
     groups = {"view": tenant.groups.view, "edit": tenant.groups.edit, "admin": tenant.groups.admin}
     used = {role: members for role, members in groups.items() if members}
@@ -104,7 +107,10 @@ def compile_tenant(tenant: Tenant, devices: Sequence[str], given: Given = NOTHIN
         name=tenant.name,
         groups=used,
         quota=tenant.quota,
-        workspaces=tuple(_workspace(tenant, work, used, devices, given) for work in tenant.workspaces),
+        workspaces=tuple(
+            _workspace(tenant, work, used, devices, given, tenant.queue.borrow if borrowing else {})
+            for work in tenant.workspaces
+        ),
     )
 
 
@@ -114,12 +120,13 @@ def _workspace(
     groups: Mapping[str, tuple[str, ...]],
     devices: Sequence[str],
     given: Given,
+    borrow: Mapping[str, int],
 ) -> WorkspacePlan:
     name = work.name if isinstance(work, Workspace) else work
     quota = work.quota if isinstance(work, Workspace) and work.quota else tenant.quota
     namespace = namespace_of(tenant, name)
     labels = {**names.MANAGED_BY, names.TENANT: tenant.name, names.WORKSPACE: name}
-    hard = hard_limits(quota, devices)
+    hard = hard_limits(quota, devices, borrow)
     objects = (
         _namespace(namespace, labels, tenant.pod_security, idle_notes(tenant)),
         _planned(
@@ -148,10 +155,16 @@ def namespace_of(tenant: Tenant, workspace: str) -> str:
     return tenant.name if len(tenant.workspaces) == 1 else f"{tenant.name}-{workspace}"
 
 
-def hard_limits(quota: Quota, devices: Sequence[str]) -> dict[str, str]:
+def namespaces_of(tenant: Tenant) -> tuple[str, ...]:
+    """All namespaces of a tenant."""
+    return tuple(namespace_of(tenant, work if isinstance(work, str) else work.name) for work in tenant.workspaces)
+
+
+def hard_limits(quota: Quota, devices: Sequence[str], borrow: Mapping[str, int] | None = None) -> dict[str, str]:
     """`spec.hard` of a ResourceQuota: requests only, since a quota on limits refuses pods that set none.
 
-    Extended resources take only the `requests.` form (Kubernetes, concepts/policy/resource-quotas).
+    Extended resources take only the `requests.` form (Kubernetes, concepts/policy/resource-quotas). `borrow` is what
+    may be used beyond the quota of devices while others leave it idle.
     """
     hard = {
         "requests.cpu": str(quota.cpu or DEFAULT_QUOTA["cpu"]),
@@ -161,6 +174,7 @@ def hard_limits(quota: Quota, devices: Sequence[str]) -> dict[str, str]:
         "services.nodeports": "0",
     }
     granted = dict.fromkeys(devices, 0) | quota.devices
+    granted |= {device: granted.get(device, 0) + count for device, count in (borrow or {}).items()}
     return hard | {f"requests.{device}": str(count) for device, count in sorted(granted.items())}
 
 

@@ -17,7 +17,7 @@ from espalier.commands.project import Project, program_of
 from espalier.content import is_hook
 from espalier.engine.model import Recording
 from espalier.policies.resources import ADDON_TYPE, RENDERED
-from espalier.report.documents import PlanDocument, PolicyEntry, PoolEntry, header
+from espalier.report.documents import PlanDocument, PolicyEntry, PoolEntry, QueuesEntry, header
 from espalier.types import Image, Proof, Registered, Verdict
 
 UNKNOWN: dict[str, bool] = {"$unknown": True}
@@ -68,6 +68,7 @@ def plan_of(project: Project, recording: Recording) -> Plan:
             }
             for tenant in blueprint.tenants
         ],
+        "queues": _queues_entry(blueprint),
         "addons": [
             {
                 "id": addon.id,
@@ -86,11 +87,46 @@ def plan_of(project: Project, recording: Recording) -> Plan:
             {"image": image.image, "addon": image.addon, "where": image.where}
             for image in _all_images(objects, blueprint)
         ],
-        "notes": list(blueprint.cloud.notes) if blueprint.cloud else [],
+        "notes": [
+            *(blueprint.cloud.notes if blueprint.cloud else ()),
+            *(blueprint.queues.notes if blueprint.queues else ()),
+        ],
     }
     proven = all(proof.ok for proof in proofs)
     usable = all(proof.ok or proof.held for proof in proofs)
     return Plan(document, proven and passes(verdicts), usable and passes(verdicts))
+
+
+def _queues_entry(blueprint: Blueprint) -> QueuesEntry | None:
+    plan = blueprint.queues
+    if plan is None:
+        return None
+    addon = next(addon for addon in blueprint.addons if addon.id == plan.system)
+    return {
+        "system": plan.system,
+        "held": f"{addon.held.why}. {addon.held.do}" if addon.held else "",
+        "queues": [
+            {
+                "tenant": tenant.name,
+                "namespaces": list(tenant.namespaces),
+                "weight": tenant.weight,
+                "devices": [
+                    {
+                        "device": share.device,
+                        "quota": share.quota,
+                        "own": share.own,
+                        "most": share.ceiling,
+                        "lend": share.lend,
+                        "flavours": dict(share.flavours),
+                    }
+                    for share in tenant.shares
+                ],
+            }
+            for tenant in plan.shared.tenants
+        ],
+        "idle": {one.device: one.total for one in plan.shared.idle},
+        "objects": [dict(planned.manifest) for planned in plan.objects],
+    }
 
 
 def _wake_proofs(

@@ -84,6 +84,40 @@ class TenantEntry(TypedDict):
     quota: dict[str, dict[str, str]]
 
 
+class QueueShareEntry(TypedDict):
+    """What a tenant's queue has of a device. `own` is its by right, `most` with what it borrows, `lend` what others may
+    use of `own` while it is idle; `flavours` are tried in their order."""
+
+    device: str
+    quota: int
+    own: int
+    most: int
+    lend: int
+    flavours: dict[str, int]
+
+
+class QueueEntry(TypedDict):
+    """A tenant's queue; `weight` is its share of what is idle, against the others'."""
+
+    tenant: str
+    namespaces: list[str]
+    weight: int
+    devices: list[QueueShareEntry]
+
+
+class QueuesEntry(TypedDict):
+    """How work waits for devices. `idle` holds devices that are nobody's by right.
+
+    `objects` are the whole objects; they are among `kubernetes`, too, unless `held` says why `up` leaves them out.
+    """
+
+    system: str
+    held: str
+    queues: list[QueueEntry]
+    idle: dict[str, int]
+    objects: list[dict[str, Any]]
+
+
 class AddonEntry(TypedDict):
     """An add-on; "recorded" says that its objects are not seen by this plan."""
 
@@ -143,7 +177,8 @@ class ImageEntry(TypedDict):
 
 
 class PlanDocument(Document):
-    """`espalier plan`. `notes` are what its cloud does that a reader would not expect of the stack file."""
+    """`espalier plan`. `notes` are what a reader would not expect of the stack file. `queues` is null where no add-on
+    brings a queueing system."""
 
     stack: str
     engine: str
@@ -151,6 +186,7 @@ class PlanDocument(Document):
     kubernetes: list[dict[str, Any]]
     pools: list[PoolEntry]
     tenants: list[TenantEntry]
+    queues: QueuesEntry | None
     addons: list[AddonEntry]
     cost: CostEntry
     proofs: list[ProofEntry]

@@ -18,6 +18,7 @@ from espalier.report.documents import (
     PlanDocument,
     PolicyEntry,
     PreflightDocument,
+    QueuesEntry,
     StatusDocument,
     VerifyDocument,
 )
@@ -37,6 +38,8 @@ def show_plan(console: Console, document: PlanDocument) -> None:
     if any(pool["owners"] for pool in document["pools"]):
         console.print(owners_table(document["pools"]))
     console.print(tenants_table(document["tenants"]))
+    if queues := document["queues"]:
+        show_queues(console, queues)
     if document["addons"]:
         console.print(_addons_of_stack(document["addons"]))
     for addon in document["addons"]:
@@ -97,6 +100,25 @@ def tenants_table(tenants: Sequence[Mapping[str, Any]]) -> Table:
     if len(tenants) > _SHOWN:
         table.add_row(f"and {len(tenants) - _SHOWN} more", "--json lists all", "", "")
     return table
+
+
+def show_queues(console: Console, queues: QueuesEntry) -> None:
+    """A line a tenant and device: what is its by right, what it may have at most, and where it is looked for."""
+    table = _table(f"Queue ({queues['system']})", "Device", "By right", "At most", "Tried in this order")
+    rows = [
+        (queue["tenant"], share)
+        for queue in queues["queues"]
+        for share in queue["devices"]
+        if share["own"] or share["most"]
+    ]
+    for tenant, share in rows[:_SHOWN]:
+        where = ", ".join(share["flavours"])
+        table.add_row(escape(tenant), escape(share["device"]), str(share["own"]), str(share["most"]), escape(where))
+    if len(rows) > _SHOWN:
+        table.add_row(f"and {len(rows) - _SHOWN} more", "--json lists all", "", "", "")
+    console.print(table)
+    if queues["held"]:
+        console.print(f"  queues wait for {queues['system']}, held up: {queues['held']}", markup=False)
 
 
 def _quota(hard: Mapping[str, str]) -> str:

@@ -24,6 +24,7 @@ from espalier.settings.base import (
 )
 from espalier.settings.clusters import Cluster
 from espalier.settings.pool import Pool
+from espalier.settings.queues import Queues, TenantQueue
 
 _IDLE_PATTERN = form(r"^[1-9][0-9]{0,3}[mhd]$", "a time, such as 30m, 2h or 1d")
 
@@ -91,6 +92,7 @@ class Tenant(Strict):
         default="baseline",
         description="the Pod Security level that is enforced; restricted is warned of and audited anyway",
     )
+    queue: TenantQueue = Field(default_factory=TenantQueue, description="its place among others that wait for devices")
 
 
 class PriceOverride(Strict):
@@ -151,6 +153,7 @@ class Settings(Strict):
     tenants: Annotated[tuple[Tenant, ...], Field(max_length=5000)] = Field(
         default=(), description="teams with their namespaces, quotas and roles"
     )
+    queues: Queues = Field(default_factory=Queues, description="how work waits for devices")
     addons: dict[str, dict[str, Any]] = Field(
         default={}, description="add-ons by id, each with its options; {} takes the defaults"
     )

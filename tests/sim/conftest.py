@@ -39,13 +39,15 @@ class Api:
         self._pool = urllib3.PoolManager(ssl_context=context, retries=False, timeout=60, maxsize=8)
 
     def ask(self, method: str, path: str, body: Any = None, content_type: str = "application/json") -> Any:
-        """The status and the JSON of any answer."""
+        """The status and the JSON of any answer, or its text where it has none."""
         response = self._pool.request(
             method,
             f"{self.server}{path}",
             body=None if body is None else json.dumps(body).encode(),
             headers={"Content-Type": content_type},
         )
+        if not response.headers.get("Content-Type", "").startswith("application/json"):
+            return response.status, response.data.decode()  # of an API that is not there (yet): 404 page not found
         return response.status, json.loads(response.data)
 
     def warned(self, path: str, body: Any) -> str:

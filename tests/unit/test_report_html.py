@@ -106,7 +106,9 @@ def plan() -> PlanDocument:
             "name": "vision", "namespaces": ["vision-dev"], "groups": {"edit": ["vision-engineers"]},
             "quota": {"vision-dev": {"requests.cpu": "200", "requests.nvidia.com/gpu": "8", "services.nodeports": "0"}},
         }],
-        "addons": [{"id": "device-plugin", "version": "1.2.3", "wave": 0, "content": "rendered"}],
+        "addons": [
+            {"id": "device-plugin", "version": "1.2.3", "wave": 0, "content": "rendered", "held": "", "withheld": []}
+        ],
         "cost": {
             "currency": "USD", "per": "hour", "min": 0.5, "max": 102.5, "unknown": [],
             "pools": [
@@ -118,6 +120,16 @@ def plan() -> PlanDocument:
         "policies": [policy("tenant-quota"), policy("pinned-images", "advisory")],
         "images": [{"image": "reg.example/plugin:v1", "addon": "device-plugin", "where": "DaemonSet/x main"}],
         "notes": [],
+        "queues": {
+            "system": "kueue", "held": "", "idle": {"nvidia.com/gpu": 24}, "objects": [],
+            "queues": [{
+                "tenant": "vision", "namespaces": ["vision-dev"], "weight": 1,
+                "devices": [{
+                    "device": "nvidia.com/gpu", "quota": 8, "own": 8, "most": 12, "lend": 8,
+                    "flavours": {"h100-spot": 8, "h100-on-demand": 8},
+                }],
+            }],
+        },
     }  # fmt: skip
 
 
@@ -141,6 +153,18 @@ def test_what_a_cloud_does_besides_is_on_the_page_and_only_then() -> None:
     read = Page(page(document)).text()
     assert "Notes pool h100: upgrades without a spare node" in read
     assert HOSTILE in read
+
+
+def test_queues_are_on_the_page_where_there_are_any_and_say_for_what_they_wait() -> None:
+    document = plan()
+    assert "Queues Tenant Device Quota By right At most Tried in this order" in Page(page(document)).text()
+    assert "vision nvidia.com/gpu 8 8 12 h100-spot, h100-on-demand" in Page(page(document)).text()
+    assert document["queues"]
+    document["queues"]["held"] = f"kueue is not pinned. Run fetch. {HOSTILE}"
+    read = Page(page(document)).text()
+    assert f"Not yet: kueue is held up, kueue is not pinned. Run fetch. {HOSTILE}" in read
+    document["queues"] = None
+    assert "queues" not in Page(page(document)).attributes("id")
 
 
 def test_the_verdict_says_that_all_holds_and_what_was_left_open() -> None:

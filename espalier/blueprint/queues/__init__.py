@@ -1,0 +1,7 @@
+"""Queues for devices, of the pools and the tenants: what a tenant has by right, what it may borrow, in which order."""
+
+from espalier.blueprint.queues.model import SYSTEMS, QueuePlan
+from espalier.blueprint.queues.plan import plan_queues, queue_facts
+from espalier.blueprint.queues.rules import queue_mistakes, system_of
+
+__all__ = ["SYSTEMS", "QueuePlan", "plan_queues", "queue_facts", "queue_mistakes", "system_of"]

@@ -79,9 +79,16 @@ def _toolkit_mistakes(pool: Pool, path: str, accelerator: Accelerator, kind: str
     elif wish == "host" and kind in DEFAULT_OS:
         do = "Remove it; write operator where an operator is to bring it."
         yield Mistake(where, f"host, on {kind}", "nothing or operator: nobody else touches the cloud's nodes", do)
-    elif wish == "operator" and (kind == "eks" or (kind == "gke" and pool.driver.owner not in ("operator", "host"))):
+    elif wish == "operator" and _holds_a_toolkit(pool, kind):
         accepted = "nothing: the cloud's image holds the toolkit, and two would write one configuration"
         yield Mistake(where, f"operator, on {kind}", accepted, "Remove it.")
+
+
+def _holds_a_toolkit(pool: Pool, kind: str) -> bool:
+    """Whether the cloud's image holds the toolkit, or its own installer brings it."""
+    if kind == "eks":
+        return pool.image.os != "ubuntu"
+    return kind == "gke" and pool.driver.owner not in ("operator", "host")
 
 
 def _version_mistakes(pool: Pool, path: str, accelerator: Accelerator, kind: str) -> Iterator[Mistake]:

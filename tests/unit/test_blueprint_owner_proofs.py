@@ -70,6 +70,7 @@ def owned(pool: Pool, kind: str, provided: dict[str, tuple[str, ...]]) -> dict[s
         ("eks", {}, PLUGIN, "cloud cloud nvidia-device-plugin nobody nobody nobody"),
         ("eks", {}, OPERATOR, "cloud cloud gpu gpu nobody gpu"),
         ("eks", {"image": {"os": "bottlerocket"}}, PLUGIN, "cloud cloud cloud nobody nobody nobody"),
+        ("eks", {"image": {"os": "ubuntu"}, "driver": {"owner": "operator"}}, OPERATOR, "gpu gpu gpu gpu nobody gpu"),
         ("eks", {}, {}, "cloud cloud nobody nobody nobody nobody"),
         ("gke", {"sharing": {"mig": "all-1g.10gb"}}, PLUGIN, "cloud cloud cloud nobody cloud nobody"),
         ("gke", {"sharing": {"time-slices": 2}}, PLUGIN, "cloud cloud cloud nobody cloud nobody"),

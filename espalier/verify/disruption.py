@@ -17,9 +17,9 @@ from espalier import sim
 from espalier.blueprint import names
 from espalier.blueprint.gates import CONFIG
 from espalier.blueprint.pools import PoolPlan
-from espalier.kube import Kind, Reference
+from espalier.kube import Kind, Reference, reference_of
 from espalier.sim import SimError
-from espalier.verify.elastic import NODE_POOL, delete_pod, scaled, waiting_pod, wake_pods
+from espalier.verify.elastic import NODE_POOL, delete_pod, revived, scaled, waiting_pod, wake_pods
 from espalier.verify.model import Context, Json, NotProven, Outcome, Task
 from espalier.verify.nodes import NODE
 from espalier.verify.pods import POD
@@ -80,10 +80,12 @@ def _stock_out(context: Context, stage: Stage, pool: PoolPlan) -> Outcome | NotP
     name = f"stock-out-{pool.name}"
     devices = dict(pool.shape.devices)
     started = time.monotonic()
-    context.client.create(waiting_pod(context, stage, pool, name, devices))
-    node = context.until(lambda: _node_of(context, stage, name), STOCK_OUT_SECONDS)
+    pod = waiting_pod(context, stage, pool, name, devices)
+    context.client.create(pod)
+    runs = context.until(lambda: revived(context, pod), STOCK_OUT_SECONDS)
+    node: Json | None = context.client.get(NODE, runs["spec"]["nodeName"]) if runs else None
     seconds = time.monotonic() - started
-    said = _why(context, stage, name) if node is None else ""
+    said = _why(context, pod) if node is None else ""
     delete_pod(context, stage, name)
     asked = f"spot sold out, pod {name} asked for {devices_text(devices) or 'a node'}"
     if node is None:
@@ -218,13 +220,9 @@ def _told(context: Context, stage: Stage, job: str) -> str:
     return "; ".join([*said, *filter(None, waiting)]) or "nothing is said of why"
 
 
-def _node_of(context: Context, stage: Stage, name: str) -> Json | None:
-    pod: Json = context.client.get(POD, name, stage.namespace)
-    return context.client.get(NODE, pod["spec"]["nodeName"]) if pod["status"]["phase"] == "Running" else None
-
-
-def _why(context: Context, stage: Stage, name: str) -> str:
-    return _message(context.client.get(POD, name, stage.namespace)) or "nothing is said of why"
+def _why(context: Context, manifest: Json) -> str:
+    live = context.client.find_object(reference_of(manifest))
+    return (_message(live) if live else "") or "nothing is said of why"
 
 
 def _message(pod: Json) -> str:

@@ -13,7 +13,7 @@ from functools import partial
 from espalier.blueprint import names
 from espalier.blueprint.autoscaling import CAPACITY_TYPE
 from espalier.blueprint.pools import PoolPlan
-from espalier.kube import ApiError
+from espalier.kube import ApiError, reference_of
 from espalier.verify.model import Context, Json, NotProven, Outcome, Task
 from espalier.verify.nodes import NODE, Node, list_nodes, of_pool, sharing
 from espalier.verify.pods import POD, meek_priority, probe_pod
@@ -59,13 +59,14 @@ def _wake(context: Context, stage: Stage, pool: PoolPlan, kind: str, devices: Ma
     there = {node.name for node in list_nodes(context)}
     started = time.monotonic()
     context.client.create(pod)
-    runs = context.until(lambda: _running(context, stage, name), WAKE_SECONDS)
+    runs = context.until(lambda: revived(context, pod), WAKE_SECONDS)
     seconds = time.monotonic() - started
     asked = f"pod {name} asked for {devices_text(dict(devices)) or 'a node'}"
     if runs is None:
-        status: Json = context.client.get(POD, name, stage.namespace)["status"]
-        why = "; ".join(str(c.get("message", "")) for c in status.get("conditions", []) if c["status"] == "False")
-        return Outcome(False, f"{asked} and did not run within {WAKE_SECONDS:.0f} s: {why or status['phase']}")
+        live = context.client.find_object(reference_of(pod)) or {"status": {}}
+        conditions: list[Json] = live["status"].get("conditions", [])
+        why = "; ".join(str(c.get("message", "")) for c in conditions if c["status"] == "False")
+        return Outcome(False, f"{asked} and did not run within {WAKE_SECONDS:.0f} s: {why or 'nothing is said of why'}")
     node: Json = context.client.get(NODE, runs["spec"]["nodeName"])
     labels: Mapping[str, str] = node["metadata"]["labels"]
     where = f"{node['metadata']['name']} ({labels.get(names.CAPACITY)}, NodePool {labels.get(NODE_POOL)})"
@@ -105,8 +106,16 @@ def wake_pods(pool: PoolPlan) -> tuple[str, ...]:
     return tuple(f"wake-{pool.name}-{kind}" for kind in classes_of(pool))
 
 
-def _running(context: Context, stage: Stage, name: str) -> Json | None:
-    pod: Json = context.client.get(POD, name, stage.namespace)
+def revived(context: Context, manifest: Json) -> Json | None:
+    """The pod once it runs. One that was evicted before is made anew, as an owner would.
+
+    Kubernetes' taint-eviction controller may see Karpenter's taint of an unregistered node (NoExecute) a moment longer
+    than the scheduler does, and evict what that has just placed.
+    """
+    pod = context.client.find_object(reference_of(manifest))
+    if pod is None:
+        context.client.create(manifest)
+        return None
     return pod if pod["status"]["phase"] == "Running" else None
 
 

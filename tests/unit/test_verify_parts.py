@@ -15,6 +15,7 @@ from espalier.settings import load_file, validate
 from espalier.types import Check
 from espalier.verify.contention import contention_tasks, judge
 from espalier.verify.disruption import reclaim_tasks, sold_out, stock_out_tasks
+from espalier.verify.elastic import revived
 from espalier.verify.model import CancelledError, Context, NotProven, Outcome, Skipped, Verification, until
 from espalier.verify.nodes import Node, follows, sharing
 from espalier.verify.quota import same_quantity
@@ -183,3 +184,25 @@ def test_the_pods_that_try_a_node_ask_for_all_of_it_together() -> None:
     assert (len(many), sum(each["nvidia.com/gpu"] for each in many)) == (61, 128)
     slice_of_four = pool(accelerator="TPU-v6e", count=None, topology="4x4", nodes={"max": 4})
     assert amounts(slice_of_four) == [{"google.com/tpu": 4}]
+
+
+class Evicting:
+    """A cluster that takes the first pod away before it runs."""
+
+    def __init__(self) -> None:
+        self.made = 1
+
+    def find_object(self, _: object) -> dict[str, Any] | None:
+        return {"status": {"phase": "Running"}} if self.made > 1 else None
+
+    def create(self, _: object) -> None:
+        self.made += 1
+
+
+def test_a_pod_that_is_evicted_before_it_runs_is_made_anew_and_not_taken_for_a_failure() -> None:
+    cluster = Evicting()
+    context = Context(elastic(), cast("Client", cluster), simulated=True, probe=True)
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a", "namespace": "b"}}
+    assert revived(context, pod) is None
+    assert revived(context, pod) == {"status": {"phase": "Running"}}
+    assert cluster.made == 2

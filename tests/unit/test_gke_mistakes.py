@@ -335,9 +335,35 @@ def test_a_wrong_pool_is_told_with_what_would_do(keys: dict[str, Any], path: str
 def test_a_fast_network_needs_a_version_that_attaches_it() -> None:
     (mistake,) = mistakes_of(CLUSTER | {"version": "1.34"}, [SYSTEM, h100(fabric=True)])
     assert mistake.text() == (
-        f'{POOL}.fabric: got true, in 1.34; accepted: "1.35" or later: GKE attaches them by itself there. '
-        "Raise the version; below it these networks need VPCs that Espalier does not make."
+        f'{POOL}.fabric: got true, in 1.34; accepted: "1.35" or later: GKE attaches them by itself (DRANET, '
+        "1.34.1-gke.1829001, Dataplane V2). Raise the version; below it these networks need VPCs that Espalier does "
+        "not make."
     )
+
+
+@pytest.mark.parametrize(
+    ("release", "wrong"),
+    [
+        ("1.34.1-gke.1829000", True),
+        ("1.34.0-gke.9999999", True),
+        ("1.33.9-gke.1829001", True),
+        ("1.34.1-gke.1829001", False),
+        ("1.34.10-gke.1", False),
+        ("1.35.0-gke.1", False),
+    ],
+)
+def test_nodes_that_are_too_old_for_the_fast_network_are_told_from_which_on(release: str, wrong: bool) -> None:
+    """DRANET, which cluster-toolkit gates so, attaches the networks: of the nodes' version, not of the cluster's."""
+    mistakes = mistakes_of(CLUSTER, [SYSTEM, h100(image={"release": release})])
+    assert [mistake.text() for mistake in mistakes] == (
+        [
+            f"{POOL}.image.release: got {release}; accepted: 1.34.1-gke.1829001 or later: DRANET attaches "
+            "a3-highgpu-8g's networks from there on. Raise it, or set fabric: false."
+        ]
+        if wrong
+        else []
+    )
+    assert mistakes_of(CLUSTER, [SYSTEM, h100(image={"release": release}, fabric=False)]) == []
 
 
 SYSTEMS: list[tuple[str, list[dict[str, Any]], str, str]] = [

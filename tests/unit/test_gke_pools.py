@@ -315,6 +315,11 @@ def test_what_the_plan_tells_besides() -> None:
     assert any("tenants' groups have no rights" in note for note in told)
     grouped = plan_of(security_group="gke-security-groups@example.com").notes
     assert not any("tenants' groups" in note for note in grouped)
+    told = plan_of({"name": "p", "nodes": {"max": 1}, **H100}).notes
+    way = "pool p: pods get the machine's fast networks by ResourceClaims (DRANET)"
+    assert f"{way}, in place of GPUDirect's TCPX and TCPXO" in told
+    a4 = {"accelerator": "B200", "count": 8, "nodes": {"max": 1}, "capacity": ["spot"]}
+    assert way in plan_of({"name": "p", **a4}).notes
     told = plan_of({"name": "p", "nodes": {"max": 1}, **H100}, version="1.34").notes
     assert any(note.startswith("pool p: from 1.35 on its fast network is attached") for note in told)
     told = plan_of({"name": "p", "nodes": {"max": 1}, **H100, "fabric": False}, version="1.34").notes

@@ -27,6 +27,9 @@ METAL: Final = "a4x-maxgpu-4g-metal"
 """Bare metal: its nodes need huge pages, networks of IPv6 alone and reservations by sub-block."""
 FABRIC_VERSION: Final = (1, 35)
 """DRANET is in 1.34.1-gke.1829001 and later; of minor versions, all of 1.35 are later."""
+FABRIC_NODES: Final = "1.34.1-gke.1829001"
+"""The first version of nodes with DRANET, under Dataplane V2. Source: cluster-toolkit, gpu_direct.tf. It takes the
+place of GPUDirect's TCPX (A3 High) and TCPXO (A3 Mega), which need four or eight further VPCs and installers."""
 PARTITIONS: Final = {
     "A100-40": ("1g.5gb", "2g.10gb", "3g.20gb", "7g.40gb"),
     "A100-80": ("1g.10gb", "2g.20gb", "3g.40gb", "7g.80gb"),
@@ -113,3 +116,12 @@ def domain_of(machine: Machine) -> str:
 def has_fabric_version(version: str) -> bool:
     """Whether a cluster of this minor version attaches such networks by itself."""
     return tuple(int(part) for part in version.split(".")) >= FABRIC_VERSION
+
+
+def has_fabric_nodes(release: str) -> bool:
+    """Whether nodes of this whole GKE version, such as 1.34.1-gke.1829001, attach such networks."""
+    return _parts(release) >= _parts(FABRIC_NODES)
+
+
+def _parts(release: str) -> list[int]:
+    return [int(part) for part in release.replace("-gke", "").split(".")]

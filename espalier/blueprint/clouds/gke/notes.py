@@ -62,7 +62,13 @@ def _of_pool(cluster: Gke, pool: PoolPlan) -> Iterator[str]:
     if tight and not slices:
         yield f"pool {pool.name}: {' and '.join(tight)} upgrades without a spare node: one is missing at a time"
     if any(group.fabric for group in groups):
-        yield f"pool {pool.name}: pods get the machine's fast networks by ResourceClaims (DRANET)"
+        yield f"pool {pool.name}: pods get the machine's fast networks by ResourceClaims (DRANET)" + (
+            ", in place of GPUDirect's TCPX and TCPXO"
+            if groups[0].machine_type.startswith(("a3-high", "a3-mega"))
+            else ""
+        )
+        if cluster.given is not None:
+            yield f"pool {pool.name}: DRANET needs Dataplane V2, which the given cluster must have"
         stand = sorted({zone for group in groups for zone in group.zones})
         yield f"pool {pool.name}: stands in {', '.join(stand)} alone, as its network does; fabric: false spreads it"
     if any(group.placement and group.placement.workload_policy for group in groups):

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from espalier.blueprint.clouds.gke import machines, zones
-from espalier.blueprint.clouds.gke.pools import KEPT, hosts_of, seconds
+from espalier.blueprint.clouds.gke.pools import KEPT, has_fabric, hosts_of, seconds
 from espalier.blueprint.clouds.model import Wanted
 from espalier.settings.gke import Gke
 from espalier.settings.tree import path_text
@@ -149,6 +149,10 @@ def _compact(wanted: Wanted) -> Iterator[Mistake]:
 
 
 def _fabric(cluster: Gke, wanted: Wanted) -> Iterator[Mistake]:
+    release = wanted.pool.image.release or ""
+    if has_fabric(cluster, wanted) and RELEASE.match(release) and not machines.has_fabric_nodes(release):
+        accepted = f"{machines.FABRIC_NODES} or later: DRANET attaches {wanted.machine.name}'s networks from there on"
+        yield Mistake(f"{wanted.path}.image.release", release, accepted, "Raise it, or set fabric: false.")
     if not wanted.pool.fabric:
         return
     path, machine = f"{wanted.path}.fabric", wanted.machine
@@ -157,7 +161,8 @@ def _fabric(cluster: Gke, wanted: Wanted) -> Iterator[Mistake]:
         yield Mistake(path, f"true, for {machine.name}", "machines with networks for their accelerators", do)
     elif not machines.has_fabric_version(cluster.version):
         do = "Raise the version; below it these networks need VPCs that Espalier does not make."
-        yield Mistake(path, f"true, in {cluster.version}", '"1.35" or later: GKE attaches them by itself there', do)
+        accepted = f'"1.35" or later: GKE attaches them by itself (DRANET, {machines.FABRIC_NODES}, Dataplane V2)'
+        yield Mistake(path, f"true, in {cluster.version}", accepted, do)
     elif len(wanted.pool.zones or ()) > 1:
         do = "Name one zone, or remove `fabric`."
         yield Mistake(path, "true, in several zones", "one zone: such a network is of one", do)

@@ -307,3 +307,16 @@ def test_a_node_pool_grows_by_the_rules_of_its_class(taints: list[Any], objects:
     inputs = {"name": "n", "autoscaling": {"totalMaxNodeCount": 4}, "nodeConfig": config}
     resource = {"type": wake_gke.POOL, "urn": "u", "inputs": inputs}
     assert wake_gke.templates(Recorded((resource,), objects, catalogue(), "r"))["n"].broken == broken
+
+
+def test_a_further_kind_of_capacity_changes_the_pools_first_one_in_place() -> None:
+    """Label and taint of a class do; nodes that run are not made anew for it."""
+    alone, both = (blueprint("gke", [order]).cloud for order in (["on-demand"], ["on-demand", "spot"]))
+    assert alone
+    assert both
+    (before,) = [group for group in alone.groups if group.pool == "p0"]
+    after = next(group for group in both.groups if group.key == before.key)
+    assert after.name == before.name
+    assert set(map(str, after.taints)) - set(map(str, before.taints)) == {
+        "cloud.google.com/compute-class=espalier-p0:NoSchedule"
+    }

@@ -194,7 +194,7 @@ def _fixed(cluster: Gke, wanted: Wanted, kind: CapacityKind) -> dict[str, Any]:
         "local-disks": pool.local_disks,
         "preload": pool.preload.model_dump() if pool.preload else None,
         "max-pods": pool.max_pods,
-        "taints": [str(taint) for taint in (*_taints(cluster, wanted, kind), *wanted.startup)],
+        "taints": [str(taint) for taint in (*_lasting_taints(wanted, kind), *wanted.startup)],
         "compact": is_compact(wanted, kind),
         "fabric": has_fabric(cluster, wanted),
         "account": cluster.service_account,
@@ -265,10 +265,16 @@ def _gpu_labels(wanted: Wanted) -> dict[str, str]:
 
 
 def _taints(cluster: Gke, wanted: Wanted, kind: CapacityKind) -> tuple[Taint, ...]:
-    """All taints that are declared: a list that leaves GKE's own accelerator taint out would replace the pool."""
+    """All taints that are declared: a list that leaves GKE's own accelerator taint out would replace the pool.
+
+    That of a ComputeClass comes and goes with the pool's other kinds of capacity, and changes in place.
+    """
     name = class_of(cluster, wanted)
-    further = (*((_SPOT,) if kind == "spot" else ()), *((class_taint(name),) if name else ()))
-    return (*wanted.taints(), *further)
+    return (*_lasting_taints(wanted, kind), *((class_taint(name),) if name else ()))
+
+
+def _lasting_taints(wanted: Wanted, kind: CapacityKind) -> tuple[Taint, ...]:
+    return (*wanted.taints(), *((_SPOT,) if kind == "spot" else ()))
 
 
 def _gpus(wanted: Wanted) -> Gpus | None:

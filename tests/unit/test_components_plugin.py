@@ -43,7 +43,7 @@ def test_the_plugin_is_a_folder_that_pulumi_runs() -> None:
 @pytest.mark.parametrize(
     ("kind", "required", "optional", "outputs"),
     [
-        ("Platform", {"settings"}, set[str](), {"namespaces", "kubeconfig"}),
+        ("Platform", {"settings"}, set[str](), {"namespaces", "kubeconfig", "parts"}),
         ("SimulatedCluster", {"clusterName"}, set[str](), {"context"}),
         ("ExistingCluster", {"kubeconfig", "context"}, set[str](), {"context"}),
         (

@@ -35,6 +35,7 @@ _OTHERS: dict[str, tuple[str, ...]] = {
     ),
     "aws:ec2/eip:Eip": ("ec2:AllocateAddress", "ec2:ReleaseAddress"),
     "aws:ec2/routeTableAssociation:RouteTableAssociation": ("ec2:AssociateRouteTable", "ec2:DisassociateRouteTable"),
+    "aws:ec2/tag:Tag": ("ec2:CreateTags", "ec2:DeleteTags"),
     "aws:ec2/vpcEndpoint:VpcEndpoint": ("ec2:CreateVpcEndpoint", "ec2:DeleteVpcEndpoints"),
     "aws:ec2/vpcIpv4CidrBlockAssociation:VpcIpv4CidrBlockAssociation": ("ec2:AssociateVpcCidrBlock",),
     "aws:ec2/securityGroupRule:SecurityGroupRule": ("ec2:AuthorizeSecurityGroupIngress",),

@@ -20,7 +20,10 @@ _PROVIDERS = {
             "PolicyDefinition": "policyDefinitions",
         },
     ),
-    "compute": ("Microsoft.Compute", {"DiskEncryptionSet": "diskEncryptionSets"}),
+    "compute": (
+        "Microsoft.Compute",
+        {"DiskEncryptionSet": "diskEncryptionSets", "ProximityPlacementGroup": "proximityPlacementGroups"},
+    ),
     "containerregistry": ("Microsoft.ContainerRegistry", {"Registry": "registries"}),
     "containerservice": (
         "Microsoft.ContainerService",

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from espalier.preflight.model import Finding, NotAsked, not_judged, ok, wrong
+from espalier.preflight.model import Finding, NotAsked, doubt, not_judged, ok, wrong
 from espalier.preflight.needs import Needs
 
 
@@ -19,8 +19,8 @@ class Part:
     """For people, such as `bucket models`."""
     made: bool
     """The stack makes it, so that nobody else may have it; else it must be there."""
-    state: Literal["there", "hidden", "absent"] | NotAsked
-    """`hidden`: it is there, and not for the caller."""
+    state: Literal["there", "hidden", "taken", "absent"] | NotAsked
+    """`hidden`: it is there, and whose it is the caller may not read; `taken`: it is none of this subscription's."""
     got: str = ""
     """What one that is there is."""
     fault: str = ""
@@ -44,8 +44,11 @@ def _made(needs: Needs, part: Part) -> Finding:
         return ok(part.what, "the name is free")
     if part.state == "there" and needs.plan.tags.items() <= part.tags.items():
         return ok(part.what, "there already, with this stack's tags")
-    if part.state == "hidden":
+    if part.state == "taken":
         return wrong(part.what, "somebody else has this name", "Give it or the cluster another name.")
+    if part.state == "hidden":
+        got = "there, but the caller may not read of it: this stack's own, or somebody else's"
+        return doubt(part.what, got, "Allow it to be read; if it is not yours, give it or the cluster another name.")
     do = f"Rename it, or name it by its id under espalier:cluster.{part.key}."
     return wrong(part.what, "there already, without the tags that this stack gives", do)
 
@@ -55,7 +58,7 @@ def _given(part: Part) -> Finding:
     if part.state == "absent":
         return wrong(part.what, "there is none", f"Correct its id under {where}, or leave it out: it is made then.")
     if part.state == "hidden":
-        return wrong(
+        return doubt(
             part.what, "there, but the caller may not read of it", f"Allow it, or correct its id under {where}."
         )
     if part.fault:

@@ -385,6 +385,9 @@ PARTS: dict[str, Any] = {
 }
 
 
+BUCKET = parts_of(cluster(**PARTS)).buckets[0].name
+
+
 def looked_up(**given: Any) -> list[Finding]:
     settings = cluster(**(PARTS | given))
     wanted = needs(settings, group(), resources=MADE, parts=parts_of(settings))
@@ -411,7 +414,7 @@ def test_buckets_and_repositories_are_looked_up(calls: Calls) -> None:
     assert "with this stack's tags" in told(looked_up(), "ok")[f"bucket {made}"].got
 
 
-def test_a_bucket_of_somebody_else_is_taken(calls: Calls, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bucket_that_may_not_be_read_is_somebodys(calls: Calls, monkeypatch: pytest.MonkeyPatch) -> None:
     answer = BaseClient._make_api_call
 
     def refuse(self: Any, operation: str, arguments: Any) -> Any:
@@ -420,9 +423,38 @@ def test_a_bucket_of_somebody_else_is_taken(calls: Calls, monkeypatch: pytest.Mo
         return answer(self, operation, arguments)
 
     monkeypatch.setattr(BaseClient, "_make_api_call", refuse)
-    bad = told(looked_up(), "error")
-    assert bad[f"bucket {parts_of(cluster(**PARTS)).buckets[0].name}"].got == "somebody else has this name"
-    assert bad["bucket raw-data"].got == "there, but the caller may not read of it"
+    doubts = told(looked_up(), "warning")
+    assert "this stack's own, or somebody else's" in doubts[f"bucket {BUCKET}"].got
+    assert doubts["bucket raw-data"].got == "there, but the caller may not read of it"
+
+
+@pytest.mark.parametrize(
+    ("operation", "what"),
+    [
+        ("GetBucketTagging", "bucket {bucket}"),
+        ("DescribeRepositories", "repository {images}"),
+        ("ListTagsForResource", "repository {images}"),
+        ("ListHostedZonesByVPC", "zone ml.example.com"),
+    ],
+)
+def test_what_may_not_be_read_is_not_judged(
+    operation: str, what: str, calls: Calls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images = "123456789012.dkr.ecr.us-east-1.amazonaws.com/prod/images"
+    boto3.client("s3").create_bucket(Bucket=BUCKET)
+    boto3.client("ecr").create_repository(repositoryName="prod/images")
+    answer = BaseClient._make_api_call
+
+    def refuse(self: Any, asked: str, arguments: Any) -> Any:
+        if asked == operation:
+            raise ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, asked)
+        return answer(self, asked, arguments)
+
+    monkeypatch.setattr(BaseClient, "_make_api_call", refuse)
+    network = {"id": "vpc-0123456789abcdef0", "subnets": []}
+    found = looked_up(dns={"zone": "ml.example.com"}, network=network)
+    refused = told(found, "warning")[what.format(bucket=BUCKET, images=images)]
+    assert refused.got == f"not judged: {operation}: AccessDenied"
 
 
 def test_hosted_zones_are_looked_up(calls: Calls) -> None:

@@ -259,12 +259,23 @@ def clients(asked: list[str], **changed: Any) -> ask.Clients:
 class Arm:
     """Azure's resource manager: what is there by its id, and names that somebody has."""
 
-    def __init__(self, asked: list[str], there: Mapping[str, Any] | None = None, taken: tuple[str, ...] = ()) -> None:
-        self._asked, self._there, self._taken = asked, there or {}, taken
+    def __init__(
+        self,
+        asked: list[str],
+        there: Mapping[str, Any] | None = None,
+        taken: tuple[str, ...] = (),
+        *,
+        refuses: bool = False,
+    ) -> None:
+        self._asked, self._there, self._taken, self._refuses = asked, there or {}, taken, refuses
 
     def get(self, path: str, version: str) -> Mapping[str, Any]:
         assert re.fullmatch(r"20\d\d-\d\d-\d\d", version)
         self._asked.append("get")
+        if self._refuses:
+            refusal = HttpResponseError("not allowed")
+            refusal.status_code = 403
+            raise refusal
         if path not in self._there:
             raise ResourceNotFoundError("no")
         return self._there[path]
@@ -287,10 +298,10 @@ PARTS: dict[str, Any] = {
 }
 
 
-def looked_up(there: Mapping[str, Any], taken: tuple[str, ...] = ()) -> list[Finding]:
+def looked_up(there: Mapping[str, Any], taken: tuple[str, ...] = (), *, refuses: bool = False) -> list[Finding]:
     settings = cluster(**PARTS)
     wanted = needs(settings, BIG, resources=MADE, parts=parts_of(settings))
-    given = replace(clients([]), arm=Arm([], there, taken))
+    given = replace(clients([]), arm=Arm([], there, taken, refuses=refuses))
     found = ask.facts_of(wanted, lambda _: None, given)
     return findings(wanted, replace(GOOD, parts=found.parts))
 
@@ -315,6 +326,17 @@ def test_a_name_that_somebody_has_and_a_thing_that_is_not_there_are_errors() -> 
     assert bad[f"storage account {account}"].got == "somebody else has this name"
     other = told(looked_up({f"{HOME}/Microsoft.ContainerRegistry/registries/{registry}": {"tags": {}}}), "error")
     assert other[f"registry {registry}"].got == "there already, without the tags that this stack gives"
+
+
+def test_what_may_not_be_read_is_not_judged_but_by_the_name() -> None:
+    account, registry = blob_account(cluster(**PARTS)), parts_of(cluster(**PARTS)).registries[0].name
+    found = looked_up({}, (account,), refuses=True)
+    assert told(found, "error") == {}
+    doubts = told(found, "warning")
+    assert "this stack's own, or somebody else's" in doubts[f"storage account {account}"].got
+    assert doubts["container raw"].got == "not judged: 403 not allowed"
+    assert doubts["zone ml.example.com"].got == "not judged: 403 not allowed"
+    assert told(found, "ok")[f"registry {registry}"].got == "the name is free"
 
 
 def facts(given: ask.Clients, **settings: Any) -> Facts:

@@ -273,12 +273,17 @@ OF_PARTS: dict[str, Any] = {
 }
 
 
-def looked_up(monkeypatch: pytest.MonkeyPatch, **answers: Any) -> list[Finding]:
-    settings = cluster(**PARTS)
+SERVICES = "/v1/projects/my-project/services:batchGet"
+
+
+def looked_up(
+    monkeypatch: pytest.MonkeyPatch, answers: Any = (), refused: tuple[str, ...] = ("others-data",), given: Any = ()
+) -> list[Finding]:
+    settings = cluster(**{**PARTS, **dict(given)})
     wanted = needs(settings, L4, resources=MADE, parts=parts_of(settings))
-    for path, answer in {**OF_PARTS, **answers}.items():
+    for path, answer in {**OF_PARTS, **dict(answers)}.items():
         monkeypatch.setitem(ANSWERS, path, answer)
-    http = Http(refused=("others-data",))
+    http = Http(refused)
 
     def service(name: str, version: str) -> Any:
         return ask.build(name, version, http=http, cache_discovery=False, static_discovery=True)
@@ -296,12 +301,34 @@ def test_buckets_repositories_and_zones_are_looked_up(monkeypatch: pytest.Monkey
     assert good["bucket raw-data"].got == "us-central1"
     assert good["repository us-central1-docker.pkg.dev/my-project/prod-images"].got == "the name is free"
     assert good["zone ml"].got == "private, ml.example.com."
-    assert bad["bucket others-data"].got == "there, but the caller may not read of it"
+    assert told(found, "warning")["bucket others-data"].got == "there, but the caller may not read of it"
     assert bad["repository us-central1-docker.pkg.dev/host/java"].got.startswith("of the format maven")
-    taken = looked_up(monkeypatch, **{f"/storage/v1/b/{made}": {"labels": {"team": "other"}}})
+    taken = looked_up(monkeypatch, {f"/storage/v1/b/{made}": {"labels": {"team": "other"}}})
     assert "without the tags" in told(taken, "error")[f"bucket {made}"].got
-    ours = looked_up(monkeypatch, **{f"/storage/v1/b/{made}": {"labels": {"team": "ml", "more": "x"}}})
+    ours = looked_up(monkeypatch, {f"/storage/v1/b/{made}": {"labels": {"team": "ml", "more": "x"}}})
     assert "with this stack's tags" in told(ours, "ok")[f"bucket {made}"].got
+
+
+def test_a_refusal_means_that_a_name_is_free_only_where_the_api_is_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: dict[str, Any] = {"dns": {"zone": "ml.example.com"}, "network": {}}
+    zone = parts_of(cluster(**{**PARTS, **made})).zone
+    assert zone is not None
+    what = {f"zone {zone.name}", "repository us-central1-docker.pkg.dev/my-project/prod-images"}
+    refused = ("my-project/managedZones", "my-project/locations/us-central1/repositories")
+    off = told(looked_up(monkeypatch, (), refused, made), "ok")
+    assert {off[each].got for each in what} == {"the name is free"}
+    names = ("artifactregistry.googleapis.com", "dns.googleapis.com")
+    on = {"services": [{"config": {"name": name}, "state": "ENABLED"} for name in names]}
+    doubts = told(looked_up(monkeypatch, {SERVICES: on}, refused, made), "warning")
+    assert {doubts[each].got for each in what} == {"not judged: 403 no"}
+    unknown = told(looked_up(monkeypatch, (), (*refused, "batchGet"), made), "warning")
+    assert {unknown[each].got for each in what} == {"not judged: 403 no"}
+
+
+def test_a_bucket_that_may_not_be_read_is_somebodys(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = parts_of(cluster(**PARTS)).buckets[0].name
+    doubts = told(looked_up(monkeypatch, refused=(made,)), "warning")
+    assert "this stack's own, or somebody else's" in doubts[f"bucket {made}"].got
 
 
 @pytest.mark.parametrize(
@@ -313,7 +340,7 @@ def test_buckets_repositories_and_zones_are_looked_up(monkeypatch: pytest.Monkey
     ],
 )
 def test_a_given_zone_must_be_the_networks(change: Any, says: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert told(looked_up(monkeypatch, **{ZONE: OF_PARTS[ZONE] | change}), "error")["zone ml"].got == says
+    assert told(looked_up(monkeypatch, {ZONE: OF_PARTS[ZONE] | change}), "error")["zone ml"].got == says
 
 
 def test_a_refused_question_is_not_judged_and_the_others_are() -> None:

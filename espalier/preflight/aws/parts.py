@@ -13,7 +13,8 @@ from espalier.preflight.needs import Needs
 from espalier.preflight.parts import Part
 
 _ABSENT = ("404", "NoSuchBucket", "RepositoryNotFoundException", "NoSuchHostedZone")
-_HIDDEN = ("403", "AccessDenied", "AccessDeniedException", "Forbidden")
+_HIDDEN = ("403", "AccessDenied", "Forbidden")
+"""What HeadBucket answers of a bucket that is there and not the caller's to list: it has no other words."""
 
 
 class Clients(Protocol):
@@ -34,12 +35,15 @@ def parts_of(clients: Clients, needs: Needs) -> tuple[Part, ...]:
 
 
 def _failed(error: ClientError | BotoCoreError, part: Part) -> Part:
-    """A part of which a question was refused."""
+    """A part of which a question was refused. Of buckets alone a refusal tells that there is one."""
     state: Any = NotAsked(str(error))
     if isinstance(error, ClientError):
         code = error.response["Error"]["Code"]
-        known = {**dict.fromkeys(_ABSENT, "absent"), **dict.fromkeys(_HIDDEN, "hidden")}
-        state = known.get(code, NotAsked(f"{error.operation_name}: {code}"))
+        state = NotAsked(f"{error.operation_name}: {code}")
+        if code in _ABSENT:
+            state = "absent"
+        elif error.operation_name == "HeadBucket" and code in _HIDDEN:
+            state = "hidden"
     return Part(key=part.key, what=part.what, made=part.made, state=state)
 
 

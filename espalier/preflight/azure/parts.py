@@ -66,18 +66,24 @@ class _Look:
         return Part(key=key, what=what, made=False, state=_state(found), got=_place(found))
 
     def made(self, key: Any, what: str, path: str, check: tuple[str, Mapping[str, str], str] | None) -> Part:
-        """By its own id first; then whether all of Azure leaves the name."""
+        """By its own id first; then, or where that is refused, whether all of Azure leaves the name."""
         found = self._ask(lambda: self._arm.get(path, check[2] if check else ZONE))
         state = _state(found)
-        if state == "absent" and check is not None:
-            provider, body, version = check
-            where = f"/subscriptions/{self._subscription}/providers/{provider}/checkNameAvailability"
-            answer = self._ask(lambda: self._arm.check(where, version, body))
-            if isinstance(answer, NotAsked):
-                state = answer
-            elif answer is not None and not answer.get("nameAvailable", True):
-                state = "hidden"
+        if state != "there" and check is not None:
+            state = self._free(state, check)
         return Part(key=key, what=what, made=True, state=state, tags=_of(found).get("tags") or {})
+
+    def _free(self, state: Any, check: tuple[str, Mapping[str, str], str]) -> Any:
+        """`state` is what is known by its id: one that may not be read may have the name itself."""
+        provider, body, version = check
+        where = f"/subscriptions/{self._subscription}/providers/{provider}/checkNameAvailability"
+        answer = self._ask(lambda: self._arm.check(where, version, body))
+        refused = isinstance(state, NotAsked)
+        if isinstance(answer, NotAsked):
+            return state if refused else answer
+        if answer is None or answer.get("nameAvailable", True):
+            return "absent"
+        return "hidden" if refused else "taken"
 
 
 def _of(found: Answer) -> Mapping[str, Any]:
@@ -86,7 +92,7 @@ def _of(found: Answer) -> Mapping[str, Any]:
 
 def _state(found: Answer) -> Any:
     if isinstance(found, NotAsked):
-        return "hidden" if found.why.startswith("403") else found
+        return found
     return "absent" if found is None else "there"
 
 

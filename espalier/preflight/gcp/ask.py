@@ -107,7 +107,7 @@ def facts_of(needs: Needs, progress: Progress, given: tuple[Service, str] | None
         network=_network(compute, project, region, cluster),
         keys={key: there(lambda key=key: _key(service, key)) for key in _keys(cluster)},
         versions=asked(lambda: _versions(container, project, region)),
-        parts=tuple(parts_of(service, there, needs, cluster)),
+        parts=tuple(parts_of(service, there, needs, cluster, apis)),
     )
 
 

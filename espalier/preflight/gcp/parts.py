@@ -16,21 +16,34 @@ Ask = Callable[[Callable[[], Mapping[str, Any]]], Mapping[str, Any] | NotAsked |
 Service = Callable[[str, str], Any]
 
 
-def parts_of(service: Service, ask: Ask, needs: Needs, cluster: Gke) -> Iterator[Part]:
+Apis = frozenset[str] | NotAsked
+"""APIs that are on."""
+
+
+def parts_of(service: Service, ask: Ask, needs: Needs, cluster: Gke, apis: Apis) -> Iterator[Part]:
     """All that the stack makes or names."""
     asked = needs.plan.parts
     for bucket in asked.buckets:
         yield _bucket(service, ask, bucket)
     for registry in asked.registries:
-        yield _registry(service, ask, cluster, registry)
+        yield _registry(service, ask, cluster, registry, apis)
     if asked.zone is not None:
-        yield _zone(service, ask, cluster, asked.zone)
+        yield _zone(service, ask, cluster, asked.zone, apis)
 
 
 def _state(found: Mapping[str, Any] | NotAsked | None) -> Any:
     if isinstance(found, NotAsked):
-        return "hidden" if found.why.startswith("403") else found
+        return found
     return "absent" if found is None else "there"
+
+
+def _refused(found: Any) -> bool:
+    return isinstance(found, NotAsked) and found.why.startswith("403")
+
+
+def _off(api: str, apis: Apis) -> bool:
+    """A project where the API is off has none of it, and refuses to say so; `up` switches it on."""
+    return not isinstance(apis, NotAsked) and api not in apis
 
 
 def _of(found: Mapping[str, Any] | NotAsked | None) -> Mapping[str, Any]:
@@ -43,41 +56,40 @@ def _bucket(service: Service, ask: Ask, wanted: Bucket) -> Part:
         key="buckets",
         what=f"bucket {wanted.name}",
         made=wanted.given is None,
-        state=_state(found),
+        state="hidden" if _refused(found) else _state(found),
         got=str(_of(found).get("location", "")).lower(),
         tags=_of(found).get("labels", {}),
     )
 
 
-def _registry(service: Service, ask: Ask, cluster: Gke, wanted: Registry) -> Part:
+def _registry(service: Service, ask: Ask, cluster: Gke, wanted: Registry, apis: Apis) -> Part:
     path = wanted.given or f"projects/{cluster.project}/locations/{cluster.region}/repositories/{wanted.name}"
     repositories = service("artifactregistry", "v1").projects().locations().repositories()
     found = ask(lambda: repositories.get(name=path).execute())
     form = _of(found).get("format", "DOCKER")
-    # A project where the API is off has none, and `up` switches it on.
-    state = "absent" if wanted.given is None and _state(found) == "hidden" else _state(found)
+    none = wanted.given is None and _refused(found) and _off("artifactregistry.googleapis.com", apis)
     return Part(
         key="registries",
         what=f"repository {wanted.url}",
         made=wanted.given is None,
-        state=state,
+        state="absent" if none else _state(found),
         got=form.lower(),
         fault="" if form == "DOCKER" else f"of the format {form.lower()}: nodes pull docker images",
         tags=_of(found).get("labels", {}),
     )
 
 
-def _zone(service: Service, ask: Ask, cluster: Gke, wanted: Zone) -> Part:
+def _zone(service: Service, ask: Ask, cluster: Gke, wanted: Zone, apis: Apis) -> Part:
     project, name = cluster.project, wanted.name
     if wanted.given is not None:
         _, project, _, name = wanted.given.split("/")
     found = ask(lambda: service("dns", "v1").managedZones().get(project=project, managedZone=name).execute())
-    state = "absent" if wanted.given is None and _state(found) == "hidden" else _state(found)
+    none = wanted.given is None and _refused(found) and _off("dns.googleapis.com", apis)
     return Part(
         key="dns",
         what=f"zone {name}",
         made=wanted.given is None,
-        state=state,
+        state="absent" if none else _state(found),
         got=f"{_of(found).get('visibility', '')}, {_of(found).get('dnsName', '')}",
         fault=_fault(_of(found), wanted, cluster) if wanted.given and _of(found) else "",
         tags=_of(found).get("labels", {}),

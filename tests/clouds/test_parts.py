@@ -167,13 +167,29 @@ def test_blobs_are_private_versioned_and_encrypted_by_a_key_of_the_vault() -> No
     needed = {"platform-cluster-blob-key", "platform-cluster-role-blobs-key", "platform-cluster-blobs-identity"}
     assert needed <= graph.before["platform-cluster-blobs"]
     assert one(graph, "azure-native:storage:BlobContainer")["publicAccess"] == "None"
-    assert one(graph, "azure-native:storage:BlobServiceProperties")["isVersioningEnabled"] is True
+    service = one(graph, "azure-native:storage:BlobServiceProperties")
+    assert service["isVersioningEnabled"] is True
+    assert service["deleteRetentionPolicy"] == {"enabled": True, "days": 7}
     (rule,) = one(graph, "azure-native:storage:ManagementPolicy")["policy"]["rules"]
     assert rule["definition"]["filters"]["prefixMatch"] == ["models/"]
     assert rule["definition"]["actions"]["version"]["delete"] == {"daysAfterCreationGreaterThan": 7}
     assert "platform-cluster-blobs-names" in graph.before["platform-cluster-bucket-models"]
     open_ = made("azure", **{"disk-encryption": "platform"}).inputs("platform-cluster-blobs")
     assert "encryption" not in open_
+
+
+@pytest.mark.parametrize(("asked", "days"), [((7, 90), 90), ((365,), 365), ((7, 3650), 365)])
+def test_blobs_are_kept_from_their_end_for_the_longest_time_that_is_asked_for(
+    asked: tuple[int, ...], days: int
+) -> None:
+    buckets = [{"name": f"data{number}", "old-versions": each} for number, each in enumerate(asked)]
+    graph = made("azure", buckets=[*buckets, *GIVEN["azure"]["buckets"]])
+    service = one(graph, "azure-native:storage:BlobServiceProperties")
+    assert service["deleteRetentionPolicy"] == {"enabled": True, "days": days}
+    block = {**TABLE["stacks"]["azure"]["cluster"], "buckets": buckets}
+    settings = validate({"cluster": block, "pools": TABLE["stacks"]["azure"]["pools"]}, where="espalier")
+    (note,) = [note for note in aks.part_notes(settings.cluster) if "old-versions" in note]  # pyright: ignore[reportArgumentType] - of its own kind
+    assert f"for {days} days" in note
 
 
 def test_a_container_registry_is_private_and_nodes_may_pull_of_it() -> None:

@@ -82,7 +82,7 @@ def _buckets(azure: Azure, plan: AksPlan, inside: Network, keys: DiskKeys | None
         blob_services_name="default",
         resource_group_name=azure.group,
         is_versioning_enabled=True,
-        delete_retention_policy={"enabled": True, "days": 7},
+        delete_retention_policy={"enabled": True, "days": plan.blobs_kept},
         container_delete_retention_policy={"enabled": True, "days": 30},
         opts=azure.options(after=[account]),
     )

@@ -18,7 +18,7 @@ from espalier.blueprint.clouds.aks.model import (
     AksPlan,
 )
 from espalier.blueprint.clouds.aks.network import network_notes, network_of
-from espalier.blueprint.clouds.aks.parts import blob_account, part_notes, parts_of
+from espalier.blueprint.clouds.aks.parts import blob_account, blobs_kept, part_notes, parts_of
 from espalier.blueprint.clouds.aks.zones import zones
 from espalier.blueprint.clouds.model import CloudPlan
 from espalier.blueprint.clouds.route import route_of
@@ -68,6 +68,7 @@ def plan(cluster: CloudCluster, pools: Sequence[PoolPlan]) -> CloudPlan:
         notes=tuple(_notes(cluster, groups)),
         parts=parts_of(cluster),
         blobs=blob_account(cluster),
+        blobs_kept=blobs_kept(cluster),
         version=cluster.version,
         subscription=cluster.subscription or "",
         tenant=cluster.tenant or "",

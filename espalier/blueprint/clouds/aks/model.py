@@ -190,6 +190,8 @@ class AksPlan(CloudPlan):
     files: AksFiles | None
     blobs: str
     """Name of the storage account that buckets are made in; "" where none is made."""
+    blobs_kept: int
+    """Days that it keeps deleted blobs and versions; 0 where none is made."""
     tier: Literal["Free", "Standard", "Premium"]
     support: Literal["KubernetesOfficial", "AKSLongTermSupport"]
     upgrade_channel: str

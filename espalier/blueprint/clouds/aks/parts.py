@@ -24,6 +24,11 @@ _CONTAINER: Final = re.compile(
 )
 _CONTAINER_NAME: Final = re.compile(r"^[a-z0-9](-?[a-z0-9]){2,62}$")
 """3 to 63 characters, no two hyphens together (same source)."""
+_MOST_DAYS: Final = 365
+"""Days that a registry keeps manifests without a tag, or a storage account deleted blobs, at most.
+
+Source: azure-docs, container-registry-retention-policy.md and soft-delete-blob-overview.md.
+"""
 _DOMAINS: Final = ("azmk8s.io", "windows.net", "azurecr.io", "internal.cloudapp.net", "azure.com", "microsoft.com")
 """What nodes and pods reach Azure by; what is privatelink's is below these, too."""
 
@@ -40,6 +45,16 @@ def parts_of(cluster: Aks) -> Parts:
 def blob_account(cluster: Aks) -> str:
     """Name of the storage account that buckets are made in; "" where none is made."""
     return ids.global_name(cluster, "bl") if any(asked.id is None for asked in cluster.buckets) else ""
+
+
+def blobs_kept(cluster: Aks) -> int:
+    """Days that the account keeps deleted blobs and versions: the most that a bucket asks for; 0 where none is made.
+
+    Azure counts a version's age from its writing, not from its end: by that rule alone, what was written long ago would
+    be gone as soon as it is overwritten.
+    """
+    asked = [asked.old_versions for asked in cluster.buckets if asked.id is None]
+    return min(max(asked, default=0), _MOST_DAYS)
 
 
 def _bucket(cluster: Aks, asked: AskedBucket) -> Bucket:
@@ -77,8 +92,15 @@ def part_notes(cluster: Aks) -> Iterator[str]:
     if parts.makes_registries:
         yield (
             "registries: Premium, which a private endpoint and the clean-up of untagged images want; a tag may move in "
-            "them, so images are best named by digest; Microsoft Defender scans what is pushed, where it is on; Azure "
-            "encrypts them by keys of its own, since it reaches no vault behind a firewall before a registry stands"
+            "them, so images are best named by digest, with a tag of their own that stays: Azure deletes manifests "
+            "without a tag, also those that are pulled by digest; Microsoft Defender scans what is pushed, where it is "
+            "on; Azure encrypts them by keys of its own, since it reaches no vault behind a firewall before a registry "
+            "stands"
+        )
+    if parts.makes_buckets:
+        yield (
+            "buckets: Azure counts old-versions from an object's writing; from its end it is kept by soft delete, for "
+            f"{blobs_kept(cluster)} days in all buckets that are made, where it is restored before it is read"
         )
     if parts.makes_buckets and not (cluster.disk_encryption == "customer" and cluster.keys.disks is None):
         yield "buckets: encrypted by Azure's own keys; with a Key Vault of the cluster's, by one of that"
@@ -95,6 +117,9 @@ def part_mistakes(cluster: Aks) -> Iterator[Mistake]:
         path = f"{AT}.registries[{index}]"
         if registry.id is None:
             yield from _private(cluster, path, "registry")
+            if registry.untagged > _MOST_DAYS:
+                accepted = f"at most {_MOST_DAYS} days, as Azure's registries have it"
+                yield Mistake(f"{path}.untagged", str(registry.untagged), accepted, "Lower it.")
         elif not ids.is_a(registry.id, ids.REGISTRIES):
             do = "Write the resource id of such a thing."
             yield Mistake(f"{path}.id", repr(registry.id), ids.form_of(ids.REGISTRIES), do)

@@ -41,6 +41,7 @@ def plan(
     stack: Stack,
     as_json: AsJson = False,
     html: Annotated[Path | None, typer.Option(help="also write a page to this file")] = None,
+    today: Annotated[str | None, typer.Option(help="a day: which prices are stale on it; default: today")] = None,
 ) -> None:
     """All that can be known without a cluster: objects, money, proofs, policies.
 
@@ -50,9 +51,10 @@ def plan(
     def body(out: Output) -> int:
         from espalier.commands.plan import plan as make
         from espalier.commands.project import open_project
+        from espalier.commands.stale import day_of
         from espalier.report.terminal import show_plan
 
-        made = make(open_project(stack))
+        made = make(open_project(stack), day_of(today))
         if html is not None:
             from espalier.commands.files import writing
             from espalier.report.html import page

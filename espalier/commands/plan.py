@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 from espalier.blueprint import Blueprint
@@ -14,10 +15,11 @@ from espalier.blueprint.wake import wake_proofs
 from espalier.blueprint.wake_node import Recorded
 from espalier.catalogue import catalogue
 from espalier.commands.project import Project, program_of
+from espalier.commands.stale import stale_prices
 from espalier.content import is_hook
 from espalier.engine.model import Recording
 from espalier.policies.resources import ADDON_TYPE, RENDERED
-from espalier.report.documents import PlanDocument, PolicyEntry, PoolEntry, QueuesEntry, header
+from espalier.report.documents import CostEntry, PlanDocument, PolicyEntry, PoolEntry, QueuesEntry, header
 from espalier.types import Image, Proof, Registered, Verdict
 
 UNKNOWN: dict[str, bool] = {"$unknown": True}
@@ -36,14 +38,17 @@ class Plan:
     usable: bool
 
 
-def plan(project: Project) -> Plan:
-    """Records the program and judges it. Raises the engine's errors where the program cannot be recorded."""
+def plan(project: Project, today: date | None = None) -> Plan:
+    """Records the program and judges it. Raises the engine's errors where the program cannot be recorded.
+
+    `today` is the day on which prices are judged stale; without it none is.
+    """
     from espalier.engine.record import record
 
-    return plan_of(project, record(program_of(project)))
+    return plan_of(project, record(program_of(project)), today)
 
 
-def plan_of(project: Project, recording: Recording) -> Plan:
+def plan_of(project: Project, recording: Recording, today: date | None = None) -> Plan:
     """The plan of a program that has been recorded."""
     from espalier.policies.judge import judge
 
@@ -80,7 +85,7 @@ def plan_of(project: Project, recording: Recording) -> Plan:
             }
             for addon in blueprint.addons
         ],
-        "cost": _cost_entry(blueprint),
+        "cost": _cost_entry(blueprint, today),
         "proofs": [{"name": proof.name, "ok": proof.ok, "evidence": proof.evidence} for proof in proofs],
         "policies": [policy_entry(verdict) for verdict in verdicts],
         "images": [
@@ -274,8 +279,8 @@ def _pool_entry(pool: PoolPlan) -> PoolEntry:
     }
 
 
-def _cost_entry(blueprint: Blueprint) -> Any:
-    cost = blueprint.cost
+def _cost_entry(blueprint: Blueprint, today: date | None) -> CostEntry:
+    cost, after = blueprint.cost, blueprint.settings.cost.stale_after
     return {
         "currency": "USD",
         "per": "hour",
@@ -286,6 +291,7 @@ def _cost_entry(blueprint: Blueprint) -> Any:
             for row in cost.pools
         ],
         "unknown": list(cost.unknown),
+        "stale": stale_prices(blueprint.pools, today, after) if today else [],
     }
 
 

@@ -131,8 +131,19 @@ class AddonEntry(TypedDict):
     """Left out on a cluster that runs no containers: webhooks and APIs whose server is a Service, hooks of Helm."""
 
 
+class StaleEntry(TypedDict):
+    """A price, `<pool>/<kind of capacity>`, that is older than `cost.stale-after` days on the plan's day."""
+
+    price: str
+    date: str
+    source: str
+
+
 class CostEntry(TypedDict):
-    """A range; `min` or `max` is {"$unknown": true} where a price is not known."""
+    """A range; `min` or `max` is {"$unknown": true} where a price is not known. `unknown` lists `<pool>/<kind>`.
+
+    `stale` is the one part of a plan that depends on the day: today's, or that of `--today`.
+    """
 
     currency: str
     per: str
@@ -140,6 +151,7 @@ class CostEntry(TypedDict):
     max: Any
     pools: list[dict[str, Any]]
     unknown: list[str]
+    stale: list[StaleEntry]
 
 
 class ProofEntry(TypedDict):

@@ -35,7 +35,10 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class PoolView:
-    """A pool with its bars. `nodes_bar` and `money_bar` share their scales with the other pools."""
+    """A pool with its bars. `nodes_bar` and `money_bar` share their scales with the other pools.
+
+    `stale` says that one of its prices is.
+    """
 
     entry: PoolEntry
     devices: list[str]
@@ -43,6 +46,7 @@ class PoolView:
     low: str
     high: str
     month: str
+    stale: bool
     nodes_bar: list[Segment]
     money_bar: list[Segment]
 
@@ -190,7 +194,7 @@ def remarks(document: PlanDocument) -> list[str]:
     doubts = _doubts(document)
     advice = sum(verdict(policy) == "advises" for policy in policies)
     recorded = sum(addon["content"] == "recorded" for addon in document["addons"])
-    unpriced = document["cost"]["unknown"]
+    unpriced, stale = document["cost"]["unknown"], document["cost"]["stale"]
     return [
         f"{many(len(document['proofs']), 'proof')} and {many(len(policies), 'policy', 'policies')} judged",
         *([f"{many(advice, 'advisory policy', 'advisory policies')} not met"] if advice else []),
@@ -198,6 +202,7 @@ def remarks(document: PlanDocument) -> list[str]:
         *([f"{many(doubts, 'thing')} not judged"] if doubts else []),
         *([f"{many(recorded, 'add-on')} from the lock, not rendered"] if recorded else []),
         *([f"no price for {', '.join(unpriced)}"] if unpriced else []),
+        *([many(len(stale), "stale price")] if stale else []),
     ]
 
 
@@ -207,16 +212,21 @@ def _open(policy: PolicyEntry) -> list[Any]:
 
 def _pools(document: PlanDocument) -> list[PoolView]:
     costs = {row["pool"]: row for row in document["cost"]["pools"]}
+    stale = {entry["price"] for entry in document["cost"]["stale"]}
     most_nodes = _largest(document["pools"])
     most_money = max((row["max"] for row in costs.values() if _known(row["max"])), default=0)
     return [
         PoolView(
             entry=pool,
             devices=[_device(pool, device) for device in sorted(pool["devices"])],
-            capacity=[(kind, _price(pool["price"].get(kind))) for kind in pool["capacity"]],
+            capacity=[
+                (kind, _price(pool["price"].get(kind)) + (", stale" if f"{pool['name']}/{kind}" in stale else ""))
+                for kind in pool["capacity"]
+            ],
             low=money(costs[pool["name"]]["min"]),
             high=money(costs[pool["name"]]["max"]),
             month=_month(costs[pool["name"]]["max"]),
+            stale=any(f"{pool['name']}/{kind}" in stale for kind in pool["capacity"]),
             nodes_bar=_nodes_bar(pool["nodes"], most_nodes),
             money_bar=_money_bar(costs[pool["name"]], most_money),
         )

@@ -48,9 +48,13 @@ def show_plan(console: Console, document: PlanDocument) -> None:
         if addon["withheld"]:
             console.print(f"  {addon['id']}: no pods here to serve {', '.join(addon['withheld'])}", markup=False)
     cost = document["cost"]
-    console.print(f"Cost an hour: {money(cost['min'])} to {money(cost['max'])} {cost['currency']}")
+    stale = ", by stale prices" if cost["stale"] else ""
+    console.print(f"Cost an hour: {money(cost['min'])} to {money(cost['max'])} {cost['currency']}{stale}")
     for missing in cost["unknown"]:
         console.print(f"  no price for {escape(missing)}: add it under espalier:prices")
+    for day in sorted({entry["date"] for entry in cost["stale"]}):
+        prices = ", ".join(entry["price"] for entry in cost["stale"] if entry["date"] == day)
+        console.print(f"  stale, of {day}: {prices}: give what holds now under espalier:prices", markup=False)
     for note in document["notes"]:
         console.print(f"Note: {note}", markup=False)
     show_proofs(console, document["proofs"])
@@ -60,7 +64,11 @@ def show_plan(console: Console, document: PlanDocument) -> None:
 def pools_table(pools: Sequence[Mapping[str, Any]], cost: Mapping[str, Any]) -> Table:
     """A line a pool; the last column is what it costs an hour at its smallest and largest."""
     table = _table("Pool", "Machine", "Nodes", "Devices a node", "Capacity", "USD/h")
-    ranges = {row["pool"]: f"{money(row['min'])} to {money(row['max'])}" for row in cost["pools"]}
+    stale = {entry["price"].rpartition("/")[0] for entry in cost["stale"]}
+    ranges = {
+        row["pool"]: f"{money(row['min'])} to {money(row['max'])}{', stale' if row['pool'] in stale else ''}"
+        for row in cost["pools"]
+    }
     for pool in pools:
         nodes = pool["nodes"]
         prices = next(iter(pool["device_prices"].values()), {})

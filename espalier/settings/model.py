@@ -108,10 +108,18 @@ class PriceOverride(Strict):
     date: Day = Field(description="the day the price is of")
 
 
+STALE_AFTER = 180
+"""Days after which a price is stale. Half a year: clouds cut accelerators' list prices while they still sell them (AWS
+those of P4 and P5 in June 2025), and a shorter limit would mark most lists that are still in force."""
+
+
 class Cost(Strict):
     """Limits on money, in US dollars."""
 
     ceiling: Money | None = Field(default=None, description="USD/h that all pools at their maxima may cost")
+    stale_after: Annotated[int, Field(ge=1, le=3650)] = Field(
+        default=STALE_AFTER, description="days after which the plan marks a price as stale"
+    )
 
 
 class Waiver(Strict):

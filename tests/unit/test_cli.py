@@ -18,6 +18,9 @@ from espalier.settings import load_file
 ROOT = Path(__file__).parents[2]
 STACKS = sorted(path.name.removeprefix("Pulumi.").removesuffix(".yaml") for path in ROOT.glob("stacks/Pulumi.*.yaml"))
 
+PLAN = ("plan", "local", "--today", "2026-11-01", "--json")
+"""Prices grow stale: what is compared is of one day."""
+
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -67,16 +70,49 @@ def test_every_stack_plans_without_a_cluster(stack: str, project: Path, capsys: 
 
 
 def test_a_plan_is_the_same_to_the_byte(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(capsys, "plan", "local", "--json") == run(capsys, "plan", "local", "--json")
+    assert run(capsys, *PLAN) == run(capsys, *PLAN)
 
 
 def test_a_plan_of_another_process_is_the_same_to_the_byte(project: Path) -> None:
     def plan(seed: str) -> bytes:
         environment = {"PYTHONHASHSEED": seed, "PATH": "", "HOME": str(project)}
-        command = [sys.executable, "-m", "espalier.cli", "plan", "local", "--json"]
+        command = [sys.executable, "-m", "espalier.cli", *PLAN]
         return subprocess.run(command, capture_output=True, check=True, env=environment, cwd=project).stdout
 
     assert plan("1") == plan("2")
+
+
+def test_the_day_marks_stale_prices_and_changes_nothing_else(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    edit(project, "ceiling: 400", "ceiling: 400, stale-after: 30")
+    _, fresh = document(capsys, "plan", "local", "--today", "2026-08-19")
+    code, old = document(capsys, "plan", "local", "--today", "2036-11-01")
+    assert code == 0
+    jsonschema.validate(old, schema_of("plan"))
+    taken = {f"{pool['name']}/{kind}" for pool in old["pools"] for kind in pool["price"]}
+    assert {entry["price"] for entry in old["cost"]["stale"]} == taken
+    assert fresh["cost"].pop("stale") == []
+    assert old["cost"].pop("stale")
+    assert fresh == old
+
+
+def test_people_are_told_of_stale_prices_by_pool_and_in_total(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, out, _ = run(capsys, "plan", "local", "--today", "2027-02-01")
+    assert "0.00 to 220.16, stale" in out
+    assert "0.40 to 1.20, stale" not in out
+    assert "USD, by stale prices" in out
+    assert "stale, of 2026-07-20: h100/spot, h100/on-demand, a100-mig/on-demand, l4-slices/on-demand" in out
+    _, out, _ = run(capsys, "plan", "local", "--today", "2026-11-01")
+    assert "stale" not in out
+
+
+@pytest.mark.parametrize("day", ["yesterday", "2026-02-30", "20260101", "0001-01-01", "2026-01-01T00:00"])
+def test_a_day_that_is_none_is_exit_2(day: str, project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out = document(capsys, "plan", "local", "--today", day)
+    assert code == 2
+    wrong = {"got": repr(day), "accepted": "a day of the calendar, such as 2026-07-20", "do": "Correct it."}
+    assert out["errors"] == [{"path": "--today", **wrong}]
 
 
 def test_the_kubeconfig_is_never_shown(project: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -110,7 +110,7 @@ def plan() -> PlanDocument:
             {"id": "device-plugin", "version": "1.2.3", "wave": 0, "content": "rendered", "held": "", "withheld": []}
         ],
         "cost": {
-            "currency": "USD", "per": "hour", "min": 0.5, "max": 102.5, "unknown": [],
+            "currency": "USD", "per": "hour", "min": 0.5, "max": 102.5, "unknown": [], "stale": [],
             "pools": [
                 {"pool": "system", "min": 0.5, "max": 2.5, "sources": ["a price list"]},
                 {"pool": "h100", "min": 0.0, "max": 100.0, "sources": []},
@@ -153,6 +153,20 @@ def test_what_a_cloud_does_besides_is_on_the_page_and_only_then() -> None:
     read = Page(page(document)).text()
     assert "Notes pool h100: upgrades without a spare node" in read
     assert HOSTILE in read
+
+
+def test_stale_prices_are_marked_where_they_count() -> None:
+    assert "stale" not in Page(page(plan())).text("main")
+    document = plan()
+    document["cost"]["stale"] = [{"price": "h100/spot", "date": "2026-01-01", "source": "a list"}]
+    read = Page(page(document))
+    assert "102.50 USD, by stale prices" in read.text("header")
+    assert "1 stale price." in read.text("header")
+    main = read.text("main")
+    assert "0.00 to 100.00 USD an hour, stale" in main
+    assert "0.50 to 2.50 USD an hour, stale" not in main
+    assert main.count("spot 2.50, stale") == 1
+    assert "Stale: h100/spot of 2026-01-01. Give what holds now under espalier:prices." in main
 
 
 def test_queues_are_on_the_page_where_there_are_any_and_say_for_what_they_wait() -> None:

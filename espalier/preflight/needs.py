@@ -15,6 +15,9 @@ from espalier.settings.cloud import CloudCluster
 from espalier.settings.pool import Pool, Reservation
 from espalier.types import CapacityKind
 
+COUNTED_TWICE = "this stack is up, and its own nodes are in both numbers"
+"""Said of what is not enough only because a cloud counts running nodes by no stack."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GroupNeed:
@@ -101,6 +104,18 @@ def _need(plan: PoolPlan, pool: Pool, group: NodeGroup) -> GroupNeed:
         reservation=pool.reservation if shape.capacity_kind == "reserved" else None,
         release=pool.image.release or "",
     )
+
+
+def held(groups: Iterable[GroupNeed], group: GroupNeed) -> tuple[int, str]:
+    """Nodes that all groups on one's reservation want of its machine at most, as a number and for people."""
+    assert group.reservation is not None  # noqa: S101 - the caller's
+    name, machine = group.reservation.id, group.machine
+    same = [each for each in groups if each.reservation and (each.reservation.id, each.machine) == (name, machine)]
+    count = sum(each.maximum for each in same)
+    if len(same) == 1:
+        return count, f"the pool wants {count}"
+    told = " and ".join(f"{each.group} {each.maximum}" for each in same)
+    return count, f"those on it want {count} together ({told})"
 
 
 def largest(groups: Iterable[GroupNeed]) -> str:

@@ -208,6 +208,18 @@ def test_a_reservation_must_fit_its_pool(change: dict[str, Any], level: str, say
     assert not [each for each in found if each.what.startswith("quota L-4")]  # counted when it was reserved
 
 
+def test_pools_on_one_reservation_are_judged_each_and_their_maxima_together() -> None:
+    other = replace(BLOCK, pool="more", group="more-reserved", maximum=1)
+    wrong = replace(other, pool="small", machines=("p4d.24xlarge",))
+    held = replace(GOOD, reservations={"cr-1": RESERVED})
+    found = told(judged(held, BLOCK, other, wrong), "error")
+    assert "those on it want 3 together (gpu-on-demand 2 and more-reserved 1)" in found["reservation cr-1 for gpu"].got
+    assert "want 3 together" in found["reservation cr-1 for more"].got
+    assert "the pool's machine is p4d.24xlarge" in found["reservation cr-1 for small"].got
+    fits = judged(replace(GOOD, reservations={"cr-1": replace(RESERVED, total=3)}), BLOCK, other)
+    assert {"reservation cr-1 for gpu", "reservation cr-1 for more"} <= told(fits, "ok").keys()
+
+
 def test_a_reservation_that_is_not_there_is_an_error() -> None:
     assert "reservation cr-1 for gpu" in told(judged(replace(GOOD, reservations={"cr-1": None}), BLOCK), "error")
 
@@ -243,6 +255,15 @@ SUBNETS = {
 def test_a_given_network_must_fit(change: Any, level: str, what: str) -> None:
     facts = replace(GOOD, vpc="available", subnets={**SUBNETS, **change})
     assert what in told(judged(facts, network=GIVEN), level)
+
+
+def test_addresses_that_its_own_nodes_have_are_a_warning() -> None:
+    full = {s: Subnet("vpc-1", f"us-east-1{s[-1]}", 0, public=False) for s in SUBNETS}
+    ours = replace(GOOD, vpc="available", subnets=full, cluster=Running("1.35", TAGS, {}))
+    found = told(judged(ours, network=GIVEN), "warning")["addresses of the subnets"]
+    assert "this stack is up, and its own nodes are in both numbers" in found.got
+    theirs = replace(ours, cluster=Running("1.35", {}, {}))
+    assert "addresses of the subnets" in told(judged(theirs, network=GIVEN), "error")
 
 
 def test_p5_on_spot_counts_against_its_own_quota_where_there_is_one() -> None:

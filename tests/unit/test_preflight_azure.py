@@ -156,6 +156,42 @@ def test_a_capacity_reservation_group_must_hold_the_pool(members: Any, level: st
     assert not [each for each in found if each.what.startswith("quota")]
 
 
+def test_pools_on_one_group_of_reservations_share_its_number() -> None:
+    one = replace(BIG, kind="reserved", reservation=group(reservation={"id": HELD, "type": "group"}).reservation)
+    other = replace(one, group="more", maximum=1)
+    found = told(judged(replace(GOOD, reservations={HELD: (Reserved(H100, 2, ("1",)),)}), one, other), "error")
+    assert "those on it want 3 together (h100 2 and more 1)" in found[f"reservation {HELD} for h100"].got
+
+
+def test_nodes_of_a_cluster_of_ours_that_are_counted_twice_are_a_warning() -> None:
+    what = "quota Total Regional Low-priority vCPUs in eastus2"
+    full = replace(
+        GOOD,
+        usages=USAGES | {LOW: Usage("Total Regional Low-priority vCPUs", 16, 8)},
+        subnets={"x": 5},
+        cluster=Running("1.35.1", TAGS, {"t4": "1.35.1"}),
+    )
+    assert told(judged(full), "error") == {}
+    doubts = told(judged(full), "warning")
+    assert doubts.keys() == {what, "subnet x"}
+    assert all("this stack is up, and its own nodes are in both numbers" in each.got for each in doubts.values())
+    assert doubts[what].do.startswith("See that no more than 0 is used by others")
+    theirs = replace(full, cluster=Running("1.35.1", {}, {"t4": "1.35.1"}))
+    assert {what, "subnet x"} <= told(judged(theirs), "error").keys()
+    small = replace(full, usages=USAGES | {LOW: Usage("Total Regional Low-priority vCPUs", 15, 8)})
+    assert what in told(judged(small), "error")  # not enough for its own nodes alone
+
+
+def test_of_a_given_cluster_only_pools_that_are_there_are_counted_twice() -> None:
+    what = "quota Total Regional Low-priority vCPUs in eastus2"
+    usages = USAGES | {LOW: Usage("Total Regional Low-priority vCPUs", 16, 8)}
+    added = replace(needs(cluster(), BIG, SPOT), given=True)
+    first = replace(GOOD, usages=usages, cluster=Running("1.35.1", {}, {"old": "1.35.1"}))
+    assert what in told(findings(added, first), "error")
+    again = replace(first, cluster=Running("1.35.1", {}, {"t4": "1.35.1"}))
+    assert what in told(findings(added, again), "warning")
+
+
 def test_roles_grant_by_patterns() -> None:
     assert actions_of(["azure-native:network:Subnet"]) == [
         f"Microsoft.Network/virtualNetworks/subnets/{verb}" for verb in ("delete", "read", "write")

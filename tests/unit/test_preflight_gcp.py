@@ -149,6 +149,32 @@ def test_a_reservation_must_fit_its_pool(change: Any, level: str, says: str) -> 
     assert says in told(found, level)["reservation mine for gpu-on-demand"].got
 
 
+def test_pools_on_one_reservation_share_its_number() -> None:
+    held = replace(L4, kind="reserved", reservation=group(reservation={"id": "mine"}).reservation)
+    other = replace(held, group="more", maximum=1)
+    there = Reserved("g2-standard-4", ZONES[0], 8, 0, "READY", specific=True)
+    found = told(judged(replace(GOOD, reservations={"mine": there}), held, other), "error")
+    assert "those on it want 9 together (gpu-on-demand 8 and more 1)" in found["reservation mine for more"].got
+
+
+def test_nodes_of_a_cluster_of_ours_that_are_counted_twice_are_a_warning() -> None:
+    what = "quota NVIDIA_L4_GPUS in us-central1"
+    quotas: Any = {**dict(GOOD.quotas), "NVIDIA_L4_GPUS": Quota(8, 6)}  # type: ignore[call-overload]
+    full = replace(GOOD, quotas=quotas, cluster=Running("1.35.1-gke.1", LABELS, {"gpu-on-demand": "1.35.1-gke.1"}))
+    assert told(judged(full), "error") == {}
+    doubt = told(judged(full), "warning")[what]
+    assert "this stack is up, and its own nodes are in both numbers" in doubt.got
+    assert doubt.do.startswith("See that no more than 0 is used by others")
+    theirs = replace(full, cluster=Running("1.35.1-gke.1", {}, {}))
+    assert what in told(judged(theirs), "error")
+    small = replace(full, quotas={**quotas, "NVIDIA_L4_GPUS": Quota(7, 6)})
+    assert what in told(judged(small), "error")  # not enough for its own nodes alone
+    added = replace(needs(cluster(), L4, SYSTEM), given=True)
+    assert what in told(findings(added, replace(theirs)), "error")
+    again = replace(theirs, cluster=Running("1.35.1-gke.1", {}, {"gpu-on-demand": "1.35.1-gke.1"}))
+    assert what in told(findings(added, again), "warning")
+
+
 def test_quotas_by_family_and_by_spot() -> None:
     assert cpus_of("n2-standard-4", spot=False, known=()) == "N2_CPUS"
     assert cpus_of("e2-standard-4", spot=True, known={"PREEMPTIBLE_CPUS"}) == "PREEMPTIBLE_CPUS"

@@ -11,7 +11,7 @@ from espalier.preflight.aws.quotas import ADDRESSES, NETWORKS, Market, quota_of
 from espalier.preflight.aws.settings import accounts_of, image_parameter
 from espalier.preflight.close import close_to
 from espalier.preflight.model import Finding, NotAsked, doubt, not_judged, ok, shortened, wrong
-from espalier.preflight.needs import GroupNeed, Needs, largest
+from espalier.preflight.needs import GroupNeed, Needs, held, largest
 from espalier.preflight.parts import part_findings
 from espalier.preflight.versions import older_nodes, step
 
@@ -25,7 +25,7 @@ def findings(needs: Needs, facts: Facts) -> list[Finding]:
         *_permissions(needs, facts),
         *_cluster(needs, facts),
         *_clashes(needs, facts),
-        *network_findings(needs, facts),
+        *network_findings(needs, facts, standing=_stands(needs, facts)),
         *_given(facts),
         *part_findings(needs, facts.parts),
         *_vcpus(needs, facts),
@@ -99,6 +99,16 @@ def _is_ours(needs: Needs, kind: str, tags: Mapping[str, str]) -> bool:
     given = [inputs.get("tags") for type_, inputs in needs.resources if type_ == kind]
     wanted = [tag for tag in given if isinstance(tag, Mapping) and tag]
     return any(all(tags.get(str(key)) == value for key, value in tag.items()) for tag in wanted)
+
+
+def _stands(needs: Needs, facts: Facts) -> bool:
+    """Whether nodes of this stack may run already, and have addresses of its subnets."""
+    found = facts.cluster
+    if found is None or isinstance(found, NotAsked):
+        return False
+    if needs.given:
+        return any(group.group in found.groups for group in needs.groups)
+    return _is_ours(needs, "aws:eks/cluster:Cluster", found.tags)
 
 
 def _clashes(needs: Needs, facts: Facts) -> Iterator[Finding]:
@@ -221,8 +231,8 @@ def _offering(group: GroupNeed, machine: str, offered: Mapping[str, frozenset[st
 
 
 def _reservations(needs: Needs, facts: Facts) -> Iterator[Finding]:
-    wanted = {group.reservation.id: group for group in needs.groups if group.reservation is not None}
-    for name, group in sorted(wanted.items()):
+    wanted = [(group.reservation.id, group) for group in needs.groups if group.reservation is not None]
+    for name, group in sorted(wanted, key=lambda each: (each[0], each[1].pool)):
         what = f"reservation {name} for {group.pool}"
         if isinstance(facts.reservations, NotAsked):
             yield not_judged(what, facts.reservations)
@@ -231,10 +241,10 @@ def _reservations(needs: Needs, facts: Facts) -> Iterator[Finding]:
         elif (found := facts.reservations[name]) is None:
             yield wrong(what, f"not in {needs.plan.region} of this account", "Correct the pool's reservation.id.")
         else:
-            yield _reservation(what, group, found, facts)
+            yield _reservation(what, group, found, facts, *held(needs.groups, group))
 
 
-def _reservation(what: str, group: GroupNeed, found: Reserved, facts: Facts) -> Finding:
+def _reservation(what: str, group: GroupNeed, found: Reserved, facts: Facts, count: int, told: str) -> Finding:
     ends = f", ends {found.ends:%Y-%m-%d %H:%M} UTC" if found.ends else ""
     kind = "capacity block" if found.block else "reservation"
     got = f"{kind} of {found.total} {found.type} in {found.zone}, {found.available} free, {found.state}{ends}"
@@ -252,10 +262,8 @@ def _reservation(what: str, group: GroupNeed, found: Reserved, facts: Facts) -> 
         return wrong(what, got, "Buy or make another, and name it.")
     if found.state in ("scheduled", "pending", "payment-pending", "assessing", "delayed"):
         return doubt(what, got, "It is not there yet: the pool has no nodes before it starts.")
-    if found.total < group.maximum:
-        return wrong(
-            what, f"{got}; the pool wants {group.maximum}", f"Set nodes.max to {found.total}, or reserve more."
-        )
+    if found.total < count:
+        return wrong(what, f"{got}; {told}", f"Lower nodes.max to {found.total} in all, or reserve more.")
     return ok(what, got)
 
 

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping
 
 from espalier.preflight.aws.facts import Facts, Subnet
 from espalier.preflight.model import Finding, NotAsked, doubt, not_judged, ok, shortened, wrong
-from espalier.preflight.needs import Needs
+from espalier.preflight.needs import COUNTED_TWICE, Needs
 
 
-def network_findings(needs: Needs, facts: Facts) -> Iterator[Finding]:
-    """Nothing where the program makes the network itself."""
+def network_findings(needs: Needs, facts: Facts, *, standing: bool) -> Iterator[Finding]:
+    """Nothing where the program makes the network itself. `standing`: the stack's own nodes may hold addresses."""
     network = needs.cluster.network
     if network.id is not None:
         yield _vpc(network.id, facts)
@@ -28,7 +28,7 @@ def network_findings(needs: Needs, facts: Facts) -> Iterator[Finding]:
             there[name] = found
             yield _subnet(name, found, network.id)
     yield from _zones(needs, there)
-    yield _room(needs, there)
+    yield _room(needs, there, standing=standing)
 
 
 def _vpc(name: str, facts: Facts) -> Finding:
@@ -61,12 +61,14 @@ def _zones(needs: Needs, there: Mapping[str, Subnet]) -> Iterator[Finding]:
             yield wrong(f"zones of {group.group}", f"no subnet in {shortened(lacking)}", do)
 
 
-def _room(needs: Needs, there: Mapping[str, Subnet]) -> Finding:
+def _room(needs: Needs, there: Mapping[str, Subnet], *, standing: bool) -> Finding:
     """Each node has one address, and each of its pods one more unless the pods have a range of their own."""
     free = sum(subnet.free for subnet in there.values())
     nodes = sum(group.maximum for group in needs.groups)
     pods = 0 if needs.cluster.network.pods else sum(group.maximum * group.pods for group in needs.groups)
     got = f"{free} free; {nodes} nodes at most, with {pods} pods" if pods else f"{free} free; {nodes} nodes at most"
+    if nodes > free and standing:
+        return doubt("addresses of the subnets", f"{got}; {COUNTED_TWICE}", "See how many its own nodes have.")
     if nodes > free:
         return wrong("addresses of the subnets", got, "Add subnets, or lower nodes.max.")
     if nodes + pods > free:

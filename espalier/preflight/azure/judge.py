@@ -8,7 +8,7 @@ from espalier.preflight.azure.facts import Facts, Reserved, Size, Usage
 from espalier.preflight.azure.permissions import actions_of, is_allowed, unjudged
 from espalier.preflight.close import close_to
 from espalier.preflight.model import Finding, NotAsked, doubt, not_judged, ok, shortened, wrong
-from espalier.preflight.needs import GroupNeed, Needs, largest
+from espalier.preflight.needs import COUNTED_TWICE, GroupNeed, Needs, held, largest
 from espalier.preflight.parts import part_findings
 from espalier.preflight.versions import older_nodes, step
 from espalier.settings.aks import Aks
@@ -84,6 +84,16 @@ def _is_ours(needs: Needs, tags: Mapping[str, str]) -> bool:
     return any(all(tags.get(str(key)) == value for key, value in tag.items()) for tag in wanted)
 
 
+def _stands(needs: Needs, facts: Facts) -> bool:
+    """Whether nodes of this stack may run already."""
+    found = facts.cluster
+    if found is None or isinstance(found, NotAsked):
+        return False
+    if needs.given:
+        return any(group.group in found.pools for group in needs.groups)
+    return _is_ours(needs, found.tags)
+
+
 def _version(wanted: str, facts: Facts) -> Finding:
     what = f"Kubernetes {wanted}"
     if isinstance(facts.versions, NotAsked):
@@ -104,6 +114,9 @@ def _network(needs: Needs, facts: Facts) -> Iterator[Finding]:
             yield not_judged(what, free)
         elif free is None:
             yield wrong(what, "there is none", "Correct espalier:cluster.network.subnets.")
+        elif free < nodes and _stands(needs, facts):
+            got = f"{free} addresses free; {nodes} nodes at most; {COUNTED_TWICE}"
+            yield doubt(what, got, "See how many addresses its own nodes have.")
         elif free < nodes:
             yield wrong(what, f"{free} addresses free; {nodes} nodes at most", "Take a larger one, or lower nodes.max.")
         else:
@@ -137,10 +150,11 @@ def _quotas(needs: Needs, facts: Facts) -> Iterator[Finding]:
         if size is not None:
             wanted.setdefault(size.family.lower(), []).append(group)
     for name, groups in sorted(wanted.items()):
-        yield _quota(name, groups, facts.usages, needs.plan.region)
+        yield _quota(name, groups, facts.usages, needs, standing=_stands(needs, facts))
 
 
-def _quota(name: str, groups: list[GroupNeed], usages: Mapping[str, Usage], region: str) -> Finding:
+def _quota(name: str, groups: list[GroupNeed], usages: Mapping[str, Usage], needs: Needs, *, standing: bool) -> Finding:
+    region = needs.plan.region
     usage = usages.get(name)
     need = sum(group.maximum * group.vcpu for group in groups)
     if usage is None:
@@ -150,6 +164,9 @@ def _quota(name: str, groups: list[GroupNeed], usages: Mapping[str, Usage], regi
     got = f"{need} vCPUs at most ({largest(groups)}); quota {usage.limit}, {usage.used} in use"
     if need + usage.used <= usage.limit:
         return ok(what, got)
+    if need <= usage.limit and standing:
+        do = f"See that no more than {usage.limit - need} is used by others, or ask for more (Quotas in the portal)."
+        return doubt(what, f"{got}; {COUNTED_TWICE}", do)
     return wrong(what, got, f"Ask for {need + usage.used} or more (Quotas in the portal), or lower nodes.max.")
 
 
@@ -187,16 +204,16 @@ def _reservations(needs: Needs, facts: Facts) -> Iterator[Finding]:
         elif found is None:
             yield wrong(what, "there is no such capacity reservation group", "Correct the pool's reservation.id.")
         else:
-            yield _reservation(what, group, found)
+            yield _reservation(what, group, found, *held(needs.groups, group))
 
 
-def _reservation(what: str, group: GroupNeed, members: tuple[Reserved, ...]) -> Finding:
+def _reservation(what: str, group: GroupNeed, members: tuple[Reserved, ...], wanted: int, told: str) -> Finding:
     got = ", ".join(f"{m.count} {m.size}{' in zone ' + '/'.join(m.zones) if m.zones else ''}" for m in members)
     fit = [member for member in members if member.size.lower() == group.machine.lower()]
     if not fit:
         return wrong(what, f"{got or 'empty'}; the pool's machine is {group.machine}", "Reserve that, or change it.")
     count = sum(member.count for member in fit)
-    if count < group.maximum:
-        do = f"Set nodes.max to {count}, or reserve more (and one for each node of surge)."
-        return wrong(what, f"{got}; the pool wants {group.maximum}", do)
+    if count < wanted:
+        do = f"Lower nodes.max to {count} in all, or reserve more (and one for each node of surge)."
+        return wrong(what, f"{got}; {told}", do)
     return ok(what, got)

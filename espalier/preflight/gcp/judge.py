@@ -10,7 +10,7 @@ from espalier.preflight.gcp.facts import Facts, Quota, Reserved
 from espalier.preflight.gcp.permissions import apis_of, unjudged
 from espalier.preflight.gcp.quotas import cpus_of, devices_of
 from espalier.preflight.model import Finding, NotAsked, doubt, not_judged, ok, shortened, wrong
-from espalier.preflight.needs import GroupNeed, Needs
+from espalier.preflight.needs import COUNTED_TWICE, GroupNeed, Needs, held
 from espalier.preflight.parts import part_findings
 from espalier.preflight.versions import minor, older_nodes, step
 from espalier.settings.gke import Gke
@@ -94,6 +94,16 @@ def _is_ours(needs: Needs, labels: Mapping[str, str]) -> bool:
     return any(all(labels.get(str(key)) == value for key, value in each.items()) for each in wanted)
 
 
+def _stands(needs: Needs, facts: Facts) -> bool:
+    """Whether nodes of this stack may run already."""
+    found = facts.cluster
+    if found is None or isinstance(found, NotAsked):
+        return False
+    if needs.given:
+        return any(group.group in found.pools for group in needs.groups)
+    return _is_ours(needs, found.labels)
+
+
 def _version(cluster: Gke, facts: Facts) -> Finding:
     what = f"Kubernetes {cluster.version} in channel {cluster.channel}"
     if isinstance(facts.versions, NotAsked):
@@ -144,7 +154,7 @@ def _given(facts: Facts) -> Iterator[Finding]:
 
 
 def _quotas(needs: Needs, facts: Facts) -> Iterator[Finding]:
-    """All groups at their largest together with what is in use now; one that stands already is counted twice."""
+    """All groups at their largest together with what is in use now, their own nodes with it."""
     if isinstance(facts.quotas, NotAsked):
         yield not_judged("quotas", facts.quotas)
         return
@@ -165,7 +175,7 @@ def _quotas(needs: Needs, facts: Facts) -> Iterator[Finding]:
             else:
                 wanted.setdefault(metric, []).append((group, group.devices))
     for metric, groups in sorted(wanted.items()):
-        yield _quota(metric, groups, facts.quotas, needs)
+        yield _quota(metric, groups, facts.quotas, needs, standing=_stands(needs, facts))
 
 
 def _cloud_name(group: GroupNeed) -> str:
@@ -173,7 +183,14 @@ def _cloud_name(group: GroupNeed) -> str:
     return machine.cloud_accelerator if machine else ""
 
 
-def _quota(metric: str, groups: list[tuple[GroupNeed, int]], quotas: Mapping[str, Quota], needs: Needs) -> Finding:
+def _quota(
+    metric: str,
+    groups: list[tuple[GroupNeed, int]],
+    quotas: Mapping[str, Quota],
+    needs: Needs,
+    *,
+    standing: bool,
+) -> Finding:
     what, quota = f"quota {metric} in {needs.plan.region}", quotas.get(metric)
     need = sum(group.maximum * each for group, each in groups)
     told = ", ".join(f"{group.group} {group.maximum} x {each}" for group, each in groups)
@@ -182,6 +199,10 @@ def _quota(metric: str, groups: list[tuple[GroupNeed, int]], quotas: Mapping[str
     got = f"{need} at most ({told}); quota {quota.limit:.0f}, {quota.usage:.0f} in use"
     if need + quota.usage <= quota.limit:
         return ok(what, got)
+    if need <= quota.limit and standing:
+        left = quota.limit - need
+        do = f"See that no more than {left:.0f} is used by others, or ask for more (IAM, Quotas)."
+        return doubt(what, f"{got}; {COUNTED_TWICE}", do)
     do = f"Ask for {need + quota.usage:.0f} or more (IAM, Quotas), or lower nodes.max."
     return wrong(what, got, do)
 
@@ -230,10 +251,10 @@ def _reservations(needs: Needs, facts: Facts) -> Iterator[Finding]:
             got = f"not in {shortened(group.reservation.zones or group.zones)} of this project"
             yield wrong(what, got, "Correct the pool's reservation.")
         else:
-            yield _reservation(what, group, found)
+            yield _reservation(what, group, found, *held(needs.groups, group))
 
 
-def _reservation(what: str, group: GroupNeed, found: Reserved) -> Finding:
+def _reservation(what: str, group: GroupNeed, found: Reserved, count: int, told: str) -> Finding:
     got = f"{found.count} {found.machine} in {found.zone}, {found.used} in use, {found.status.lower()}"
     if found.machine not in group.machines:
         return wrong(
@@ -241,10 +262,8 @@ def _reservation(what: str, group: GroupNeed, found: Reserved) -> Finding:
         )
     if group.zones and found.zone not in group.zones:
         return wrong(what, f"{got}; the pool is in {shortened(group.zones)}", f"Set its zones to [{found.zone}].")
-    if found.count < group.maximum:
-        return wrong(
-            what, f"{got}; the pool wants {group.maximum}", f"Set nodes.max to {found.count}, or reserve more."
-        )
+    if found.count < count:
+        return wrong(what, f"{got}; {told}", f"Lower nodes.max to {found.count} in all, or reserve more.")
     if found.status != "READY":
         return doubt(what, got, "It is not ready yet: the pool has no nodes before.")
     if not found.specific:

@@ -376,29 +376,6 @@ def test_the_kubeconfig_is_a_secret_and_the_provider_has_an_identifier_that_stay
     assert component.to_json()["outputs"]["kubeconfig"] == {"$secret": True}
 
 
-PLAN = (
-    "import sys, re\n"
-    "from espalier.cli import main\n"
-    "sys.argv = ['espalier', 'plan', sys.argv[1], '--json']\n"
-    "try:\n    main()\nexcept SystemExit as end:\n    assert not end.code, end.code\n"
-    "loaded = {m.split('.')[0] for m in sys.modules}\n"
-    "print(sorted(loaded & {'pulumi_aws', 'pulumi_gcp', 'boto3', 'googleapiclient'}), file=sys.stderr)\n"
-    # Of this process alone: what getrusage tells a child begins with its parent's.
-    "most = re.search('VmHWM:[^0-9]*([0-9]+)', open('/proc/self/status').read())\n"
-    "print(int(most.group(1)) // 1024, file=sys.stderr)\n"
-)
-
-
-@pytest.mark.parametrize("name", STACKS)
-def test_a_plan_loads_no_other_clouds_sdk_and_stays_small(name: str) -> None:
-    done = subprocess.run([sys.executable, "-c", PLAN, name], cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-2000:]
-    *_, loaded, mebibytes = done.stderr.strip().splitlines()
-    assert loaded == "[]"
-    assert int(mebibytes) <= 400
-    assert json.loads(done.stdout)["stack"] == name
-
-
 def test_an_sdks_module_is_loaded_only_when_it_is_used() -> None:
     """azure-native imports its modules lazily: half a second of each that only a plan that needs it pays."""
     code = (

@@ -59,7 +59,15 @@ class GkeCluster(pulumi.ComponentResource):
             register(self, name, plan.objects, self.provider)
         for pool, planned in plan.classes.items():
             register(self, name, [planned], self.provider, after=pools.of[pool])
-        self.register_outputs({"endpoint": self.endpoint, "kubeconfig": self.kubeconfig, **self.parts})
+        self.register_outputs(
+            {
+                "endpoint": self.endpoint,
+                "certificate_authority": self.certificate_authority,
+                "oidc_issuer": self.oidc_issuer,
+                "kubeconfig": self.kubeconfig,
+                **self.parts,
+            }
+        )
 
     def _reach(self, name: str, plan: GkePlan, reached: Reached, after: list[pulumi.Resource]) -> None:
         """What lives in the cluster comes after the rights in it and after its first nodes, and goes before them."""

@@ -39,6 +39,8 @@ def values(inputs: AddonInputs) -> Mapping[str, Any]:
             "clusterName": inputs.facts.cluster,
             "interruptionQueue": inputs.facts.cluster,
             "eksControlPlane": True,
+            # Without a way out it asks neither IAM nor for prices, which have no endpoint in a network.
+            **({"isolatedVPC": True} if inputs.facts.isolated else {}),
             # An overlay says what a node advertises whose devices are shared; the gate is alpha, and off without one.
             "featureGates": {"reservedCapacity": True, **({"nodeOverlay": True} if overlaid else {})},
         },

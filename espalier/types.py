@@ -126,6 +126,8 @@ class Facts:
     autoscaler: str = ""
     """What scales its pools: cluster-autoscaler, karpenter, managed or none; "" outside clouds, and where
     a cluster is given whose autoscaler its owner knows."""
+    isolated: bool = False
+    """Its network is made without a way out: of its cloud it reaches what has an endpoint inside."""
 
 
 @dataclass(frozen=True, slots=True)

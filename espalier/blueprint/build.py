@@ -282,7 +282,15 @@ def facts_of(settings: Settings) -> Facts:
         return Facts(cluster.kind, cluster.version, runs_containers=real)
     default = "managed" if cloud.kind != "eks" else "" if cloud.given is not None else "cluster-autoscaler"
     autoscaler = cloud.autoscaler or default
-    return Facts(cloud.kind, cluster.version, real, cluster=cloud.name, region=cloud.region, autoscaler=autoscaler)
+    return Facts(
+        cloud.kind,
+        cluster.version,
+        real,
+        cluster=cloud.name,
+        region=cloud.region,
+        autoscaler=autoscaler,
+        isolated=cloud.given is None and cloud.network.id is None and cloud.network.egress == "none",
+    )
 
 
 def _quota_mistakes(tenants: Sequence[Tenant], pools: Sequence[PoolPlan]) -> list[Mistake]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,9 +15,11 @@ from espalier.blueprint.clouds.eks import EksNodeGroup
 from espalier.blueprint.order import plan_addons, with_implied
 from espalier.blueprint.wake import why_not, works_of
 from espalier.blueprint.wake_node import Recorded
+from espalier.preflight.aws.settings import image_parameter
 from espalier.settings.pool import Pool
 from espalier.types import AddonInputs, Facts, Manifest
 from tests.unit.eks_stacks import BLOCK, CATALOGUE, a_cluster, a_pool, compiled
+from tests.unit.preflight_needs import needs
 
 CLUSTER = a_cluster(autoscaler="karpenter", zones=["us-east-1a", "us-east-1b"], tags={"team": "ml"})
 FACTS = Facts("eks", "1.35", True, cluster="c", region="us-east-1", autoscaler="karpenter")
@@ -64,7 +67,7 @@ def test_the_node_class_is_as_safe_as_a_managed_group() -> None:
     assert spec["capacityReservationSelectorTerms"] == [{"id": BLOCK["id"]}]
     assert spec["instanceStorePolicy"] == "RAID0"
     assert spec["subnetSelectorTerms"] == [{"tags": {"karpenter.sh/discovery": "c"}}]
-    assert spec["role"] == "c-us-east-1-nodes"
+    assert (spec["instanceProfile"], "role" in spec) == ("c-us-east-1-nodes", False)
     assert spec["tags"]["team"] == "ml"
 
 
@@ -75,6 +78,71 @@ def test_work_on_accelerators_is_not_moved_and_does_not_age() -> None:
     assert accelerated["template"]["spec"]["expireAfter"] == "Never"
     assert plain["disruption"]["consolidationPolicy"] == "WhenEmptyOrUnderutilized"
     assert plain["template"]["spec"]["expireAfter"] == "720h"
+
+
+RELEASE = {"image": {"release": "1.35.2-20260801"}}
+
+
+@pytest.mark.parametrize(
+    ("image", "alias"),
+    [
+        ({}, "al2023@latest"),
+        # amazon-eks-node-al2023-x86_64-nvidia-1.35-v20260801 is what Karpenter makes of it.
+        ({"release": "1.35.2-20260801"}, "al2023@v20260801"),
+        ({"os": "bottlerocket"}, "bottlerocket@latest"),
+        ({"os": "bottlerocket", "release": "1.53.0-1a2b3c4d"}, "bottlerocket@1.53.0-1a2b3c4d"),
+    ],
+)
+def test_an_image_is_named_as_karpenter_looks_it_up(image: dict[str, str], alias: str) -> None:
+    made = objects(a_pool(name="p", accelerator="L4", image=image))
+    assert made["EC2NodeClass", "p-on-demand"]["spec"]["amiSelectorTerms"] == [{"alias": alias}]
+
+
+@pytest.mark.parametrize(
+    ("image", "path"),
+    [
+        (
+            {"release": "1.35.2-20260801"},
+            "eks/optimized-ami/1.35/amazon-linux-2023/x86_64/nvidia/amazon-eks-node-al2023-x86_64-nvidia-1.35-v20260801",
+        ),
+        (
+            {"os": "bottlerocket", "release": "1.53.0-1a2b3c4d"},
+            "bottlerocket/aws-k8s-1.35-nvidia/x86_64/1.53.0-1a2b3c4d",
+        ),
+    ],
+)
+def test_preflight_asks_for_the_image_that_karpenter_will(image: dict[str, str], path: str) -> None:
+    """Karpenter's path: al2023.go, resolvePath, and bottlerocket.go, of the alias's version."""
+    pool = a_pool(name="p", accelerator="L4", image=image)
+    (plan, *_), _ = compiled(pool, cluster=CLUSTER)
+    asked = image_parameter(needs(CLUSTER), plan.groups[0], image["release"])
+    assert asked
+    assert asked.rpartition("/")[0] == f"/aws/service/{path}"
+    spec = objects(pool)["EC2NodeClass", "p-on-demand"]["spec"]
+    assert path.endswith(spec["amiSelectorTerms"][0]["alias"].partition("@")[2])
+
+
+@pytest.mark.parametrize(
+    ("keys", "kept"),
+    [
+        ({"accelerator": "L4"}, True),
+        ({"accelerator": "L4", **RELEASE}, False),
+        ({"machine": "m7i.xlarge"}, False),
+    ],
+)
+def test_a_new_image_ends_no_training_unless_it_was_asked_for(keys: dict[str, Any], kept: bool) -> None:
+    """`latest` moves by itself; a release that is pinned moves when someone moves it."""
+    pool = a_pool(name="p", **keys)
+    budgets = objects(pool)["NodePool", "p-on-demand"]["spec"]["disruption"]["budgets"]
+    assert budgets == [{"nodes": "10%"}, *([{"nodes": "0", "reasons": ["Drifted"]}] if kept else [])]
+    (plan, *_), _ = compiled(pool, cluster=CLUSTER)
+    (group,) = plan.groups
+    assert isinstance(group, EksNodeGroup)
+    note = (
+        "p-on-demand: each new image is drift to Karpenter: nodes keep theirs until they are empty, and whatever else "
+        "of the pool has changed; with image.release pinned, such changes replace them"
+    )
+    assert (note in group.notes) == kept
 
 
 def test_the_system_pool_stays_a_managed_group() -> None:
@@ -202,6 +270,13 @@ def test_a_cluster_that_asks_for_it_has_it_and_no_other_autoscaler() -> None:
     other = Facts("eks", "1.35", True, cluster="c", region="r", autoscaler="cluster-autoscaler")
     _, mistakes = plan_addons({NAME: {}}, RECORDS, other, [])
     assert "got beside autoscaler: cluster-autoscaler; accepted: one autoscaler" in mistakes[0].text()
+
+
+def test_the_chart_is_told_whether_there_is_a_way_out() -> None:
+    """Karpenter asks IAM when a NodeClass goes, and waits for ever where it has no way there."""
+    for facts, told in ((FACTS, {}), (replace(FACTS, isolated=True), {"isolatedVPC": True})):
+        settings = values(AddonInputs(facts, (), RECORD.options()))["settings"]
+        assert {key: value for key, value in settings.items() if key == "isolatedVPC"} == told
 
 
 def test_the_chart_is_told_whose_cluster_it_is() -> None:

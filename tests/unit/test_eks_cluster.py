@@ -19,6 +19,7 @@ from moto.iam.aws_managed_policies import aws_managed_policies_data
 
 from espalier.addons import RECORDS
 from espalier.blueprint import build
+from espalier.blueprint.build import facts_of
 from espalier.blueprint.clouds.eks import EksNodeGroup, EksPlan
 from espalier.blueprint.clouds.eks.addons import VERSIONS
 from espalier.blueprint.clouds.eks.network import GivenNetwork, MadeNetwork
@@ -373,6 +374,32 @@ def test_karpenter_reads_a_queue_of_its_own() -> None:
     assert {tuple(event["source"]) for event in plan.interruptions.events.values()} == {("aws.ec2",), ("aws.health",)}
     assert [identity.service_account for identity in plan.identities if identity.role == "autoscaler"] == ["karpenter"]
     assert planned({}).interruptions is None
+
+
+@pytest.mark.parametrize("role", [None, "arn:aws:iam::123456789012:role/team/theirs"])
+def test_karpenters_nodes_have_a_profile_that_needs_no_iam_in_the_cluster(role: str | None) -> None:
+    """IAM has no endpoint in a network: without a way out Karpenter could not make a profile of a role."""
+    block = {"autoscaler": "karpenter", "network": {"egress": "none"}, "roles": {"nodes": role, "path": "/team/"}}
+    plan = planned(block, [SYSTEM, {"name": "l4", "accelerator": "L4", "count": 1, "nodes": {"max": 4}}])
+    (group,) = [one for one in plan.groups if isinstance(one, EksNodeGroup) and one.karpenter]
+    spec = group.objects[0].manifest["spec"]
+    assert plan.node_profile
+    assert (spec["instanceProfile"], "role" in spec) == (plan.node_profile.name, False)
+    assert (plan.node_profile.name, plan.node_profile.path) == ("demo-us-east-1-nodes", "/team/")
+    (policy,) = [one.policy for one in plan.roles if one.key == "autoscaler"]
+    assert policy
+    asked = {action for one in policy["Statement"] for action in listed(one["Action"]) if action.startswith("iam:")}
+    assert asked == {"iam:PassRole", "iam:GetInstanceProfile", "iam:ListInstanceProfiles"}
+    assert planned({}).node_profile is None
+
+
+def test_a_network_without_a_way_out_is_known_to_add_ons() -> None:
+    def isolated(block: dict[str, Any]) -> bool:
+        return facts_of(validate({"cluster": {**BLOCK, **block}, "pools": [SYSTEM]}, where="espalier")).isolated
+
+    assert isolated({"network": {"egress": "none"}})
+    assert not isolated({})
+    assert not isolated({"network": NETWORK, "zones": ZONES})
 
 
 # Add-ons and storage -----------------------------------------------------------------------------------------------

@@ -416,6 +416,12 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
         "Correct it, or remove it.",
     ),
     (
+        "a release that EKS does not have",
+        {"machine": "m7i.xlarge", "image": {"release": "v20260801"}},
+        "image.release: got 'v20260801'; accepted: a release of the cluster's version, 1.35.x-YYYYMMDD. "
+        "Correct it, or remove it.",
+    ),
+    (
         "a zone that the cluster is not in",
         {"machine": "m7i.xlarge", "zones": ["us-east-1f"]},
         "zones[0]: got 'us-east-1f'; accepted: zones of the cluster: us-east-1a, us-east-1b, us-east-1c. Correct it, "

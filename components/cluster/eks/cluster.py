@@ -15,7 +15,7 @@ from espalier.blueprint.clouds.model import CloudPlan
 from espalier.components.cluster.eks.addons import addons
 from espalier.components.cluster.eks.control_plane import Api, control_plane, given
 from espalier.components.cluster.eks.ground import Ground
-from espalier.components.cluster.eks.identities import Identity, access, identities, key, pod_identities
+from espalier.components.cluster.eks.identities import Identity, access, identities, key, node_profile, pod_identities
 from espalier.components.cluster.eks.image_cache import image_cache
 from espalier.components.cluster.eks.interruptions import interruptions
 from espalier.components.cluster.eks.kubeconfig import kubeconfig
@@ -79,11 +79,13 @@ class EksCluster(pulumi.ComponentResource):
         # An upgrade takes DNS and volumes' drivers before the pools of accelerators, and a removal after them.
         node_groups(self, name, plan, ground.later_than(running), plan.managed(system=False))
         associated = pod_identities(self, name, plan, roles, api.name)
-        interruptions(self, name, plan)
+        # What Karpenter and its NodeClasses name without an output of it.
+        named = [*interruptions(self, name, plan), *node_profile(self, name, plan, roles["nodes"])]
+        named += disks.rights if disks else ()
         filled = file_system(self, name, plan, ground)
         self.parts = parts(self, name, plan, ground.disk_key, standing.id).outputs(plan.parts)
         placed = placement_groups(self, name, plan)
-        self._reach(name, plan, api, [*granted, *api.doors, *system, *running, *associated, *placed])
+        self._reach(name, plan, api, [*granted, *api.doors, *system, *running, *associated, *placed, *named])
         storage_classes(self, name, plan, filled, self.provider)
         self.register_outputs(
             {

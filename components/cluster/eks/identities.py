@@ -52,6 +52,22 @@ def _identity(name: str, tags: Mapping[str, str], role: Role, inside: pulumi.Res
     return Identity(arn=made.arn, rights=tuple(rights))
 
 
+def node_profile(parent: pulumi.Resource, name: str, plan: EksPlan, role: Identity) -> list[pulumi.Resource]:
+    """The instance profile of Karpenter's nodes, where the plan has one, with all that its role may do."""
+    wanted = plan.node_profile
+    if wanted is None:
+        return []
+    made = aws.iam.InstanceProfile(
+        f"{name}-profile-nodes",
+        name=wanted.name,
+        path=wanted.path,
+        role=pulumi.Output.from_input(role.arn).apply(lambda arn: arn.rsplit("/", 1)[-1]),
+        tags=dict(plan.tags),
+        opts=pulumi.ResourceOptions(parent=parent),
+    )
+    return [made, *role.rights]
+
+
 def key(parent: pulumi.Resource, name: str, plan: EksPlan, wanted: Key, what: str) -> Identity:
     """A KMS key that rotates, with its alias; or the one that is given. `what` is encrypted with it."""
     if wanted.arn is not None:

@@ -10,11 +10,11 @@ import pulumi_aws as aws
 from espalier.blueprint.clouds.eks import EksPlan
 
 
-def interruptions(parent: pulumi.Resource, name: str, plan: EksPlan) -> None:
-    """The queue with the rules that fill it, where the plan has one."""
+def interruptions(parent: pulumi.Resource, name: str, plan: EksPlan) -> list[pulumi.Resource]:
+    """The queue with the rules that fill it, where the plan has one: all before Karpenter reads it, and after it."""
     wanted = plan.interruptions
     if wanted is None:
-        return
+        return []
     inside = pulumi.ResourceOptions(parent=parent)
     queue = aws.sqs.Queue(
         f"{name}-interruptions",
@@ -24,12 +24,13 @@ def interruptions(parent: pulumi.Resource, name: str, plan: EksPlan) -> None:
         tags=dict(plan.tags),
         opts=inside,
     )
-    aws.sqs.QueuePolicy(
+    policy = aws.sqs.QueuePolicy(
         f"{name}-interruptions-policy",
         queue_url=queue.url,
         policy=json.dumps(wanted.policy, sort_keys=True),
         opts=inside,
     )
+    made: list[pulumi.Resource] = [queue, policy]
     for event, pattern in wanted.events.items():
         rule = aws.cloudwatch.EventRule(
             f"{name}-interruptions-{event}",
@@ -38,6 +39,8 @@ def interruptions(parent: pulumi.Resource, name: str, plan: EksPlan) -> None:
             tags=dict(plan.tags),
             opts=inside,
         )
-        aws.cloudwatch.EventTarget(
+        target = aws.cloudwatch.EventTarget(
             f"{name}-interruptions-{event}-target", rule=rule.name, arn=queue.arn, target_id="karpenter", opts=inside
         )
+        made += [rule, target]
+    return made

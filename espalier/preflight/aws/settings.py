@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from espalier.blueprint.clouds.eks import EksNodeGroup
+from espalier.blueprint.clouds.eks.images import image_version
 from espalier.blueprint.clouds.model import NodeGroup
 from espalier.preflight.needs import Needs
 
@@ -81,5 +82,5 @@ def image_parameter(needs: Needs, group: NodeGroup, release: str) -> str | None:
     if path is None:
         return None
     _, architecture, variant = path.split("/")
-    image = f"amazon-eks-node-al2023-{architecture}-{variant}-{version}-v{release.rpartition('-')[2]}"
+    image = f"amazon-eks-node-al2023-{architecture}-{variant}-{version}-{image_version(release)}"
     return f"/aws/service/eks/optimized-ami/{version}/{path}/{image if release else 'recommended'}/release_version"

@@ -10,6 +10,7 @@ from espalier.blueprint.clouds.eks.identities import (
     disk_key,
     entries_of,
     pod_identities,
+    profile_name,
     roles_of,
     secrets_key,
     where_of,
@@ -17,7 +18,7 @@ from espalier.blueprint.clouds.eks.identities import (
 from espalier.blueprint.clouds.eks.model import EksNodeGroup
 from espalier.blueprint.clouds.eks.network import MadeNetwork, discovery_of, network_of, services_of
 from espalier.blueprint.clouds.eks.parts import encrypted_parts, parts_of
-from espalier.blueprint.clouds.eks.plan import ControlPlane, EksPlan, GivenControlPlane, Interruptions
+from espalier.blueprint.clouds.eks.plan import ControlPlane, EksPlan, GivenControlPlane, Interruptions, NodeProfile
 from espalier.blueprint.clouds.eks.policies_karpenter import interruption_queue
 from espalier.blueprint.clouds.eks.storage import classes_of, file_system_of
 from espalier.blueprint.clouds.eks.zones import chosen
@@ -36,6 +37,7 @@ def plan(cluster: CloudCluster, pools: Sequence[PoolPlan]) -> CloudPlan:
     assert isinstance(cluster, Eks)  # noqa: S101 - its own kind's
     groups = tuple(group for pool in pools for group in pool.groups)
     made = cluster.given is None
+    karpenter = cluster.autoscaler == "karpenter"
     return EksPlan(
         kind="eks",
         name=cluster.name,
@@ -60,7 +62,8 @@ def plan(cluster: CloudCluster, pools: Sequence[PoolPlan]) -> CloudPlan:
         identities=pod_identities(cluster),
         classes=classes_of(cluster),
         file_system=file_system_of(cluster) if made else None,
-        interruptions=_interruptions(cluster) if cluster.autoscaler == "karpenter" else None,
+        interruptions=_interruptions(cluster) if karpenter else None,
+        node_profile=NodeProfile(name=profile_name(cluster), path=cluster.roles.path) if karpenter else None,
         image_cache=tuple(sorted(set(cluster.image_cache))),
         route=route_of(cluster.access),
         system_pools=frozenset(pool.name for pool in pools if pool.system),

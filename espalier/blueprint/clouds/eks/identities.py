@@ -102,6 +102,15 @@ def role_name(cluster: Eks, key: RoleKey) -> str:
     return f"{cluster.name}-{cluster.region}-{short}"
 
 
+def profile_name(cluster: Eks) -> str:
+    """The name of the instance profile that Karpenter's nodes start with, which is that of their role.
+
+    Karpenter could make one of `role`, by IAM, which no endpoint of a network reaches (karpenter-provider-aws,
+    concepts/nodeclasses, spec.instanceProfile).
+    """
+    return role_name(cluster, "nodes")
+
+
 def roles_of(cluster: Eks) -> tuple[Role, ...]:
     """All roles that the cluster needs, in order of their keys."""
     return tuple(sorted(_roles(cluster), key=lambda role: role.key))

@@ -7,6 +7,7 @@ awslabs/amazon-eks-ami and Bottlerocket's variants.
 
 from __future__ import annotations
 
+import re
 from typing import Final, Literal
 
 from espalier.blueprint.clouds.model import Wanted
@@ -30,6 +31,9 @@ AMI_TYPES: Final[dict[tuple[Family, str, str], str]] = {
 }
 """Operating system, accelerator's vendor ("" for none), architecture -> amiType."""
 
+RELEASE: Final = re.compile(r"(?P<minor>1\.[0-9]+)\.[0-9]+-(?P<date>[0-9]{8})")
+"""A release of al2023: Kubernetes' version and the day, 1.35.2-20260801 (EKS API, releaseVersion)."""
+
 FAMILIES: Final[tuple[Family, ...]] = ("al2023", "bottlerocket", "ubuntu")
 
 
@@ -37,6 +41,27 @@ def family(wanted: Wanted) -> Family | None:
     """The operating system of a pool's nodes; None for one that managed node groups have no image of."""
     os = wanted.pool.image.os or "al2023"
     return os if os in ("al2023", "bottlerocket", "ubuntu") else None
+
+
+def image_version(release: str) -> str:
+    """What a release of al2023 is called in its images' names: v20260801 of 1.35.2-20260801.
+
+    Source: EKS user guide, "Retrieve recommended Amazon Linux AMI IDs": amazon-eks-node-al2023-...-1.35-v20260801.
+    """
+    found = RELEASE.fullmatch(release)
+    return f"v{found['date']}" if found else release
+
+
+def alias(wanted: Wanted) -> str:
+    """The image as Karpenter selects it.
+
+    Source: karpenter-provider-aws, pkg/providers/amifamily: al2023.go, resolvePath, takes the version into the image's
+    name as it stands; bottlerocket.go into the path of its parameters, which has the release as EKS writes it.
+    """
+    os, release = family(wanted), wanted.pool.image.release
+    if release is None:
+        return f"{os}@latest"
+    return f"{os}@{image_version(release) if os == 'al2023' else release}"
 
 
 def vendor(wanted: Wanted) -> str:

@@ -17,8 +17,8 @@ from typing import Any, Final
 
 from espalier.blueprint import names
 from espalier.blueprint.clouds.eks.addons import tags_of
-from espalier.blueprint.clouds.eks.identities import disk_key_arn, role_name
-from espalier.blueprint.clouds.eks.images import family
+from espalier.blueprint.clouds.eks.identities import disk_key_arn, profile_name
+from espalier.blueprint.clouds.eks.images import alias, family
 from espalier.blueprint.clouds.eks.launch import HOP_LIMIT, PODS, LaunchTemplate, Volume, array
 from espalier.blueprint.clouds.model import Wanted
 from espalier.blueprint.wake_karpenter import GROUP, NODE_POOL, TYPE
@@ -44,7 +44,8 @@ def karpenter_objects(
 ) -> tuple[Planned, ...]:
     """What Karpenter reads of one group; `group` is the group's name in the plan, generation and all.
 
-    The objects are named by the group without its generation: Karpenter itself replaces nodes that drift from them.
+    The objects are named by the group without its generation: Karpenter itself replaces nodes that drift from them, at
+    once or, where they stay (`stays`), when they are empty.
     """
     name = f"{wanted.pool.name}-{kind}"
     spec = _node_class(cluster, wanted, template)
@@ -67,6 +68,11 @@ def placement_group(cluster: Eks, wanted: Wanted, kind: CapacityKind, strategy: 
     strategy, which cannot change.
     """
     return f"{cluster.name}-{wanted.pool.name}-{kind}-{strategy}"
+
+
+def stays(wanted: Wanted) -> bool:
+    """Whether a node that drifts is kept while it is used: each new image would be drift, and end training."""
+    return wanted.accelerator is not None and wanted.pool.image.release is None
 
 
 def _overlay(wanted: Wanted, node_pool: str) -> dict[str, Any]:
@@ -125,7 +131,10 @@ def _node_pool(
             # Work on accelerators is not moved to save money; a node that nobody uses goes.
             "consolidationPolicy": "WhenEmpty" if accelerated else "WhenEmptyOrUnderutilized",
             "consolidateAfter": "10m" if accelerated else "5m",
-            "budgets": [{"nodes": "1" if pool.surge == 0 or kind == "reserved" else "10%"}],
+            "budgets": [
+                {"nodes": "1" if pool.surge == 0 or kind == "reserved" else "10%"},
+                *([{"nodes": "0", "reasons": ["Drifted"]}] if stays(wanted) else []),
+            ],
         },
     }
 
@@ -134,8 +143,8 @@ def _node_class(cluster: Eks, wanted: Wanted, template: LaunchTemplate) -> dict[
     # Subnets that are given carry no tag of ours.
     subnets = [{"id": subnet} for subnet in cluster.network.subnets]
     spec: dict[str, Any] = {
-        "role": _node_role(cluster),
-        "amiSelectorTerms": [{"alias": f"{family(wanted)}@{wanted.pool.image.release or 'latest'}"}],
+        "instanceProfile": profile_name(cluster),
+        "amiSelectorTerms": [{"alias": alias(wanted)}],
         "subnetSelectorTerms": subnets or [{"tags": {"karpenter.sh/discovery": cluster.name}}],
         # EKS tags the cluster's own security group so; its rules let all nodes reach one another.
         "securityGroupSelectorTerms": [{"tags": {"aws:eks:cluster-name": cluster.name}}],
@@ -151,11 +160,6 @@ def _node_class(cluster: Eks, wanted: Wanted, template: LaunchTemplate) -> dict[
     if template.reservation:
         spec["capacityReservationSelectorTerms"] = [{"id": template.reservation}]
     return spec
-
-
-def _node_role(cluster: Eks) -> str:
-    """Its name alone: Karpenter makes the instance profile."""
-    return cluster.roles.nodes.rsplit("/", 1)[-1] if cluster.roles.nodes else role_name(cluster, "nodes")
 
 
 def _volume(volume: Volume, key: str | None) -> dict[str, Any]:

@@ -57,6 +57,14 @@ class Interruptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NodeProfile:
+    """The instance profile that Karpenter's nodes start with: it holds the nodes' role."""
+
+    name: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EksPlan(CloudPlan):
     """A cluster, its network, its identities, its add-ons and its node groups.
 
@@ -75,6 +83,8 @@ class EksPlan(CloudPlan):
     classes: tuple[StorageClass, ...]
     file_system: FileSystem | None
     interruptions: Interruptions | None
+    node_profile: NodeProfile | None
+    """None where EKS makes the nodes, and their profile."""
     image_cache: tuple[str, ...]
     """Registries that ECR caches, each under its own name."""
     route: Route

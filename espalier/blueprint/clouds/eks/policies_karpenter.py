@@ -1,6 +1,7 @@
-"""What Karpenter's controller may do: it makes instances, templates and profiles with this cluster's tags, no others.
+"""What Karpenter's controller may do: it makes instances and templates with this cluster's tags, no others.
 
 Source: aws/karpenter-provider-aws, website/content/en/preview/getting-started/.../cloudformation.yaml (August 2026).
+Instance profiles are made beside the cluster: it looks for those of its own alone, when a NodeClass goes.
 """
 
 from __future__ import annotations
@@ -61,28 +62,8 @@ def _instances(where: Where) -> list[Statement]:
 
 def _profiles(where: Where, node_role: str) -> list[Statement]:
     profiles = where.arn("iam", "instance-profile/*", global_=True)
-    cluster, region = f"Tag/kubernetes.io/cluster/{where.cluster}", "Tag/topology.kubernetes.io/region"
-    asked = {
-        f"aws:Request{cluster}": "owned",
-        f"aws:Request{region}": where.region,
-        "aws:RequestTag/eks:eks-cluster-name": where.cluster,
-    }
-    owned = {f"aws:Resource{cluster}": "owned", f"aws:Resource{region}": where.region}
-    of_request = {"aws:RequestTag/karpenter.k8s.aws/ec2nodeclass": "*"}
-    of_resource = {"aws:ResourceTag/karpenter.k8s.aws/ec2nodeclass": "*"}
-    change = ["iam:AddRoleToInstanceProfile", "iam:DeleteInstanceProfile", "iam:RemoveRoleFromInstanceProfile"]
     return [
         allow("PassRole", ["iam:PassRole"], node_role, {"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}}),
-        allow(
-            "MakeProfile", ["iam:CreateInstanceProfile"], profiles, {"StringEquals": asked, "StringLike": of_request}
-        ),
-        allow(
-            "TagProfile",
-            ["iam:TagInstanceProfile"],
-            profiles,
-            {"StringEquals": asked | owned, "StringLike": of_request | of_resource},
-        ),
-        allow("ChangeProfile", change, profiles, {"StringEquals": owned, "StringLike": of_resource}),
         allow("ReadProfile", ["iam:GetInstanceProfile"], profiles),
     ]
 

@@ -9,7 +9,7 @@ from typing import Literal
 from espalier.blueprint import names
 from espalier.blueprint.clouds.eks import tags, ubuntu
 from espalier.blueprint.clouds.eks.images import ami_type, family
-from espalier.blueprint.clouds.eks.karpenter import karpenter_objects, placement_group
+from espalier.blueprint.clouds.eks.karpenter import karpenter_objects, placement_group, stays
 from espalier.blueprint.clouds.eks.launch import PODS, fabric, huge_pages, one_zone, placement, storage_gib, template_of
 from espalier.blueprint.clouds.eks.model import EksNodeGroup
 from espalier.blueprint.clouds.eks.zones import chosen
@@ -188,6 +188,11 @@ def _notes(cluster: Eks, wanted: Wanted, kind: CapacityKind, there: tuple[str, .
         yield f"{group}: its nodes are joined closely, hence in one zone, {there[0]}; `zones` chooses another"
     if by_karpenter(cluster, wanted) and pool.sharing is not None:
         yield f"{group}: Karpenter knows how its devices are shared by a NodeOverlay, which is alpha in Karpenter 1.14"
+    if by_karpenter(cluster, wanted) and stays(wanted):
+        yield (
+            f"{group}: each new image is drift to Karpenter: nodes keep theirs until they are empty, and whatever else "
+            "of the pool has changed; with image.release pinned, such changes replace them"
+        )
     scaled = cluster.autoscaler in (None, "cluster-autoscaler")
     if scaled and wanted.devices and not wanted.startup and not tags.accelerator_label(wanted.devices, ""):
         yield (

@@ -243,8 +243,10 @@ def _labels(wanted: Wanted) -> Iterator[Mistake]:
 
 def _release(cluster: Eks, wanted: Wanted) -> Iterator[Mistake]:
     pool = wanted.pool
-    release = re.match(r"1\.[0-9]+(?=\.)", pool.image.release or "")
-    if release and images.family(wanted) == "al2023" and release[0] != cluster.version:
+    if pool.image.release is None or images.family(wanted) != "al2023":
+        return
+    release = images.RELEASE.fullmatch(pool.image.release)
+    if release is None or release["minor"] != cluster.version:
         accepted = f"a release of the cluster's version, {cluster.version}.x-YYYYMMDD"
         yield Mistake(f"{wanted.path}.image.release", repr(pool.image.release), accepted, "Correct it, or remove it.")
 

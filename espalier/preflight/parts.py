@@ -1,4 +1,4 @@
-"""Buckets, registries and private zones of any cloud: whether what is named is there, and what is made is not."""
+"""What stands beside a cluster of any cloud, buckets first: whether what is named is there, and what is made is not."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from espalier.preflight.needs import Needs
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """One that was looked up. `key` is its own of the cluster block: buckets, registries or dns."""
+    """One that was looked up. `key` is its own of the cluster block."""
 
-    key: Literal["buckets", "registries", "dns"]
+    key: Literal["buckets", "registries", "dns", "identity", "key-vault", "keys", "storage"]
     what: str
     """For people, such as `bucket models`."""
     made: bool
@@ -26,6 +26,8 @@ class Part:
     fault: str = ""
     """Why one that is there does not fit, "" where it does."""
     tags: Mapping[str, str] = field(default_factory=dict[str, str])
+    holds: str = ""
+    """Who may have a name that is taken, besides somebody else."""
 
 
 def part_findings(needs: Needs, parts: Iterable[Part]) -> Iterator[Finding]:
@@ -45,7 +47,8 @@ def _made(needs: Needs, part: Part) -> Finding:
     if part.state == "there" and needs.plan.tags.items() <= part.tags.items():
         return ok(part.what, "there already, with this stack's tags")
     if part.state == "taken":
-        return wrong(part.what, "somebody else has this name", "Give it or the cluster another name.")
+        got = f"somebody else has this name{f', or {part.holds}' if part.holds else ''}"
+        return wrong(part.what, got, "Give it or the cluster another name.")
     if part.state == "hidden":
         got = "there, but the caller may not read of it: this stack's own, or somebody else's"
         return doubt(part.what, got, "Allow it to be read; if it is not yours, give it or the cluster another name.")
@@ -56,7 +59,8 @@ def _made(needs: Needs, part: Part) -> Finding:
 def _given(part: Part) -> Finding:
     where = f"espalier:cluster.{part.key}"
     if part.state == "absent":
-        return wrong(part.what, "there is none", f"Correct its id under {where}, or leave it out: it is made then.")
+        out = "." if part.key == "key-vault" else ", or leave it out: it is made then."
+        return wrong(part.what, "there is none", f"Correct its id under {where}{out}")
     if part.state == "hidden":
         return doubt(
             part.what, "there, but the caller may not read of it", f"Allow it, or correct its id under {where}."

@@ -364,6 +364,45 @@ def test_a_name_that_somebody_has_and_a_thing_that_is_not_there_are_errors() -> 
     assert other[f"registry {registry}"].got == "there already, without the tags that this stack gives"
 
 
+VAULT, FILES = "kvprod0123456789", "stprod0123456789"
+NAMED = (
+    ("azure-native:keyvault:Vault", {"vaultName": VAULT}),
+    ("azure-native:storage:StorageAccount", {"accountName": FILES}),
+)
+
+
+def beside(arm: Arm, **named: Any) -> list[Finding]:
+    wanted = needs(cluster(tags=TAGS, **named), BIG, resources=(*MADE, *NAMED))
+    found = ask.facts_of(wanted, lambda _: None, replace(clients([]), arm=arm))
+    return findings(wanted, replace(GOOD, parts=found.parts))
+
+
+def test_a_vault_and_an_account_of_files_are_looked_up_by_their_names() -> None:
+    free = told(beside(Arm([])), "ok")
+    assert free[f"key vault {VAULT}"].got == free[f"storage account {FILES}"].got == "the name is free"
+    taken = told(beside(Arm([], taken=(VAULT, FILES))), "error")
+    assert taken[f"storage account {FILES}"].got == "somebody else has this name"
+    assert "or a deleted vault of this name, which holds it for 90 days" in taken[f"key vault {VAULT}"].got
+    ours = told(beside(Arm([], {f"{HOME}/Microsoft.KeyVault/vaults/{VAULT}": {"tags": TAGS}})), "ok")
+    assert ours[f"key vault {VAULT}"].got == "there already, with this stack's tags"
+
+
+def test_an_identity_a_vault_and_an_account_that_are_named_must_be_there() -> None:
+    ids = {
+        "identity": f"{BASE}/Microsoft.ManagedIdentity/userAssignedIdentities/plane",
+        "key-vault": f"{BASE}/Microsoft.KeyVault/vaults/safe",
+        "storage": f"{BASE}/Microsoft.Storage/storageAccounts/shared1",
+    }
+    named = {**ids, "storage": {"type": "azure-files", "id": ids["storage"]}}
+    what = {"identity plane", "key vault safe", "storage account shared1"}
+    there = {path: {"location": "eastus2"} for path in ids.values()}
+    good = told(beside(Arm([], there), **named), "ok")
+    assert {good[each].got for each in what} == {"in eastus2"}
+    bad = told(beside(Arm([]), **named), "error")
+    assert {bad[each].got for each in what} == {"there is none"}
+    assert bad["key vault safe"].do == "Correct its id under espalier:cluster.key-vault."
+
+
 def test_what_may_not_be_read_is_not_judged_but_by_the_name() -> None:
     account, registry = blob_account(cluster(**PARTS)), parts_of(cluster(**PARTS)).registries[0].name
     found = looked_up({}, (account,), refuses=True)

@@ -351,6 +351,29 @@ def test_a_refusal_means_that_a_name_is_free_only_where_the_api_is_off(monkeypat
     assert {unknown[each].got for each in what} == {"not judged: 403 no"}
 
 
+RING = "/v1/projects/my-project/locations/us-central1/keyRings/prod"
+
+
+def test_a_key_ring_that_outlived_its_cluster_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def taken(*apis: str) -> Any:
+        on = {"services": [{"config": {"name": name}, "state": "ENABLED"} for name in apis]}
+        monkeypatch.setitem(ANSWERS, SERVICES, on)
+        wanted = needs(cluster(), L4, resources=(*MADE, ("gcp:kms/keyRing:KeyRing", {"name": "prod"})))
+        http = Http()
+
+        def service(name: str, version: str) -> Any:
+            return ask.build(name, version, http=http, cache_discovery=False, static_discovery=True)
+
+        found = ask.facts_of(wanted, lambda _: None, (service, "kim"))
+        assert (("GET", RING) in http.asked) == bool(apis)
+        return told(findings(wanted, replace(GOOD, taken=found.taken)), "error")
+
+    assert "key ring prod" not in taken("cloudkms.googleapis.com")
+    monkeypatch.setitem(ANSWERS, RING, {"name": RING.removeprefix("/v1/")})
+    assert "A key ring is never deleted" in taken("cloudkms.googleapis.com")["key ring prod"].do
+    assert "key ring prod" not in taken()  # a project where the API is off has none
+
+
 def test_a_bucket_that_may_not_be_read_is_somebodys(monkeypatch: pytest.MonkeyPatch) -> None:
     made = parts_of(cluster(**PARTS)).buckets[0].name
     doubts = told(looked_up(monkeypatch, refused=(made,)), "warning")

@@ -1,4 +1,4 @@
-"""Asks for containers, registries and private zones: by their resource ids, and whether names of all Azure are free.
+"""Asks for what stands beside a cluster: by resource ids, and whether names of all Azure are free.
 
 Azure has a package for each of these services; two calls of its resource manager do without them.
 """
@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from espalier.blueprint.clouds.aks import ids
 from espalier.blueprint.clouds.aks.parts import blob_account
+from espalier.blueprint.clouds.parts import Parts
 from espalier.preflight.model import NotAsked
 from espalier.preflight.needs import Needs
 from espalier.preflight.parts import Part
@@ -17,6 +18,8 @@ from espalier.settings.aks import Aks
 
 STORAGE, REGISTRY, ZONE = "2023-05-01", "2023-07-01", "2020-06-01"
 """Versions of the APIs of Microsoft.Storage, Microsoft.ContainerRegistry and private DNS zones."""
+VAULT, IDENTITY = "2023-07-01", "2023-01-31"
+"""Those of Microsoft.KeyVault and Microsoft.ManagedIdentity."""
 Answer = Mapping[str, Any] | NotAsked | None
 Ask = Callable[[Callable[[], Mapping[str, Any]]], Answer]
 
@@ -38,9 +41,22 @@ def parts_of(arm: Arm, ask: Ask, needs: Needs, cluster: Aks, subscription: str) 
     parts, account = needs.plan.parts, blob_account(cluster)
     home = f"/subscriptions/{subscription}/resourceGroups/{cluster.resource_group or cluster.name}/providers"
     look = _Look(arm, ask, subscription)
-    if account:
-        check = ("Microsoft.Storage", {"name": account, "type": ids.ACCOUNTS}, STORAGE)
-        yield look.made("buckets", f"storage account {account}", f"{home}/{ids.ACCOUNTS}/{account}", check)
+    for vault in needs.names("azure-native:keyvault:Vault", "vaultName"):
+        check = ("Microsoft.KeyVault", {"name": vault, "type": ids.VAULTS}, VAULT)
+        holds = "a deleted vault of this name, which holds it for 90 days"
+        yield look.made("keys", f"key vault {vault}", f"{home}/{ids.VAULTS}/{vault}", check, holds)
+    files = needs.names("azure-native:storage:StorageAccount", "accountName")
+    for name in sorted({*files, account} - {""}):
+        check = ("Microsoft.Storage", {"name": name, "type": ids.ACCOUNTS}, STORAGE)
+        key = "buckets" if name == account else "storage"
+        yield look.made(key, f"storage account {name}", f"{home}/{ids.ACCOUNTS}/{name}", check)
+    for key, what, path, version in _named(cluster):
+        yield look.given(key, f"{what} {ids.name_of(path)}", path, version)
+    yield from _asked(look, parts, home)
+
+
+def _asked(look: _Look, parts: Parts, home: str) -> Iterator[Part]:
+    """Buckets, registries and the zone, but for the account that buckets are made in."""
     for bucket in (bucket for bucket in parts.buckets if bucket.given):
         yield look.given("buckets", f"container {bucket.name}", bucket.given or "", STORAGE)
     for registry in parts.registries:
@@ -57,6 +73,16 @@ def parts_of(arm: Arm, ask: Ask, needs: Needs, cluster: Aks, subscription: str) 
         yield look.made("dns", f"zone {zone.domain}", f"{home}/{ids.DNS_ZONES}/{zone.name}", None)
 
 
+def _named(cluster: Aks) -> Iterator[tuple[str, str, str, str]]:
+    """What the stack file names besides: key, word, resource id and version of the API."""
+    if cluster.identity:
+        yield "identity", "identity", cluster.identity, IDENTITY
+    if cluster.key_vault:
+        yield "key-vault", "key vault", cluster.key_vault, VAULT
+    if cluster.storage and cluster.storage.id:
+        yield "storage", "storage account", cluster.storage.id, STORAGE
+
+
 class _Look:
     def __init__(self, arm: Arm, ask: Ask, subscription: str) -> None:
         self._arm, self._ask, self._subscription = arm, ask, subscription
@@ -65,13 +91,15 @@ class _Look:
         found = self._ask(lambda: self._arm.get(path, version))
         return Part(key=key, what=what, made=False, state=_state(found), got=_place(found))
 
-    def made(self, key: Any, what: str, path: str, check: tuple[str, Mapping[str, str], str] | None) -> Part:
+    def made(
+        self, key: Any, what: str, path: str, check: tuple[str, Mapping[str, str], str] | None, holds: str = ""
+    ) -> Part:
         """By its own id first; then, or where that is refused, whether all of Azure leaves the name."""
         found = self._ask(lambda: self._arm.get(path, check[2] if check else ZONE))
         state = _state(found)
         if state != "there" and check is not None:
             state = self._free(state, check)
-        return Part(key=key, what=what, made=True, state=state, tags=_of(found).get("tags") or {})
+        return Part(key=key, what=what, made=True, state=state, tags=_of(found).get("tags") or {}, holds=holds)
 
     def _free(self, state: Any, check: tuple[str, Mapping[str, str], str]) -> Any:
         """`state` is what is known by its id: one that may not be read may have the name itself."""

@@ -103,7 +103,7 @@ def facts_of(needs: Needs, progress: Progress, given: tuple[Service, str] | None
         accelerators=accelerators,
         reservations=asked(lambda: _reservations(compute, project, needs)),
         cluster=there(lambda: _cluster(container, project, region, needs.plan.name)),
-        taken=_taken(service, project, needs),
+        taken=_taken(service, project, needs, apis),
         network=_network(compute, project, region, cluster),
         keys={key: there(lambda key=key: _key(service, key)) for key in _keys(cluster)},
         versions=asked(lambda: _versions(container, project, region)),
@@ -193,7 +193,9 @@ def _cluster(container: Any, project: str, region: str, name: str) -> Running:
     return Running(found["currentMasterVersion"], found.get("resourceLabels", {}), pools)
 
 
-def _taken(service: Service, project: str, needs: Needs) -> Mapping[str, NotAsked | None]:
+def _taken(
+    service: Service, project: str, needs: Needs, apis: frozenset[str] | NotAsked
+) -> Mapping[str, NotAsked | None]:
     compute, iam = service("compute", "v1"), service("iam", "v1")
     found: dict[str, Any] = {}
     for name in needs.names("gcp:compute/network:Network"):
@@ -205,6 +207,11 @@ def _taken(service: Service, project: str, needs: Needs) -> Mapping[str, NotAske
         found[f"service account {name}"] = there(
             lambda path=path: iam.projects().serviceAccounts().get(name=path).execute()
         )
+    for name in needs.names("gcp:kms/keyRing:KeyRing"):
+        path = f"projects/{project}/locations/{needs.plan.region}/keyRings/{name}"
+        if isinstance(apis, NotAsked) or "cloudkms.googleapis.com" in apis:  # where it is off there is none
+            rings = service("cloudkms", "v1").projects().locations().keyRings()
+            found[f"key ring {name}"] = there(lambda path=path, rings=rings: rings.get(name=path).execute())
     return {what: each if isinstance(each, NotAsked) else None for what, each in found.items() if each is not None}
 
 

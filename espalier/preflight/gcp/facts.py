@@ -58,7 +58,8 @@ class Facts:
     reservations: Mapping[str, Reserved | None] | NotAsked
     cluster: Running | NotAsked | None
     taken: Mapping[str, NotAsked | None]
-    """What has a name that the program gives: `network NAME`, `service account ID`; None where it is just there."""
+    """What has a name that the program gives, None where it is just there: `network NAME`, `service account ID` or
+    `key ring NAME`."""
     network: Mapping[str, str | NotAsked | None]
     """`network ID` and `subnetwork NAME` that the stack names -> what it is, None where it is not there."""
     keys: Mapping[str, str | NotAsked | None]

@@ -130,9 +130,11 @@ def _names(facts: Facts) -> Iterator[Finding]:
         if answer is not None:
             yield not_judged(what, answer)
         else:
-            yield wrong(
-                what, "there already, though the cluster is not", "Delete it, or give the cluster another name."
-            )
+            do = "Delete it, or give the cluster another name."
+            if what.startswith("key ring "):
+                do = "A key ring is never deleted: name its keys under espalier:cluster.keys, secrets and disks, or "
+                do += "give the cluster another name."
+            yield wrong(what, "there already, though the cluster is not", do)
 
 
 def _given(facts: Facts) -> Iterator[Finding]:

@@ -47,18 +47,17 @@ class Options(BaseModel):
 
 
 def values(inputs: AddonInputs) -> Mapping[str, Any]:
-    """Values of the chart: the released images; pools that sleep are waited for.
+    """Values of the chart: the released images; pools that sleep, or may, are waited for.
 
     Every namespace may name the scheduler: its selector of namespaces compares values, and each tenant's label has
     one of its own.
     """
-    sleeping = inputs.facts.autoscaler not in ("", "none")
     return {
         "global": {
             "registry": _REGISTRY,
             "tag": VERSION,
             "leaderElection": True,
-            "clusterAutoscaling": sleeping,
+            "clusterAutoscaling": inputs.facts.may_scale,
             "gpuSharing": False,
             "namespaceLabelSelector": {},
         },

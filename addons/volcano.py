@@ -57,10 +57,16 @@ def values(inputs: AddonInputs) -> Mapping[str, Any]:
 
 
 def configuration(inputs: AddonInputs) -> dict[str, Any]:
-    """The scheduler's: what may stop running work is an action, and left out where nothing may."""
+    """The scheduler's: what may stop running work is an action, and left out where nothing may.
+
+    `enqueue` makes no pod of a job before there is room for it: no autoscaler would see it wait (volcano-sh/volcano
+    #3910, #3804), and `preempt` would have nobody to make room for (a maintainer there: keep one of the two). Without
+    it `allocate` takes every job in (v1.15.1, pkg/scheduler/actions/allocate).
+    """
     queues = inputs.queues
-    actions = ["enqueue", "allocate"]
-    if queues.preemption == "priority":
+    preempts = queues.preemption == "priority"
+    actions = ["allocate"] if inputs.facts.may_scale or preempts else ["enqueue", "allocate"]
+    if preempts:
         actions.append("preempt")
     if queues.borrowing and queues.preemption != "never":
         actions.append("reclaim")

@@ -166,7 +166,7 @@ def _pool(pool: PoolFacts, facts: Facts) -> dict[str, Any]:
 
 def _claims(facts: Facts) -> bool:
     """Whether Karpenter may be there, whose claims are how one of its nodes is replaced."""
-    return facts.kind in ("simulated", "existing") or facts.autoscaler in ("karpenter", "")
+    return facts.scaler in ("karpenter", "")
 
 
 def _object(api: str, kind: str, name: str, body: Mapping[str, Any], namespace: str | None = NAME) -> dict[str, Any]:

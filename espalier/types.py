@@ -128,6 +128,18 @@ class Facts:
     a cluster is given whose autoscaler its owner knows."""
     isolated: bool = False
     """Its network is made without a way out: of its cloud it reaches what has an endpoint inside."""
+    simulated_autoscaler: str = ""
+    """A simulated cluster's own, karpenter or none, also where it stands for a cloud's; "" on others."""
+
+    @property
+    def scaler(self) -> str:
+        """What scales the pools here; "" where nobody says, and something may."""
+        return self.simulated_autoscaler or self.autoscaler
+
+    @property
+    def may_scale(self) -> bool:
+        """Whether something scales the pools, or may: work that finds no node then has to be seen to wait."""
+        return self.scaler != "none"
 
 
 @dataclass(frozen=True, slots=True)

@@ -200,7 +200,7 @@ def _pools_of(
     known = known or catalogue()
     simulated = isinstance(settings.cluster, Simulated)
     cluster = cloud_of(settings.cluster)
-    autoscaler = _autoscaler(settings)
+    autoscaler = facts_of(settings).scaler
     gated = gated_pools(settings, autoscaler)
     unguarded = gate_mistakes(settings, autoscaler)
     if cluster is None:
@@ -225,13 +225,6 @@ def _pools_of(
         gated=gated,
     )
     return _scaled(settings, pools), (*found, *mistakes, *unguarded)
-
-
-def _autoscaler(settings: Settings) -> str:
-    """What scales the pools here: a simulated cluster's own, also where it stands for a cloud's."""
-    if isinstance(settings.cluster, Simulated):
-        return settings.cluster.autoscaler
-    return facts_of(settings).autoscaler
 
 
 def _scaled(settings: Settings, pools: tuple[PoolPlan, ...]) -> tuple[PoolPlan, ...]:
@@ -277,9 +270,10 @@ def facts_of(settings: Settings) -> Facts:
     """What the kind of cluster says about itself."""
     cluster = settings.cluster
     real = not isinstance(cluster, Simulated)
+    own = cluster.autoscaler if isinstance(cluster, Simulated) else ""
     cloud = cloud_of(cluster)
     if cloud is None:
-        return Facts(cluster.kind, cluster.version, runs_containers=real)
+        return Facts(cluster.kind, cluster.version, real, simulated_autoscaler=own)
     default = "managed" if cloud.kind != "eks" else "" if cloud.given is not None else "cluster-autoscaler"
     autoscaler = cloud.autoscaler or default
     return Facts(
@@ -290,6 +284,7 @@ def facts_of(settings: Settings) -> Facts:
         region=cloud.region,
         autoscaler=autoscaler,
         isolated=cloud.given is None and cloud.network.id is None and cloud.network.egress == "none",
+        simulated_autoscaler=own,
     )
 
 

@@ -9,12 +9,14 @@ import pytest
 import yaml
 
 from espalier.addons import RECORDS
+from espalier.addons.kai_scheduler import values as kai
 from espalier.addons.kueue import FRAMEWORKS, Options, configuration, values
 from espalier.addons.volcano import configuration as volcano
 from espalier.blueprint import build
-from espalier.blueprint.build import inputs_of
+from espalier.blueprint.build import facts_of, inputs_of
 from espalier.settings import validate
 from espalier.types import AddonInputs, AddonRecord, Facts, QueueFacts
+from tests.unit.test_eks_cluster import BLOCK, GIVEN
 
 FACTS = Facts("eks", "1.35", True)
 H100 = {"name": "h100", "accelerator": "H100-80", "nodes": {"max": 4}, "capacity": ["spot", "on-demand"]}
@@ -114,10 +116,10 @@ def test_there_are_two_kueues_of_the_released_image() -> None:
 @pytest.mark.parametrize(
     ("queues", "actions"),
     [
-        ({}, "enqueue, allocate, preempt, reclaim, backfill"),
-        ({"preemption": "reclaim"}, "enqueue, allocate, reclaim, backfill"),
-        ({"preemption": "never"}, "enqueue, allocate, backfill"),
-        ({"borrowing": False}, "enqueue, allocate, preempt, backfill"),
+        ({}, "allocate, preempt, reclaim, backfill"),
+        ({"preemption": "reclaim"}, "allocate, reclaim, backfill"),
+        ({"preemption": "never"}, "allocate, backfill"),
+        ({"borrowing": False}, "allocate, preempt, backfill"),
     ],
 )
 def test_volcano_stops_only_what_may_be_stopped(queues: dict[str, Any], actions: str) -> None:
@@ -126,6 +128,37 @@ def test_volcano_stops_only_what_may_be_stopped(queues: dict[str, Any], actions:
     plugins = [plugin["name"] for tier in config["tiers"] for plugin in tier["plugins"]]
     assert "capacity" in plugins
     assert "proportion" not in plugins  # a scheduler has one of the two
+
+
+@pytest.mark.parametrize(
+    ("autoscaler", "preemption", "first"),
+    [
+        ("none", "reclaim", "enqueue"),
+        ("none", "priority", "allocate"),  # what makes room needs pods to make it for
+        ("karpenter", "reclaim", "allocate"),  # no autoscaler sees a job whose pods are not made
+        ("", "reclaim", "allocate"),  # nor one that nobody names
+    ],
+)
+def test_volcano_holds_no_pod_back_that_must_be_seen_to_wait(autoscaler: str, preemption: str, first: str) -> None:
+    found = replace(inputs(preemption=preemption), facts=replace(FACTS, autoscaler=autoscaler))
+    assert volcano(found)["actions"].split(", ")[0] == first
+
+
+@pytest.mark.parametrize(
+    ("cluster", "scales"),
+    [
+        ({"kind": "simulated", "autoscaler": "karpenter"}, True),
+        ({"kind": "simulated"}, False),
+        ({"kind": "existing", "version": "1.36", "context": "there"}, True),
+        ({**BLOCK, **GIVEN}, True),
+    ],
+)
+def test_kai_and_volcano_know_whether_something_may_scale(cluster: dict[str, Any], scales: bool) -> None:
+    settings = validate({"cluster": cluster, "queues": {"preemption": "never"}}, where="espalier")
+    facts = facts_of(settings)
+    assert kai(replace(inputs(), facts=facts))["global"]["clusterAutoscaling"] is scales
+    actions = volcano(replace(inputs(preemption="never"), facts=facts))["actions"]
+    assert actions.startswith("allocate") is scales
 
 
 def test_a_queueing_system_excludes_the_others() -> None:

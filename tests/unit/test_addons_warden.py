@@ -6,6 +6,7 @@ import ast
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,7 @@ EKS = Facts("eks", "1.35", runs_containers=True, autoscaler="cluster-autoscaler"
     [
         ({}, None, READS | DRAINS | {("nodeclaims", "delete")}),
         ({}, EKS, READS | DRAINS),
+        ({}, replace(EKS, simulated_autoscaler="karpenter"), READS | DRAINS | {("nodeclaims", "delete")}),
         ({"health": {"action": "report"}}, None, READS),
         ({"health": {"action": "off"}}, None, READS),
     ],

@@ -17,7 +17,6 @@ from typing import Final
 from espalier.blueprint import names
 from espalier.blueprint.pools import PoolPlan
 from espalier.blueprint.queues.model import Flavour
-from espalier.settings.clusters import Simulated
 from espalier.settings.model import Settings
 from espalier.settings.pool import Pool
 from espalier.types import CapacityKind, Facts, NodeShape
@@ -52,11 +51,10 @@ def ladder_of(settings: Settings, facts: Facts) -> str:
     """Who goes down a pool's kinds of capacity.
 
     A queue sees quotas, and never that a cloud has no node of a kind: work that it sent to spot nodes would wait for
-    them however long. Where an autoscaler knows the order, it chooses.
+    them however long. Where an autoscaler knows the order, it chooses; one that nobody names may not know it.
     """
-    cluster = settings.cluster
-    scaled = cluster.autoscaler if isinstance(cluster, Simulated) else facts.autoscaler
-    return settings.queues.ladder or ("pools" if scaled not in (None, "", "none") else "kinds")
+    known = facts.may_scale and facts.scaler
+    return settings.queues.ladder or ("pools" if known else "kinds")
 
 
 def _apart(asked: Pool, pool: PoolPlan, whole: bool) -> list[tuple[NodeShape, ...]]:

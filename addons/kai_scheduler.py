@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict
 
+from espalier.addons.placement import staying_affinity, system_tolerations
 from espalier.content import ChartSource, Content, ContentFacts
 from espalier.types import AddonInputs, AddonRecord
 
@@ -59,6 +60,8 @@ def values(inputs: AddonInputs) -> Mapping[str, Any]:
             "leaderElection": True,
             "clusterAutoscaling": inputs.facts.may_scale,
             "gpuSharing": False,
+            "affinity": staying_affinity(),
+            "tolerations": system_tolerations(),
             "namespaceLabelSelector": {},
         },
         "operator": {"replicaCount": 2},

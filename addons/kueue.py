@@ -17,6 +17,7 @@ from typing import Annotated, Any, Final
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
+from espalier.addons.placement import apart, system_tolerations
 from espalier.content import ChartSource, Content, ContentFacts
 from espalier.types import AddonInputs, AddonRecord
 
@@ -69,7 +70,10 @@ class Options(BaseModel):
 
 
 def values(inputs: AddonInputs) -> Mapping[str, Any]:
-    """Values of the chart: two controllers, the released image, and the configuration below."""
+    """Values of the chart: two controllers, the released image, and the configuration below.
+
+    The chart takes no affinity: taints, which its pods do not tolerate, keep them off accelerators and spot nodes.
+    """
     gates = [{"name": "PartialAdmission", "enabled": False}] if inputs.queues.slices else []
     return {
         "enablePrometheus": False,
@@ -82,14 +86,8 @@ def values(inputs: AddonInputs) -> Mapping[str, Any]:
                 "priorityClassName": "system-cluster-critical",
                 "resources": {"requests": {"cpu": "500m", "memory": "1Gi"}, "limits": {"memory": "1Gi"}},
             },
-            "topologySpreadConstraints": [
-                {
-                    "maxSkew": 1,
-                    "topologyKey": "kubernetes.io/hostname",
-                    "whenUnsatisfiable": "ScheduleAnyway",
-                    "labelSelector": {"matchLabels": {"control-plane": "controller-manager"}},
-                }
-            ],
+            "tolerations": system_tolerations(),
+            "topologySpreadConstraints": apart({"control-plane": "controller-manager"}),
         },
         "managerConfig": {"controllerManagerConfigYaml": yaml.safe_dump(configuration(inputs), sort_keys=True)},
     }

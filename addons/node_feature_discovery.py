@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from espalier.addons.device_plugin import NoOptions
+from espalier.addons.placement import staying_affinity, system_tolerations
 from espalier.addons.tolerations import CONTROL_PLANE, tolerations_of
 from espalier.content import ChartSource, Content
 from espalier.types import AddonInputs, AddonRecord
@@ -22,12 +23,14 @@ _CLASSES: Final = ("02", "0200", "0207", "0300", "0302", "0380", "1200")
 
 
 def values(inputs: AddonInputs) -> Mapping[str, Any]:
-    """Values of the chart: a worker on every node, whatever its taints."""
+    """Values of the chart: a worker on every node, whatever its taints; the rest on nodes that stay."""
+    staying = {"affinity": staying_affinity(), "tolerations": [CONTROL_PLANE, *system_tolerations()]}
     pci = {"deviceClassWhitelist": list(_CLASSES), "deviceLabelFields": ["vendor"]}
     return {
         "postDeleteCleanup": False,
         "priorityClassName": "system-node-critical",
-        "master": {"config": {"extraLabelNs": ["nvidia.com"]}},
+        "master": {"config": {"extraLabelNs": ["nvidia.com"]}, **staying},
+        "gc": staying,
         "worker": {
             "tolerations": [CONTROL_PLANE, *tolerations_of(inputs.pools)],
             "config": {"sources": {"pci": pci}},

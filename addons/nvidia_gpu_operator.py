@@ -17,7 +17,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from espalier.addons.nvidia_drivers import driver_objects, driver_of, installed, version_mistakes
 from espalier.addons.nvidia_sharing import DEVICE, config_name, config_of
-from espalier.addons.tolerations import tolerations_of
+from espalier.addons.placement import staying_affinity, system_tolerations
+from espalier.addons.tolerations import CONTROL_PLANE, tolerations_of
 from espalier.content import ChartSource, Content
 from espalier.types import AddonInputs, AddonRecord, Facts, Manifest, Mistake, PoolFacts
 
@@ -73,6 +74,7 @@ def values(inputs: AddonInputs) -> Mapping[str, Any]:
     on_cos = toolkit and any(pool.os == "cos" for pool in pools)
     found: dict[str, Any] = {
         "nfd": {"enabled": False},
+        "operator": {"affinity": staying_affinity(), "tolerations": [CONTROL_PLANE, *system_tolerations()]},
         "daemonsets": {"tolerations": tolerations},
         "mig": {"strategy": "mixed"},
         "toolkit": _toolkit(options, inputs.facts, enabled=toolkit, on_cos=on_cos),
@@ -86,7 +88,7 @@ def values(inputs: AddonInputs) -> Mapping[str, Any]:
     if inputs.facts.kind == "gke" and any(pool.os == "cos" for pool in pools):
         found["hostPaths"] = {"driverInstallDir": _GKE_ROOT}
     if inputs.facts.kind == "aks" and pools and not toolkit:
-        found["operator"] = {"runtimeClass": "nvidia-container-runtime"}
+        found["operator"] |= {"runtimeClass": "nvidia-container-runtime"}
     return found
 
 

@@ -14,6 +14,7 @@ from typing import Any, Final
 import yaml
 from pydantic import BaseModel, ConfigDict
 
+from espalier.addons.placement import staying_affinity, system_tolerations
 from espalier.content import ChartSource, Content, ContentFacts
 from espalier.types import AddonInputs, AddonRecord
 
@@ -42,7 +43,7 @@ class Options(BaseModel):
 
 
 def values(inputs: AddonInputs) -> Mapping[str, Any]:
-    """Values of the chart: pinned images, two of each, and a scheduler that counts devices."""
+    """Values of the chart: pinned images, two of each on nodes that stay, and a scheduler that counts devices."""
     return {
         "basic": {"image_pull_policy": "IfNotPresent", "image_tag_version": f"v{VERSION}"},
         "custom": {
@@ -50,6 +51,8 @@ def values(inputs: AddonInputs) -> Mapping[str, Any]:
             "controller_replicas": 2,
             "scheduler_replicas": 2,
             "leader_elect_enable": True,
+            "default_affinity": staying_affinity(),
+            "default_tolerations": system_tolerations(),
             "webhooks_namespace_selector_expressions": [{"key": "espalier.dev/tenant", "operator": "Exists"}],
             "scheduler_config_override": yaml.safe_dump(configuration(inputs), sort_keys=False),
         },

@@ -101,7 +101,7 @@ def test_eks_on_amazon_linux_brings_driver_and_toolkit() -> None:
     (pool,) = pools_of({})
     found = values(inputs((owned(pool, "cloud", "cloud", "al2023"),), "eks"))
     assert (found["driver"], found["toolkit"]) == ({"enabled": False}, {"enabled": False})
-    assert "operator" not in found
+    assert "runtimeClass" not in found["operator"]
 
 
 def test_eks_on_ubuntu_has_the_charts_own_ways() -> None:
@@ -136,7 +136,7 @@ def test_aks_with_its_own_driver_names_its_runtime_class() -> None:
     (pool,) = pools_of({})
     found = values(inputs((owned(pool, "cloud", "cloud", "ubuntu"),), "aks"))
     assert (found["driver"], found["toolkit"]) == ({"enabled": False}, {"enabled": False})
-    assert found["operator"] == {"runtimeClass": "nvidia-container-runtime"}
+    assert found["operator"]["runtimeClass"] == "nvidia-container-runtime"
 
 
 def test_aks_with_an_operators_driver() -> None:
@@ -144,7 +144,7 @@ def test_aks_with_an_operators_driver() -> None:
     found = values(inputs((owned(pool, "addon", "addon", "ubuntu"),), "aks"))
     assert found["driver"]["enabled"]
     assert found["toolkit"] == {"enabled": True}
-    assert "operator" not in found
+    assert "runtimeClass" not in found["operator"]
 
 
 def test_aks_drivers_and_an_operators_are_never_on_one_node() -> None:

@@ -149,7 +149,7 @@ def test_volcano_holds_no_pod_back_that_must_be_seen_to_wait(autoscaler: str, pr
     [
         ({"kind": "simulated", "autoscaler": "karpenter"}, True),
         ({"kind": "simulated"}, False),
-        ({"kind": "existing", "version": "1.36", "context": "there"}, True),
+        ({"kind": "existing", "version": "1.36", "kubeconfig": "k", "context": "there"}, True),
         ({**BLOCK, **GIVEN}, True),
     ],
 )

@@ -24,12 +24,13 @@ def theirs(addon: str) -> dict[str, Any]:
 
 
 def strangers(ours: Mapping[str, Any], known: Mapping[str, Any], path: str = "") -> Iterator[str]:
-    """Keys of ours that the chart's values lack; what it leaves as {} or nothing is anybody's."""
+    """Keys of ours that the chart's values lack; what it leaves as {} or nothing is anybody's, and an affinity is
+    Kubernetes', of which charts' defaults name a part."""
     for key, value in ours.items():
         where = f"{path}.{key}" if path else key
         if key not in known:
             yield where
-        elif isinstance(value, Mapping) and known[key]:
+        elif key != "affinity" and isinstance(value, Mapping) and known[key]:
             yield from strangers(value, known[key], where) if isinstance(known[key], Mapping) else (where,)
 
 

@@ -45,7 +45,7 @@ class Options(BaseModel):
 
 
 def objects(inputs: AddonInputs) -> Sequence[Planned]:
-    """The walls: the operator asks the API server and Prometheus and no other; who asks it is the API server."""
+    """The walls: the operator asks Prometheus, and 443 and 6443 of every address; who asks it is the API server."""
     options: Options = inputs.options
     prometheus = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": options.prometheus_namespace}}}
     dns = {

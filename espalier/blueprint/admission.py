@@ -32,11 +32,16 @@ def admission_policies(version: str, shapes: Sequence[NodeShape], *, tenants: bo
     """
     if not tenants:
         return ()
-    mutates = tuple(int(part) for part in version.split(".")) >= _MUTATES_SINCE
+    mutates = may_mutate(version)
     made = _pair("retries", RETRIES, _retries() if mutates else _retries_said(), mutates)
     if not any(shape.capacity_kind == "spot" for shape in shapes):
         return made
     return (*made, *_pair("notebooks", NOTEBOOKS, _off_spot() if mutates else _off_spot_refused(), mutates))
+
+
+def may_mutate(version: str) -> bool:
+    """Whether a Kubernetes minor serves MutatingAdmissionPolicies."""
+    return tuple(int(part) for part in version.split(".")) >= _MUTATES_SINCE
 
 
 def _pair(suffix: str, name: str, spec: Mapping[str, Any], mutates: bool) -> tuple[Planned, Planned]:
@@ -124,7 +129,11 @@ def _off_spot() -> dict[str, Any]:
 
 
 def _off_spot_refused() -> dict[str, Any]:
-    """Spot nodes are tainted in every cloud: what tolerates none of these taints stays off them."""
+    """Spot nodes are tainted in every cloud: what tolerates none of these taints stays off them.
+
+    Judged when a pod is made alone. Kueue adds a flavour's tolerations by the update that lets the pod go (v0.19.2,
+    pkg/controller/jobs/pod): to refuse that would hold the pod back for ever. The plan's queues say it instead.
+    """
     keys = ", ".join(f'"{key}"' for key in SPOT_KEYS)
     # A toleration without a key is of every taint.
     tolerates = f'toleration.?key.orValue("") in ["", {keys}]'

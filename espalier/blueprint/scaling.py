@@ -9,10 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from espalier.blueprint import names
 from espalier.types import Manifest, Mistake
+
+_RANDOM: Final = "[bcdfghjklmnpqrstvwxz2456789]"
+"""What hashes and suffixes are made of. Source: Kubernetes, apimachinery pkg/util/rand."""
+_REST: Final = {"Deployment": f"{_RANDOM}{{1,10}}-{_RANDOM}{{5}}", "StatefulSet": "[0-9]+"}
+"""What a pod's name has after its workload's: llm's pods are not llm-judge's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +75,7 @@ def scaled_object(server: Server) -> Manifest:
 
 def _busy(server: Server) -> dict[str, Any]:
     """The mean over its pods, of which each replica bears its part: hence Value and not AverageValue."""
-    pods = f'exported_namespace="{server.namespace}",exported_pod=~"{server.name}-.+"'
+    pods = f'exported_namespace="{server.namespace}",exported_pod=~"{server.name}-{_REST.get(server.kind, ".+")}"'
     query = f"avg(DCGM_FI_DEV_GPU_UTIL{{{pods}}})"
     if server.mig:
         query = f"100 * avg(DCGM_FI_PROF_GR_ENGINE_ACTIVE{{{pods}}})"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -26,10 +27,11 @@ def triggers(**keys: Any) -> dict[str, Any]:
 
 def test_replicas_follow_the_mean_of_the_devices_of_its_own_pods() -> None:
     busy = triggers(busy=80)["busy"]
+    hash, suffix = (f"[bcdfghjklmnpqrstvwxz2456789]{{{count}}}" for count in ("1,10", "5"))
     assert busy["metricType"] == "Value"
     assert busy["metadata"] == {
         "serverAddress": PROMETHEUS,
-        "query": 'avg(DCGM_FI_DEV_GPU_UTIL{exported_namespace="vision",exported_pod=~"llm-.+"})',
+        "query": f'avg(DCGM_FI_DEV_GPU_UTIL{{exported_namespace="vision",exported_pod=~"llm-{hash}-{suffix}"}})',
         "threshold": "80",
         "activationThreshold": "0",
     }
@@ -76,3 +78,20 @@ def test_what_cannot_scale_is_said(keys: dict[str, Any], text: str) -> None:
 
 def test_a_server_without_mistakes_has_none() -> None:
     assert list(server_mistakes(Server(**BASE), "servers[0]")) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "pod", "counted"),
+    [
+        ("Deployment", "llm-7d9c6b5f48-x2k8z", True),
+        ("Deployment", "llm-judge-7d9c6b5f48-x2k8z", False),
+        ("Deployment", "llm-judge-x2k8z", False),
+        ("Deployment", "llm-0", False),
+        ("StatefulSet", "llm-12", True),
+        ("StatefulSet", "llm-judge-0", False),
+        ("LeaderWorkerSet", "llm-0-1", True),
+    ],
+)
+def test_the_pods_of_a_server_with_a_longer_name_are_not_counted(kind: str, pod: str, counted: bool) -> None:
+    (pattern,) = re.findall('exported_pod=~"([^"]+)"', triggers(kind=kind)["busy"]["metadata"]["query"])
+    assert (re.fullmatch(pattern, pod) is not None) is counted

@@ -16,6 +16,8 @@ from espalier.blueprint.queues.kueue import ALL, LOCAL_QUEUE, counted
 from espalier.blueprint.queues.proofs import prove_queues
 from espalier.settings import validate
 from espalier.types import Facts, Manifest, Mistake, Mistakes, NodeShape, Planned, Taint
+from tests.unit.test_gke_cluster import CLUSTER as GKE
+from tests.unit.test_gke_cluster import SYSTEM as SYSTEM_OF_GKE
 
 GPU, TPU = "nvidia.com/gpu", "google.com/tpu"
 COUNTER = "count.espalier.dev/all-nvidia.com_gpu"
@@ -244,6 +246,43 @@ def test_two_systems_would_own_the_same_pods(other: str) -> None:
         f"{path}: got beside {second}; accepted: one of the two. Remove {first} or {second}.",
         f"espalier:addons.{first}: got beside {second}; accepted: one of the two. Remove {first} or {second}.",
     )
+
+
+def test_work_that_is_admitted_selects_the_class_by_which_gke_keeps_a_pools_order() -> None:
+    ladder = {**L4, "capacity": ["spot", "on-demand"]}
+    found = blueprint(cluster=GKE, pools=[SYSTEM_OF_GKE, ladder], tenants=[tenant("a", gpu=4)])
+    assert found.queues
+    key, value = "cloud.google.com/compute-class", "espalier-l4"
+    assert objects(found.queues)["ResourceFlavor", "l4"]["spec"]["nodeLabels"][key] == value
+    assert all(proof.ok for proof in found.queues.proofs)
+    spoiled = [replace(p, manifest=copy.deepcopy(dict(p.manifest))) for p in found.queues.objects]
+    (flavour,) = [p.manifest for p in spoiled if p.manifest["kind"] == "ResourceFlavor"]
+    del flavour["spec"]["nodeLabels"][key]
+    (proof,) = [one for one in prove_queues(found.queues.shared, spoiled, found.pools, found.tenants) if not one.ok]
+    assert proof.name == "queue-order/l4"
+    assert f"it does not select {key}={value}" in proof.evidence
+
+
+@pytest.mark.parametrize(
+    ("version", "capacity", "tenants", "said"),
+    [
+        ("1.35", ["spot", "on-demand"], [tenant("a", gpu=4)], True),
+        ("1.36", ["spot", "on-demand"], [tenant("a", gpu=4)], False),
+        ("1.35", ["on-demand"], [tenant("a", gpu=4)], False),
+        ("1.35", ["spot", "on-demand"], [], False),
+    ],
+)
+def test_it_is_said_where_a_queue_may_put_notebooks_on_spot(
+    version: str, capacity: list[str], tenants: list[Any], said: bool
+) -> None:
+    """No policy refuses it: to refuse the update by which Kueue lets a pod go would hold it back for ever."""
+    cluster = {**GKE, "version": version}
+    plan = queues(cluster=cluster, pools=[SYSTEM_OF_GKE, {**L4, "capacity": capacity}], tenants=tenants)
+    told = (
+        "queues: before Kubernetes 1.36 Kueue may put notebooks on spot nodes of l4, whose taint its flavours "
+        "tolerate: give notebooks nodeSelector: {espalier.dev/capacity: on-demand}, or a pool without spot"
+    )
+    assert (told in plan.notes) is said
 
 
 # Refusals ----------------------------------------------------------------------------------------------------------

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
+from espalier.blueprint import names
+from espalier.blueprint.admission import SPOT_KEYS, may_mutate
 from espalier.blueprint.pools import PoolPlan
 from espalier.blueprint.queues import kai, kueue, volcano
 from espalier.blueprint.queues.flavours import unit_of
@@ -31,7 +33,8 @@ def plan_queues(
     if system == "kueue":
         objects = kueue.objects(shared)
         proofs = prove_queues(shared, objects, pools, tenants)
-        return QueuePlan(system, shared, objects, proofs, _notes(settings, shared))
+        notes = (*_notes(settings, shared), *_notebooks(shared, facts, tenants))
+        return QueuePlan(system, shared, objects, proofs, notes)
     made = volcano.objects(shared) if system == "volcano" else kai.objects(shared)
     return QueuePlan(system, shared, made, tuple(_held(shared)))
 
@@ -58,6 +61,17 @@ def _notes(settings: Settings, shared: Shared) -> tuple[str, ...]:
         if share.own < share.quota and not any(flavour.unit > 1 for flavour in shared.holding(share.device))
     ]
     return (*found, *scarce)
+
+
+def _notebooks(shared: Shared, facts: Facts, tenants: Sequence[TenantPlan]) -> Iterator[str]:
+    """What the admission policy for notebooks cannot hold where it may not mutate."""
+    spot = sorted({one.pool for one in shared.flavours if any(taint.key in SPOT_KEYS for taint in one.taints)})
+    if spot and tenants and not may_mutate(facts.kubernetes_version):
+        on = ", ".join(spot)
+        yield (
+            f"queues: before Kubernetes 1.36 Kueue may put notebooks on spot nodes of {on}, whose taint its "
+            f"flavours tolerate: give notebooks nodeSelector: {{{names.CAPACITY}: on-demand}}, or a pool without spot"
+        )
 
 
 def queue_facts(settings: Settings, pools: Sequence[PoolPlan], facts: Facts) -> QueueFacts:

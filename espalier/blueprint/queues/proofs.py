@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from espalier.blueprint import names
 from espalier.blueprint.pools import PoolPlan
 from espalier.blueprint.proofs import device_maxima
 from espalier.blueprint.queues.flavours import unit_of
@@ -134,6 +135,11 @@ def _shut_out(flavour: Mapping[str, Any], shape: NodeShape) -> str:
     """Why who is admitted to the flavour cannot run on such nodes; "" where it can."""
     wrong = [
         f"it selects {key}={value}" for key, value in flavour["nodeLabels"].items() if shape.labels.get(key) != value
+    ]
+    wrong += [
+        f"it does not select {key}={value}"
+        for key, value in names.selector_of(shape).items()
+        if key not in flavour["nodeLabels"]
     ]
     wrong += [
         f"it does not tolerate {taint}"

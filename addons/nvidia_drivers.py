@@ -11,14 +11,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from espalier.blueprint.ownership import LAST_OF_VOLTA
 from espalier.types import Mistake, PoolFacts
 
 DEFAULT: Final = "595"
 VERSIONS: Final = {"535": "535.309.01", "580": "580.173.02", "595": "595.91.07", "610": "610.57.04"}
 """Branch -> the version that this release of the operator is made for."""
-_LAST_OF_VOLTA: Final = "580"
-"""Later branches have dropped Volta, and the open kernel modules begin with Turing. Source: NVIDIA data centre driver
-documentation, R580."""
 _POOL: Final = "espalier.dev/pool"
 
 
@@ -34,7 +32,7 @@ class Driver:
 def driver_of(pool: PoolFacts, *, precompiled: bool) -> Driver:
     """The driver of a pool whose driver is the operator's."""
     volta = pool.accelerator.startswith("V100")
-    said = pool.driver_version or (_LAST_OF_VOLTA if volta else DEFAULT)
+    said = pool.driver_version or (str(LAST_OF_VOLTA) if volta else DEFAULT)
     version = said if precompiled else VERSIONS.get(said, said)
     return Driver(version, "proprietary" if volta else "auto", precompiled)
 

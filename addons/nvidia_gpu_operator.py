@@ -19,6 +19,7 @@ from espalier.addons.nvidia_drivers import driver_objects, driver_of, installed,
 from espalier.addons.nvidia_sharing import DEVICE, config_name, config_of
 from espalier.addons.placement import staying_affinity, system_tolerations
 from espalier.addons.tolerations import CONTROL_PLANE, tolerations_of
+from espalier.blueprint.ownership import OPERANDS
 from espalier.content import ChartSource, Content
 from espalier.types import AddonInputs, AddonRecord, Facts, Manifest, Mistake, PoolFacts
 
@@ -27,9 +28,8 @@ VERSION: Final = "v26.7.0"
 NAMESPACE: Final = "gpu-operator"
 KUBERNETES: Final = ("1.33", "1.36")
 """First and last minor that this release is made for (life-cycle-policy.rst)."""
-OPERANDS: Final = "nvidia.com/gpu.deploy.operands"
 TOOLKIT: Final = "nvidia.com/gpu.deploy.container-toolkit"
-"""Labels of nodes: "false" keeps all operands off, or the toolkit alone."""
+"""Label of nodes: "false" keeps the toolkit alone off, as OPERANDS does all."""
 _GKE_ROOT: Final = "/home/kubernetes/bin/nvidia"
 """Where Container-Optimized OS lets drivers and toolkits be written."""
 _SOCKETS: Final = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from espalier.blueprint.ownership import OPERANDS
 from espalier.blueprint.pools import PoolPlan
 from espalier.blueprint.reach import daemonset_reaches
 from espalier.types import AddonPlan, AddonRecord, NodeShape, Owner, Proof
@@ -77,7 +78,4 @@ def _reaching(made: Sequence[tuple[str, Mapping[str, Any]]], shape: NodeShape) -
 
 def _kept_off(shape: NodeShape) -> bool:
     """Nodes without NVIDIA's devices, or whose label keeps the operator off, get no operand."""
-    return (
-        shape.labels.get("nvidia.com/gpu.deploy.operands") == "false"
-        or shape.labels.get("nvidia.com/gpu.present") != "true"
-    )
+    return shape.labels.get(OPERANDS) == "false" or shape.labels.get("nvidia.com/gpu.present") != "true"

@@ -20,8 +20,12 @@ DEFAULT_OS: Final = {"eks": "al2023", "gke": "cos", "aks": "ubuntu"}
 """Kind of cluster -> the operating system of its nodes where a pool names none."""
 NO_DRIVER_CONTAINER: Final = ("al2023", "bottlerocket", "azure-linux", "talos")
 """Operating systems besides COS without a driver container of NVIDIA's. Source: gpu-operator platform-support.rst."""
-OPERANDS_OFF: Final = ("nvidia.com/gpu.deploy.operands", "false")
-"""The label of nodes that the GPU operator leaves alone. Source: gpu-operator v26.7.0, controllers/state_manager.go."""
+OPERANDS: Final = "nvidia.com/gpu.deploy.operands"
+"""The label by which, at "false", the GPU operator leaves nodes alone. Source: gpu-operator v26.7.0,
+controllers/state_manager.go."""
+LAST_OF_VOLTA: Final = 580
+"""Volta's last driver branch: later ones have dropped it, and the open kernel modules begin with Turing. Source: NVIDIA
+data centre driver documentation, R580 (Maxwell to Volta end with it)."""
 VENDORS: Final = ("nvidia", "amd", "aws", "google")
 """Vendors whose devices some cloud's image has a driver for; of others nobody knows but the stack's own team."""
 Provided = Mapping[str, tuple[str, ...]]
@@ -191,7 +195,7 @@ def _sharing(pool: Pool, accelerator: Accelerator, kind: str, owners: Owners, pr
 
 def _metrics(accelerator: Accelerator, pool: Pool, provided: Provided) -> Owner:
     ids = provided.get(f"metrics/{accelerator.resource}", ())
-    off = pool.labels.get(OPERANDS_OFF[0]) == OPERANDS_OFF[1]
+    off = pool.labels.get(OPERANDS) == "false"
     if ids and not off:
         return Owner("addon", "it measures the devices", ids[0])
     return Owner("nobody", "no add-on of the stack measures them")

@@ -8,13 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from espalier.blueprint.ownership import DEFAULT_OS, NO_DRIVER_CONTAINER, VENDORS
+from espalier.blueprint.ownership import DEFAULT_OS, LAST_OF_VOLTA, NO_DRIVER_CONTAINER, VENDORS, os_of
 from espalier.catalogue import Accelerator
 from espalier.settings.pool import Pool
 from espalier.types import Mistake
 
-_LAST_OF_VOLTA: Final = 580
-"""Volta's last driver branch. Source: NVIDIA data centre driver documentation, R580 (Maxwell to Volta end with it)."""
 _LEAST: Final = {
     "B200": (570, "Blackwell"),
     "GB200": (570, "Blackwell"),
@@ -44,7 +42,7 @@ def ownership_mistakes(pool: Pool, path: str, accelerator: Accelerator | None, k
 
 
 def _image_mistakes(pool: Pool, path: str, accelerator: Accelerator, kind: str) -> Iterator[Mistake]:
-    os, owner = pool.image.os or DEFAULT_OS.get(kind, ""), pool.driver.owner
+    os, owner = os_of(pool, kind), pool.driver.owner
     where = f"{path}.driver.owner"
     if owner == "operator" and os == "cos":
         do = "Leave it to the cloud (GKE installs it), or set image: {os: ubuntu}."
@@ -117,9 +115,9 @@ def _version_mistakes(pool: Pool, path: str, accelerator: Accelerator, kind: str
 
 
 def _branch_mistakes(pool: Pool, where: str, accelerator: Accelerator, branch: int) -> Iterator[Mistake]:
-    if accelerator.name.startswith("V100") and branch > _LAST_OF_VOLTA:
-        do = f'Write version: "{_LAST_OF_VOLTA}", or retire the V100.'
-        accepted = f"at most {_LAST_OF_VOLTA}: later drivers have dropped Volta"
+    if accelerator.name.startswith("V100") and branch > LAST_OF_VOLTA:
+        do = f'Write version: "{LAST_OF_VOLTA}", or retire the V100.'
+        accepted = f"at most {LAST_OF_VOLTA}: later drivers have dropped Volta"
         yield Mistake(where, f"{branch} for {accelerator.name}", accepted, do)
     least, architecture = _LEAST.get(accelerator.name, (0, ""))
     if branch < least:

@@ -4,6 +4,7 @@ import string
 from collections.abc import Sequence
 from dataclasses import replace
 from importlib import util
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,14 +17,16 @@ from espalier.blueprint.clouds.model import Compiler, Wanted
 from espalier.blueprint.clouds.naming import generation_of, physical
 from espalier.blueprint.clouds.unsaid import chosen_machines, unsaid_counts
 from espalier.blueprint.clouds.wanted import Site, region_mistakes, wanted_of
-from espalier.catalogue import catalogue
+from espalier.catalogue import Catalogue, catalogue
 from espalier.settings.eks import Eks
 from espalier.settings.gke import Gke
+from espalier.settings.load import load_file
 from espalier.settings.model import PriceOverride
 from espalier.settings.pool import Pool
 from espalier.types import Mistake, Price
 
 CATALOGUE = catalogue()
+ROOT = Path(__file__).parents[2]
 PATH = "espalier:pools[0]"
 
 
@@ -132,8 +135,8 @@ def test_a_negotiated_price_changes_the_choice() -> None:
     assert found.machine.name == "m7i.xlarge"
     (note,) = chosen_machines([pool], {"m7i.xlarge": price}, a_site("aws", "us-east-1"))
     assert note == (
-        "pool p: m7i.xlarge at 0.05 USD/h, the cheapest on demand of 34 machines that fit (prices of 2026-11-01); "
-        "then m6i.xlarge at 0.192 USD/h"
+        "pool p: m7i.xlarge at 0.05 USD/h, the cheapest on demand of 34 machines that fit (prices of 2026-07-20 to "
+        "2026-11-01); then m6i.xlarge at 0.192 USD/h. Name it as `machine:` so that a new price moves nothing"
     )
 
 
@@ -149,8 +152,46 @@ def test_a_choice_by_size_says_that_no_price_is_known() -> None:
     pool = a_pool(machine={"cpu": 4, "memory": "16Gi"})
     (note,) = chosen_machines([pool], {}, a_site("aws", "eu-west-3"))
     assert note == (
-        "pool p: m6i.xlarge, the smallest of 34 machines that fit: no price of theirs in eu-west-3 is known"
+        "pool p: m6i.xlarge, the smallest of 34 machines that fit: no price of theirs in eu-west-3 is known. "
+        "Name it as `machine:` so that a new price moves nothing"
     )
+
+
+@pytest.mark.parametrize(
+    ("known", "said"),
+    [
+        (["m7i.xlarge"], "m7i.xlarge at 1 USD/h (price of 2026-11-01), the only one of 34 machines that fit whose "),
+        (
+            ["m6i.xlarge", "m7i.xlarge"],
+            "m6i.xlarge at 1 USD/h, the cheapest on demand of the 2 whose price is known (prices of 2026-11-01) of 34 "
+            "machines that fit, 32 without one; then m7i.xlarge at 1 USD/h. ",
+        ),
+    ],
+)
+def test_the_cheapest_is_so_among_machines_with_a_price(known: list[str], said: str) -> None:
+    pool = a_pool(machine={"cpu": 4, "memory": "16Gi"})
+    price = PriceOverride.model_validate({"on-demand": 1.0, "date": "2026-11-01"})
+    (note,) = chosen_machines([pool], dict.fromkeys(known, price), a_site("aws", "eu-west-3"))
+    assert note.startswith(f"pool p: {said}")
+    assert note.endswith("Name it as `machine:` so that a new price moves nothing")
+
+
+def test_what_is_not_sold_as_the_pool_asks_did_not_lose_by_its_price() -> None:
+    pool = a_pool(accelerator="H100-80", count=8, capacity=["spot"])
+    site = a_site("gcp", "us-central1")
+    (note,) = chosen_machines([pool], {}, site)
+    assert note.startswith("pool p: a3-highgpu-8g at 88.49 USD/h (price of 2026-08-03), the only one of 2 machines")
+    rows = CATALOGUE.machines_with("H100-80", "gcp")
+    without = {row.name: replace(row, capacity=("on-demand",)) for row in rows if row.name == "a3-megagpu-8g"}
+    known = Catalogue(CATALOGUE.accelerators, {"gcp": without})
+    assert list(chosen_machines([pool], {}, replace(site, catalogue=known))) == []
+
+
+@pytest.mark.parametrize("stack", ["aws-prod", "azure-prod", "gcp-prod"])
+def test_no_price_moves_a_machine_of_production(stack: str) -> None:
+    """A slice's machine follows from its topology."""
+    pools = load_file(ROOT / "stacks" / f"Pulumi.{stack}.yaml").settings.pools
+    assert [pool.name for pool in pools if not isinstance(pool.machine, str) and pool.topology is None] == []
 
 
 def test_a_pool_that_names_its_machine_is_told_of_no_choice() -> None:

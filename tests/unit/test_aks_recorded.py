@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 import yaml
+from pulumi_azure_native.containerservice import _enums as enums
 
 from espalier.addons import RECORDS
 from espalier.blueprint import build
@@ -136,6 +137,34 @@ def test_the_api_is_private_and_takes_entra_identities_alone(name: str) -> None:
     network = cluster["networkProfile"]
     assert (network["networkPlugin"], network["networkPluginMode"]) == ("azure", "overlay")
     assert (network["networkDataplane"], network["networkPolicy"]) == ("cilium", "cilium")
+
+
+AGENT_POOL = {
+    "gpuInstanceProfile": enums.GPUInstanceProfile,
+    "mode": enums.AgentPoolMode,
+    "osDiskType": enums.OSDiskType,
+    "osSKU": enums.OSSKU,
+    "osType": enums.OSType,
+    "scaleDownMode": enums.ScaleDownMode,
+    "scaleSetEvictionPolicy": enums.ScaleSetEvictionPolicy,
+    "scaleSetPriority": enums.ScaleSetPriority,
+    "type": enums.AgentPoolType,
+}
+"""What the provider's SDK enumerates of an agent pool. Sizes of machines it does not; its driver is checked below."""
+
+
+def test_agent_pools_say_what_the_providers_sdk_enumerates() -> None:
+    mig = {"accelerator": "A100-80", "count": 4, "sharing": {"mig": "all-3g.40gb"}}
+    graph = recorded({"name": "cut", "nodes": {"max": 2}, **mig, "capacity": ["spot", "on-demand"]})
+    pools = [one.to_json()["inputs"] for one in graph.azure if one.type.endswith(":AgentPool")]
+    pools += graph.inputs("control-plane")["agentPoolProfiles"]
+    assert {field for pool in pools for field in AGENT_POOL if pool.get(field)} == set(AGENT_POOL)
+    for pool in pools:
+        for field, enum in AGENT_POOL.items():
+            assert pool.get(field) in {None, *(one.value for one in enum)}, field
+    drivers = {pool["gpuProfile"]["driver"] for pool in pools if pool.get("gpuProfile")}
+    assert drivers
+    assert drivers <= {one.value for one in enums.GPUDriver}
 
 
 def test_a_public_api_is_for_named_ranges_alone() -> None:

@@ -8,17 +8,22 @@ from __future__ import annotations
 import gzip
 import json
 import re
+from enum import Enum
 from importlib.resources import files
 from typing import Any
 
 import pytest
 from azure.mgmt.compute.models import VirtualMachineSizeTypes
 from azure.mgmt.containerservice.models import GPUInstanceProfile, ScaleSetPriority
+from pulumi_azure_native.compute import _enums as native_compute
+from pulumi_azure_native.containerservice import _enums as native_aks
 
 from espalier.catalogue import accelerators, catalogue
 from espalier.catalogue.machines import Machine
 
 AWS, GCP, AZURE = (catalogue().machines(cloud) for cloud in ("aws", "gcp", "azure"))
+
+SDKS = ("azure-mgmt", "azure-native")
 
 
 def botocore_shapes(service: str, version: str) -> dict[str, Any]:
@@ -149,9 +154,10 @@ def test_tpus_are_named_by_gke_as_they_are_labelled() -> None:
 # Azure ------------------------------------------------------------------------------------------------------------
 
 
-def test_azures_sdk_has_the_sizes_that_it_still_lists() -> None:
-    """Its enumeration ends with the third generation: NCv3 is all that the two have in common."""
-    listed = {str(size.value) for size in VirtualMachineSizeTypes}
+@pytest.mark.parametrize("sizes", [VirtualMachineSizeTypes, native_compute.VirtualMachineSizeTypes], ids=SDKS)
+def test_azures_sdks_have_the_sizes_that_they_still_list(sizes: type[Enum]) -> None:
+    """Their enumerations end with the third generation: NCv3 is all that they have in common with the catalogue."""
+    listed = {str(size.value) for size in sizes}
     assert {name for name in AZURE if re.fullmatch(r"Standard_NC\d+r?s_v3", name)} == {
         name for name in listed if re.fullmatch(r"Standard_NC\d+r?s_v3", name)
     }
@@ -171,13 +177,15 @@ def test_an_azure_size_says_its_vcpus_and_its_family() -> None:
             assert row.local_disk_gb > 0, name
 
 
-def test_aks_cuts_devices_by_the_catalogues_slices() -> None:
+@pytest.mark.parametrize("profiles", [GPUInstanceProfile, native_aks.GPUInstanceProfile], ids=SDKS)
+def test_aks_cuts_devices_by_the_catalogues_slices(profiles: type[Enum]) -> None:
     """`gpuInstanceProfile` names compute slices only; each must be a profile of every device that AKS cuts."""
-    slices = {int(str(profile.value).removeprefix("MIG").removesuffix("g")) for profile in GPUInstanceProfile}
+    slices = {int(str(profile.value).removeprefix("MIG").removesuffix("g")) for profile in profiles}
     for name in ("A100-40", "A100-80", "H100-80", "H100-NVL", "H200"):
         assert {profile.slices for profile in accelerators()[name].profiles} == slices
 
 
-def test_aks_sells_by_the_ways_of_the_catalogue() -> None:
-    assert {str(priority.value) for priority in ScaleSetPriority} == {"Spot", "Regular"}
+@pytest.mark.parametrize("priorities", [ScaleSetPriority, native_aks.ScaleSetPriority], ids=SDKS)
+def test_aks_sells_by_the_ways_of_the_catalogue(priorities: type[Enum]) -> None:
+    assert {str(priority.value) for priority in priorities} == {"Spot", "Regular"}
     assert {kind for row in AZURE.values() for kind in row.capacity} == {"on-demand", "spot", "reserved"}

@@ -46,7 +46,8 @@ class Pool:
 
 @dataclass(frozen=True)
 class Health:
-    """When a node counts as failed: `after` seconds of a failing device, `start` seconds for a new node's to come.
+    """When a node counts as failed: `after` seconds of a failing device that was seen to fail all along; for devices
+    that were never there, when the node is `start` seconds old as well.
 
     `conditions` are those that node agents set, with the status that means trouble. At most `at_once` nodes of a pool
     are out at a time. With `act` off, it is only told.
@@ -192,9 +193,9 @@ def patch_of(node: Node, action: Action, config: Config, now: float) -> list[dic
     match action.kind:
         case "open":
             opened = _taints(before, [taint for taint in before if taint["key"] != gate])
-            return [*opened, *_annotated(node, {MET: text_of(now)})]
+            return [*opened, *_annotated(node, {MET: text_of(now), SINCE: None, WHY: None})]
         case "met":
-            return _annotated(node, {MET: text_of(now)})
+            return _annotated(node, {MET: text_of(now), SINCE: None, WHY: None})
         case "mark":
             return [*_taints(before, [*before, dict(FAILED)]), *_annotated(node, _noted(node, action, now))]
         case "note":
@@ -249,20 +250,20 @@ def _judged(node: Node, pool: Pool, health: Health, now: float, *, room: bool) -
     trouble, lack = troubled(node, watched), lacking(node, pool.devices)
     why = trouble or lack
     if why is None:
-        if marked or since is not None:
-            return [Action("clear", name, "its devices are well again")]
-        return [] if MET in _annotations(node) else [Action("met", name, "all its devices are there")]
+        if not marked and MET not in _annotations(node):
+            return [Action("met", name, "all its devices are there")]
+        return [Action("clear", name, "its devices are well again")] if marked or since is not None else []
     if marked:
         return _taken_out(node, pool, why) if health.act else []
-    waited, limit = since, health.after
-    if trouble is None and MET not in _annotations(node):
-        waited, limit = time_of(node["metadata"].get("creationTimestamp")), health.start
-    if waited is None:
-        return [Action("note", name, why)]
-    if now - waited < limit:
+    # Of a node from before the warden, nobody knows whether its devices were there: its age alone is no failure.
+    to_come = health.start if trouble is None and MET not in _annotations(node) else 0.0
+    age = now - (time_of(node["metadata"].get("creationTimestamp")) or 0.0)
+    if since is None:
+        return [Action("note", name, why)] if age >= to_come - health.after else []
+    if now - since < health.after or age < to_come:
         return []
     if not health.act:
-        return [Action("report", name, f"for {int(now - waited)} s: {why}")]
+        return [Action("report", name, f"for {int(now - since)} s: {why}")]
     return [Action("mark", name, why)] if room else []
 
 

@@ -151,16 +151,47 @@ def test_a_condition_of_a_node_agent_counts_unless_its_cloud_acts_on_it() -> Non
     )
 
 
-def test_a_new_node_has_longer_and_then_counts_as_failed() -> None:
-    def born(ago: float, **further: Any) -> dict[str, Any]:
-        return node(allocatable={GPU: "0"}, creationTimestamp=rules.text_of(NOW - ago), met=False, **further)
+def born(ago: float, **further: Any) -> dict[str, Any]:
+    return node(allocatable={GPU: "0"}, creationTimestamp=rules.text_of(NOW - ago), met=False, **further)
 
+
+def test_a_new_node_has_longer_and_then_counts_as_failed() -> None:
     for gate in ([WAITING], []):  # Karpenter gives its startup taint a moment after the node is there
-        assert kinds([born(1799, taints=gate)], config(HEALTH)) == []
-        assert kinds([born(1800, taints=gate)], config(HEALTH)) == [("mark", "n")]
+        assert kinds([born(1199, taints=gate)], config(HEALTH)) == []  # its devices are late, no more
+        assert kinds([born(1200, taints=gate)], config(HEALTH)) == [("note", "n")]
+        assert kinds([born(1799, taints=gate, annotations=since(600))], config(HEALTH)) == []
+        assert kinds([born(1800, taints=gate, annotations=since(600))], config(HEALTH)) == [("mark", "n")]
     # What a node agent says of a new node's device needs no such patience.
     erring = [{"type": "XIDErrors", "status": "True"}]
     assert kinds([born(60, taints=[WAITING], conditions=erring)], config(HEALTH)) == [("note", "n")]
+
+
+@given(age=st.integers(0, 10**7), seen=st.integers(0, 599))
+def test_an_old_node_is_not_marked_at_first_sight(age: int, seen: int) -> None:
+    """The warden comes to a cluster that runs: a plugin that rolls just then costs no node its work."""
+    assert ("mark", "n") not in kinds([born(age)], config(HEALTH))
+    assert ("mark", "n") not in kinds([born(age, annotations=since(seen))], config(HEALTH))
+
+
+def test_a_start_that_is_shorter_than_the_time_of_a_failure_takes_that_time() -> None:
+    told = config(Health(after=600, start=60))
+    assert kinds([born(0)], told) == [("note", "n")]
+    assert kinds([born(600, annotations=since(599))], told) == []
+    assert kinds([born(600, annotations=since(600))], told) == [("mark", "n")]
+
+
+def test_devices_that_come_late_take_the_note_with_them() -> None:
+    for gate, kind in (([WAITING], "open"), ([], "met")):
+        late = node(allocatable={GPU: "8"}, taints=gate, annotations=since(60), met=False)
+        (action,) = decide([late], config(HEALTH), NOW)
+        assert action.kind == kind
+        gone = {step["path"] for step in patch_of(late, action, config(HEALTH), NOW) if step["op"] == "remove"}
+        assert gone == {
+            "/metadata/annotations/espalier.dev~1device-failing-since",
+            "/metadata/annotations/espalier.dev~1device-failing-why",
+        }
+    back = node(allocatable={GPU: "8"}, taints=[dict(FAILED)], annotations=since(700), met=False)
+    assert kinds([back], config(HEALTH)) == [("clear", "n")]
 
 
 def test_that_all_devices_were_there_once_is_kept_on_the_node() -> None:

@@ -17,7 +17,8 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from espalier.blueprint.gates import CONFIG
+from espalier.addons.placement import apart, one_at_a_time, staying_affinity, system_tolerations
+from espalier.blueprint.gates import CONFIG, by_claims
 from espalier.blueprint.gates import WARDEN as ID
 from espalier.types import AddonInputs, AddonRecord, Facts, Planned, PoolFacts
 
@@ -42,7 +43,6 @@ _STOPPED: Final = f"{NAME}-stopped"
 _EXTENDED: Final = "/"
 """Names of extended resources have it, those of the kubelet's own have not."""
 
-_URL: Final = r"^https?://[A-Za-z0-9][-A-Za-z0-9.]*(:[0-9]{1,5})?(/[-A-Za-z0-9._~/]*)?$"
 Duration = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,3}[smh]$")]
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600}
 
@@ -125,7 +125,7 @@ def config(inputs: AddonInputs) -> str:
     options: Options = inputs.options
     health = options.health
     told: dict[str, Any] = {
-        "pools": {pool.name: _pool(pool, inputs.facts) for pool in inputs.pools if pool.shape.devices},
+        "pools": {pool.name: _pool(pool, inputs) for pool in inputs.pools if pool.shape.devices},
         "health": None,
         "idle": _watch(options.idle) if options.idle else None,
     }
@@ -150,9 +150,14 @@ def seconds(duration: str) -> int:
     return int(duration[:-1]) * _SECONDS[duration[-1]]
 
 
-def _pool(pool: PoolFacts, facts: Facts) -> dict[str, Any]:
-    """Each extended resource in the count that every kind of capacity of the pool has."""
-    names = sorted({name for shape in pool.shapes for name in shape.capacity if _EXTENDED in name})
+def _pool(pool: PoolFacts, inputs: AddonInputs) -> dict[str, Any]:
+    """Each extended resource in the count that every kind of capacity of the pool has.
+
+    Not those that are handed out by claims: what node agents say of their node is all that is known of them.
+    """
+    facts = inputs.facts
+    claimed = frozenset(pool.shape.devices) if by_claims(pool.vendor, inputs.beside) else frozenset[str]()
+    names = sorted({name for shape in pool.shapes for name in shape.capacity if _EXTENDED in name} - claimed)
     counts = {name: min(int(shape.capacity.get(name, "0")) for shape in pool.shapes) for name in names}
     # EKS repairs managed nodes on its agent's word: no second owner. Karpenter's nodes are none of its.
     theirs = facts.kind == "eks" and facts.autoscaler != "karpenter" and pool.repaired
@@ -263,7 +268,7 @@ def _network(options: Options) -> dict[str, Any]:
 
 
 def _budget() -> dict[str, Any]:
-    spec = {"maxUnavailable": 1, "selector": {"matchLabels": {"app.kubernetes.io/name": NAME}}}
+    spec = {**one_at_a_time(), "selector": {"matchLabels": {"app.kubernetes.io/name": NAME}}}
     return _object("policy/v1", "PodDisruptionBudget", NAME, {"spec": spec})
 
 
@@ -279,28 +284,13 @@ def _deployment(digest: str) -> dict[str, Any]:
 
 
 def _pod(selector: Mapping[str, str]) -> dict[str, Any]:
-    away = [
-        {"key": "espalier.dev/accelerator", "operator": "DoesNotExist"},
-        {"key": "espalier.dev/capacity", "operator": "NotIn", "values": ["spot"]},
-    ]
     return {
         "serviceAccountName": NAME,
         # While it waits for room, no gated node opens.
         "priorityClassName": "system-cluster-critical",
-        "affinity": {
-            "nodeAffinity": {
-                "requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [{"matchExpressions": away}]}
-            }
-        },
-        "tolerations": [{"key": "CriticalAddonsOnly", "operator": "Exists"}],
-        "topologySpreadConstraints": [
-            {
-                "maxSkew": 1,
-                "topologyKey": "kubernetes.io/hostname",
-                "whenUnsatisfiable": "ScheduleAnyway",
-                "labelSelector": {"matchLabels": dict(selector)},
-            }
-        ],
+        "affinity": staying_affinity(),
+        "tolerations": system_tolerations(),
+        "topologySpreadConstraints": apart(selector),
         "securityContext": {
             "runAsNonRoot": True,
             "runAsUser": 65534,

@@ -374,6 +374,8 @@ class PoolFacts:
     """The driver's version or branch, where the pool says one."""
     repaired: bool = False
     """Its cloud replaces nodes that it finds not healthy."""
+    later_taints: tuple[Taint, ...] = ()
+    """Taints that a node may get once it runs: one whose devices fail is mended by agents that tolerate them."""
 
     @property
     def shape(self) -> NodeShape:
@@ -384,7 +386,7 @@ class PoolFacts:
     def taints(self) -> tuple[Taint, ...]:
         """All taints that some node of the pool has at some time: a cloud taints spot nodes, or the pool does."""
         found = (taint for shape in self.shapes for taint in (*shape.taints, *shape.startup_taints))
-        return tuple(dict.fromkeys(found))
+        return tuple(dict.fromkeys((*found, *self.later_taints)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from espalier.blueprint import names
 from espalier.blueprint.admission import admission_policies
 from espalier.blueprint.autoscaling import machine_types
 from espalier.blueprint.clouds import CloudPlan, cloud_of, compiler_of
@@ -201,8 +202,8 @@ def _pools_of(
     simulated = isinstance(settings.cluster, Simulated)
     cluster = cloud_of(settings.cluster)
     autoscaler = facts_of(settings).scaler
-    gated = gated_pools(settings, autoscaler)
-    unguarded = gate_mistakes(settings, autoscaler)
+    gated = gated_pools(settings, autoscaler, known.accelerators)
+    unguarded = gate_mistakes(settings, autoscaler, known.accelerators)
     if cluster is None:
         plans, mistakes = compile_pools(
             settings.pools,
@@ -212,7 +213,7 @@ def _pools_of(
             provided=provided,
             gated=gated,
         )
-        return _scaled(settings, plans), (*mistakes, *unguarded)
+        return _scaled(settings, _marked(settings, plans)), (*mistakes, *unguarded)
     site = Site(cluster=cluster, compiler=compiler_of(cluster.kind), catalogue=known)
     found = [*region_mistakes(site), *site.compiler.cluster_mistakes(cluster)]
     pools, mistakes = compile_pools(
@@ -224,7 +225,17 @@ def _pools_of(
         provided=provided,
         gated=gated,
     )
-    return _scaled(settings, pools), (*found, *mistakes, *unguarded)
+    return _scaled(settings, _marked(settings, pools)), (*found, *mistakes, *unguarded)
+
+
+def _marked(settings: Settings, pools: tuple[PoolPlan, ...]) -> tuple[PoolPlan, ...]:
+    """The pools, with the taint that the warden gives to nodes whose devices fail where it is there.
+
+    Also where it only reports: a node that was marked before that was said is still to be mended.
+    """
+    if WARDEN not in settings.addons:
+        return pools
+    return tuple(replace(pool, later_taints=(names.FAILED_TAINT,)) if pool.accelerator else pool for pool in pools)
 
 
 def _scaled(settings: Settings, pools: tuple[PoolPlan, ...]) -> tuple[PoolPlan, ...]:
@@ -244,7 +255,7 @@ def _cloud_plan(settings: Settings, pools: Sequence[PoolPlan], known: Catalogue 
     said = (
         *unsaid_counts(settings.pools, compiler, site.catalogue),
         *chosen_machines(settings.pools, settings.prices, site),
-        *ungated_notes(settings),
+        *ungated_notes(settings, site.catalogue.accelerators),
     )
     return replace(plan, notes=(*plan.notes, *said))
 

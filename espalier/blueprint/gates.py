@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from espalier.blueprint import names
 from espalier.blueprint.clouds import cloud_of
+from espalier.catalogue import Accelerator
 from espalier.settings.clusters import Existing
 from espalier.settings.model import Settings
 from espalier.settings.pool import Pool
@@ -25,35 +26,56 @@ WARDEN: Final = "warden"
 """The add-on that takes the taint off."""
 CONFIG: Final = "config.json"
 """The key of its ConfigMap that says what each pool's nodes have."""
+_CLAIMS: Final = "nvidia-dra-driver"
 
 
-def gated_pools(settings: Settings, autoscaler: str) -> frozenset[str]:
-    """The pools whose new nodes wait, by name. `autoscaler` is what makes nodes here."""
+def gated_pools(settings: Settings, autoscaler: str, known: Mapping[str, Accelerator]) -> frozenset[str]:
+    """The pools whose new nodes wait, by name. `autoscaler` is what makes nodes here; `known` are all accelerators."""
     if WARDEN not in settings.addons or _never(settings, autoscaler):
         return frozenset()
-    return frozenset(pool.name for pool in settings.pools if pool.accelerator and pool.readiness is not False)
+    return frozenset(
+        pool.name
+        for pool in settings.pools
+        if pool.accelerator and pool.readiness is not False and not _by_claims(pool, settings, known)
+    )
 
 
-def gate_mistakes(settings: Settings, autoscaler: str) -> tuple[Mistake, ...]:
+def by_claims(vendor: str, addons: Mapping[str, Mapping[str, Any]]) -> bool:
+    """Whether such devices are handed out by claims, so that no node's allocatable ever tells of them.
+
+    The scheduler then takes them from ResourceSlices (KEP-5004, DRAExtendedResource). A gate would never open, and a
+    well node would count as failed.
+    """
+    return vendor == "nvidia" and addons.get(_CLAIMS, {}).get("gpus") is True
+
+
+def gate_mistakes(settings: Settings, autoscaler: str, known: Mapping[str, Accelerator]) -> tuple[Mistake, ...]:
     """Gates that are asked for where nobody would open them, or that could not be set."""
     return tuple(
         mistake
         for index, pool in enumerate(settings.pools)
         if pool.readiness
-        for mistake in _refused(pool, f"espalier:pools[{index}].readiness", settings, autoscaler)
+        for mistake in _refused(pool, f"espalier:pools[{index}].readiness", settings, autoscaler, known)
     )
 
 
-def ungated_notes(settings: Settings) -> tuple[str, ...]:
-    """What a plan says of a cloud whose nodes cannot be gated, though the add-on is there."""
+def ungated_notes(settings: Settings, known: Mapping[str, Accelerator]) -> tuple[str, ...]:
+    """What a plan says of nodes that cannot be gated, though the add-on is there."""
     cloud = cloud_of(settings.cluster)
-    pools = [pool.name for pool in settings.pools if pool.accelerator and pool.readiness is not False]
-    if WARDEN not in settings.addons or cloud is None or cloud.kind != "aks" or not pools:
+    wanted = [pool for pool in settings.pools if pool.accelerator and pool.readiness is not False]
+    if WARDEN not in settings.addons or cloud is None:
         return ()
-    return (
+    claimed = [pool.name for pool in wanted if _by_claims(pool, settings, known)]
+    pools = [pool.name for pool in wanted if pool.name not in claimed] if cloud.kind == "aks" else []
+    found = [
         f"readiness: nodes of {', '.join(pools)} take work as soon as they are Ready: AKS puts a pool's taints back, "
-        "so none can wait for its devices; warden marks and drains nodes whose devices fail all the same",
-    )
+        "so none can wait for its devices; warden marks and drains nodes whose devices fail all the same"
+    ]
+    said = [
+        f"readiness: nodes of {', '.join(claimed)} do not wait for their GPUs, and warden does not count these: "
+        f"{_CLAIMS} hands them out by claims, of which a node's allocatable tells nothing"
+    ]
+    return (*(found if pools else ()), *(said if claimed else ()))
 
 
 def gate_proof(pool: str, shapes: Sequence[NodeShape], addons: Sequence[AddonPlan]) -> Proof:
@@ -98,11 +120,21 @@ def _never(settings: Settings, autoscaler: str) -> str | None:
     return "AKS puts a pool's taints back as soon as somebody takes them off" if cluster.kind == "aks" else None
 
 
-def _refused(pool: Pool, path: str, settings: Settings, autoscaler: str) -> Iterator[Mistake]:
+def _by_claims(pool: Pool, settings: Settings, known: Mapping[str, Accelerator]) -> bool:
+    accelerator = known.get(pool.accelerator or "")
+    return accelerator is not None and by_claims(accelerator.vendor, settings.addons)
+
+
+def _refused(
+    pool: Pool, path: str, settings: Settings, autoscaler: str, known: Mapping[str, Accelerator]
+) -> Iterator[Mistake]:
     if pool.accelerator is None:
         yield Mistake(path, "true without an accelerator", "nothing: a plain node waits for no device", "Remove it.")
     elif why := _never(settings, autoscaler):
         yield Mistake(path, "true", f"false or nothing here: {why}", "Remove it.")
+    elif _by_claims(pool, settings, known):
+        why = f"{_CLAIMS} hands its GPUs out by claims, and no node's allocatable tells of them"
+        yield Mistake(path, "true", f"false or nothing here: {why}", f"Remove it, or set {_CLAIMS}'s gpus: false.")
     elif WARDEN not in settings.addons:
         do = f"Add `{WARDEN}: {{}}` to espalier:addons: without it such nodes would wait for ever."
         yield Mistake(path, f"true without the add-on {WARDEN}", f"true beside {WARDEN}", do)

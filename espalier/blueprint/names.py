@@ -30,6 +30,9 @@ STARTUP_PREFIX = "startup-taint.cluster-autoscaler.kubernetes.io/"
 still has one as coming up (cluster-autoscaler/utils/taints/taints.go; FAQ, "startup taints")."""
 STARTUP_TAINT = Taint(f"{STARTUP_PREFIX}espalier-device", "waiting")
 """Of a new node whose devices are not there yet; `warden` takes it off. EKS allows 63 characters of a key."""
+FAILED_TAINT = Taint("status-taint.cluster-autoscaler.kubernetes.io/espalier-device", "failed")
+"""Of a node whose devices fail; `warden` puts it on and takes it off (espalier/warden/rules.py, which has it for itself
+since it runs without the rest of Espalier)."""
 
 
 def accelerator_taint(resource: str) -> Taint:

@@ -52,6 +52,8 @@ class PoolPlan:
     """The driver's version or branch, where the pool says one."""
     node_pools: tuple[Planned, ...] = ()
     """What the autoscaler of a simulated cluster is told of it; empty elsewhere."""
+    later_taints: tuple[Taint, ...] = ()
+    """Taints that a node of it may get once it runs, and that agents, which may mend it, must tolerate."""
 
     @property
     def shape(self) -> NodeShape:
@@ -80,6 +82,7 @@ class PoolPlan:
             os=self.os,
             driver_version=self.driver_version,
             repaired=any(group.repair for group in self.groups),
+            later_taints=self.later_taints,
         )
 
 

@@ -54,7 +54,10 @@ def _is_an_agent(record: AddonRecord) -> bool:
 
 
 def _reaches(addon: AddonPlan, record: AddonRecord, pools: Sequence[PoolPlan]) -> Proof:
-    """Every node that the add-on is to serve gets at least one of its DaemonSets, its operator's among them."""
+    """Every node that the add-on is to serve gets at least one of its DaemonSets, its operator's among them.
+
+    Also one that is marked as failed: what would mend it must land there.
+    """
     if addon.held:
         return Proof(f"daemonset/{addon.id}", False, _unseen(addon), held=True)
     templates = dict(_pods(addon, record))
@@ -64,7 +67,8 @@ def _reaches(addon: AddonPlan, record: AddonRecord, pools: Sequence[PoolPlan]) -
         if not _is_to_reach(record, pool):
             continue
         for shape in pool.shapes:
-            answers = {name: daemonset_reaches(template, shape) for name, template in templates.items()}
+            worst = replace(shape, taints=(*shape.taints, *pool.later_taints))
+            answers = {name: daemonset_reaches(template, worst) for name, template in templates.items()}
             if any(why is None for why in answers.values()):
                 reached.append(f"{pool.name}/{shape.capacity_kind}")
             else:

@@ -25,6 +25,7 @@ _WHY: Final = {
     "cloud.google.com/gke-queued": "it takes pods of a ProvisioningRequest alone",
     names.COMPUTE_CLASS: "it takes pods of its compute class alone",
     names.STARTUP_TAINT.key: "a new node waits until all its devices are allocatable",
+    names.FAILED_TAINT.key: "a node whose devices fail takes no new work",
     "kubernetes.io/arch": "its processor is no amd64",
 }
 """Key -> what a taint that is not the accelerator's keeps pods off for."""
@@ -44,12 +45,13 @@ class KnownTaint:
 
 
 def taints_of(pool: PoolPlan) -> tuple[KnownTaint, ...]:
-    """All taints of the pool's nodes, those of their start included, in the order in which its shapes have them."""
+    """All taints of the pool's nodes, in the order in which its shapes have them; then those that may come later."""
     kinds: dict[Taint, list[CapacityKind]] = {}
     for shape in pool.shapes:
         for taint in (*shape.taints, *shape.startup_taints):
             kinds.setdefault(taint, []).append(shape.capacity_kind)
-    asked = set(_asked(pool))
+    kinds |= {taint: [shape.capacity_kind for shape in pool.shapes] for taint in pool.later_taints}
+    asked = {*_asked(pool), *pool.later_taints}
     return tuple(_known(pool, taint, tuple(found), asked) for taint, found in kinds.items())
 
 

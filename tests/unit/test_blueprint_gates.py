@@ -11,11 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from espalier.addons import RECORDS
+from espalier.addons.tolerations import tolerations_of
 from espalier.blueprint import Blueprint, build, names
-from espalier.blueprint.gates import gate_proof
-from espalier.blueprint.reach import daemonset_reaches
+from espalier.blueprint.gates import gate_proof, ungated_notes
+from espalier.blueprint.proofs import prove
+from espalier.blueprint.reach import daemonset_reaches, tolerates
+from espalier.blueprint.taints import taints_of
+from espalier.catalogue import catalogue
 from espalier.settings import load_file, validate
-from espalier.types import Mistakes
+from espalier.types import Mistakes, Planned
+from espalier.warden.rules import FAILED
 from tests.unit.test_components_stacks import ROOT
 
 GATE = names.STARTUP_TAINT
@@ -212,3 +217,90 @@ def test_every_device_of_the_plan_is_waited_for(count: int, sharing: Any, capaci
     (proof,) = [p for p in found.proofs if p.name == "gate/h100"]
     assert proof.ok
     assert told(found)["pools"]["h100"]["devices"].items() >= dict(found.pools[1].shape.devices).items()
+
+
+DRA: dict[str, Any] = {"nvidia-dra-driver": {"gpus": True}, "warden": {}}
+
+
+def test_gpus_that_are_handed_out_by_claims_are_not_waited_for_and_not_counted() -> None:
+    """No node's allocatable tells of them: such a node would never open, and a well one would be replaced."""
+    found = blueprint(SYSTEM, H100, addons=DRA)
+    assert gated(found) == {"system": False, "h100": False}
+    assert told(found)["pools"]["h100"] == {"devices": {}, "gate": "", "repair": "replace", "leaves": []}
+    domains = {**DRA, "nvidia-dra-driver": {"gpus": False}, "nvidia-device-plugin": {}}
+    with_plugin = blueprint(SYSTEM, H100, addons=domains)
+    assert gated(with_plugin) == {"system": False, "h100": True}
+    assert told(with_plugin)["pools"]["h100"]["devices"] == {"nvidia.com/gpu": 8}
+
+
+def test_claims_of_gpus_leave_other_vendors_gates_alone() -> None:
+    amd = {"name": "mi", "accelerator": "MI300X", "nodes": {"max": 2}}
+    found = blueprint(SYSTEM, H100, amd, addons=DRA)
+    assert gated(found) == {"system": False, "h100": False, "mi": True}
+    assert told(found)["pools"]["mi"]["devices"] == {"amd.com/gpu": 8}
+
+
+def test_a_gate_for_gpus_by_claims_is_refused() -> None:
+    assert refused(SYSTEM, {**H100, "readiness": True}, addons=DRA) == [
+        "espalier:pools[1].readiness: got true; accepted: false or nothing here: nvidia-dra-driver hands its GPUs out "
+        "by claims, and no node's allocatable tells of them. Remove it, or set nvidia-dra-driver's gpus: false."
+    ]
+
+
+def test_a_plan_says_which_gpus_are_not_waited_for() -> None:
+    settings = load_file(ROOT / "stacks" / "Pulumi.aws-dev.yaml").settings.model_copy(update={"addons": DRA})
+    known = catalogue().accelerators
+    (note,) = ungated_notes(settings, known)
+    assert note.startswith("readiness: nodes of ")
+    assert "nvidia-dra-driver hands them out by claims" in note
+    assert ungated_notes(settings.model_copy(update={"addons": {"warden": {}}}), known) == ()
+
+
+def test_agents_reach_a_node_that_is_marked_as_failed_so_that_they_can_mend_it() -> None:
+    found = blueprint(SYSTEM, H100, {**H100, "name": "cut", **MIG})
+    (plugin,) = [addon for addon in found.addons if addon.id == "nvidia-device-plugin"]
+    daemons = [m["spec"]["template"] for m in plugin.manifests if m["kind"] == "DaemonSet"]
+    assert len(daemons) == 2
+    for template in daemons:
+        assert any(tolerates(t, names.FAILED_TAINT) for t in template["spec"]["tolerations"])
+        assert not any(tolerates(t, names.SPOT_TAINT) for t in template["spec"]["tolerations"])
+
+
+def test_the_proof_of_an_agent_asks_for_marked_nodes_too() -> None:
+    found = blueprint(SYSTEM, H100)
+    (proof,) = [p for p in found.proofs if p.name == "daemonset/nvidia-device-plugin"]
+    assert proof.ok
+    (plugin,) = [addon for addon in found.addons if addon.id == "nvidia-device-plugin"]
+    bare = json.loads(
+        json.dumps([{"suffix": o.suffix, "manifest": o.manifest, "needs": o.needs} for o in plugin.objects])
+    )
+    for one in bare:
+        if one["manifest"]["kind"] == "DaemonSet":
+            spec = one["manifest"]["spec"]["template"]["spec"]
+            spec["tolerations"] = [t for t in spec["tolerations"] if t["key"] != names.FAILED_TAINT.key]
+    weak = replace(plugin, objects=tuple(Planned(o["suffix"], o["manifest"], tuple(o["needs"])) for o in bare))
+    (proof,) = [p for p in prove(found.pools, (), (weak,), RECORDS) if p.name == "daemonset/nvidia-device-plugin"]
+    assert not proof.ok
+    assert f"does not tolerate {names.FAILED_TAINT}" in proof.evidence
+
+
+def test_the_mark_is_one_and_the_same_on_both_sides() -> None:
+    """The program has it for itself: it runs without the rest of Espalier."""
+    assert names.FAILED_TAINT.to_json() == FAILED
+    assert len(names.FAILED_TAINT.key) <= 63
+
+
+def test_the_mark_is_among_the_known_taints_where_the_warden_is() -> None:
+    def marks(found: Blueprint) -> dict[str, list[tuple[str, str]]]:
+        return {
+            pool.name: [(one.by, one.why) for one in taints_of(pool) if one.taint == names.FAILED_TAINT]
+            for pool in found.pools
+        }
+
+    why = "a node whose devices fail takes no new work"
+    assert marks(blueprint(SYSTEM, H100)) == {"system": [], "h100": [("espalier", why)]}
+    assert marks(in_cloud("aws-dev", warden={}))["system"] == []
+    assert marks(blueprint(SYSTEM, H100, addons={"nvidia-device-plugin": {}})) == {"system": [], "h100": []}
+    facts = [pool.facts() for pool in blueprint(SYSTEM, H100).pools]
+    assert names.FAILED_TAINT.key in {one["key"] for one in tolerations_of(facts)}
+    assert all(names.FAILED_TAINT not in shape.taints for pool in facts for shape in pool.shapes)  # no new node has it

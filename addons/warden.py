@@ -224,11 +224,15 @@ def _rights(inputs: AddonInputs) -> Iterator[Planned]:
 
 
 def _idle_rights(idle: Idle) -> list[dict[str, Any]]:
-    """It reads pods and tenants' namespaces; to stop servers it may scale them, which changes nothing else of them."""
+    """It reads pods and tenants' namespaces; to stop servers it may scale them, which changes nothing else of them.
+
+    By HorizontalPodAutoscalers it sees whom KEDA scales, and lets these be.
+    """
     found = [_rule("", "namespaces", ["list"]), _rule("", "pods", ["list"]), _rule("", "events", ["create"])]
     if idle.action == "stop":
         found += [_rule("apps", kind, ["get", "patch"]) for kind in ("deployments/scale", "statefulsets/scale")]
         found.append(_rule("kubeflow.org", "notebooks", ["patch"]))
+        found.append(_rule("autoscaling", "horizontalpodautoscalers", ["list"]))
     return found
 
 

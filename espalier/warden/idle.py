@@ -121,7 +121,7 @@ def idle(
     for pod in pods:
         namespace, name = pod["metadata"]["namespace"], pod["metadata"]["name"]
         owner, rule = owner_of(pod), rules.get(namespace)
-        if owner is None or rule is None or not asks(pod, devices) or pod["status"].get("phase") in _ENDED:
+        if owner is None or rule is None or not asks(pod, devices) or _ends(pod):
             continue
         most = used.get(rule.after, {}).get((namespace, name))
         started = time_of(pod["status"].get("startTime"))
@@ -160,7 +160,9 @@ def asks(pod: Mapping[str, Any], devices: frozenset[str]) -> bool:
     )
 
 
-_ENDED = ("Succeeded", "Failed")
+def _ends(pod: Mapping[str, Any]) -> bool:
+    """Whether the pod has ended, or was asked to."""
+    return pod["status"].get("phase") in ("Succeeded", "Failed") or bool(pod["metadata"].get("deletionTimestamp"))
 
 
 def _kind(text: str) -> Literal["Notebook", "Deployment", "StatefulSet"]:

@@ -20,6 +20,8 @@ CONFIG = "config.json"
 _WATCH_SECONDS = 300
 _CONFIG_SECONDS = 10.0
 _TOLD_AGAIN_SECONDS = 3600.0
+_EVICT_SECONDS = 15.0
+"""Between two askings of one node's pods to go: one whose budget does not let it may take hours."""
 
 Tell = Callable[[str], None]
 
@@ -93,18 +95,26 @@ class Warden:
         self.lease = Lease(api, leases, "espalier-warden", me, time.monotonic)
         self._changed = threading.Event()
         self.nodes = Nodes(api, self._changed, tell)
-        self._idler = Idler(api, namespace, self._say)
+        self._idler = Idler(api, namespace, self._say, lambda: self.lease.mine)
         self._config: Config | None = None
         self._config_at = float("-inf")
         self._led = False
         self._told: dict[str, tuple[str, float]] = {}
+        self._telling = threading.Lock()
+        self._emptied: dict[str, float] = {}
+        """When the pods of a node were last asked to go."""
         self.beat = time.monotonic()
         """When the loop last came round: what its health check asks for."""
 
     def run(self, stop: threading.Event) -> None:
         """Until `stop`: keeps the Lease, and acts while it is held."""
-        threading.Thread(target=self.nodes.follow, args=(stop,), daemon=True).start()
+        # Metrics may be slow to come, and neither gates nor the Lease wait for them.
+        helpers = [threading.Thread(target=do, args=(stop,), daemon=True) for do in (self.nodes.follow, self.look)]
+        for helper in helpers:
+            helper.start()
         while not stop.is_set():
+            if not all(helper.is_alive() for helper in helpers) and not stop.is_set():
+                raise RuntimeError("a thread of the warden's has ended: started anew, it may do better")
             self.beat = time.monotonic()
             try:
                 self.once()
@@ -140,8 +150,17 @@ class Warden:
                 # 404: it has gone. 409, 422: somebody else changed it; the watch brings it anew.
                 if error.status not in (404, 409, 422):
                     self._say(f"{action.kind} {action.node}", f"cannot {action.kind} {action.node}: {error}")
-        if self.lease.mine:
-            self._idler.once(config)
+
+    def look(self, stop: threading.Event) -> None:
+        """Until `stop`: looks after idle devices while the Lease is held."""
+        while not stop.wait(0.2):
+            config = self._config
+            if config is None or not self.lease.mine:
+                continue
+            try:
+                self._idler.once(config)
+            except (ApiError, UnreachableError) as error:
+                self._say("idle", f"not known what is idle: {error}")
 
     def _read(self) -> Config | None:
         """The configuration, read anew every few seconds; one that is wrong leaves the last one in force."""
@@ -161,6 +180,8 @@ class Warden:
 
     def _do(self, action: Action, node: Mapping[str, Any], config: Config) -> None:
         name = action.node
+        if action.kind in ("drain", "replace") and not self._due(name):
+            return
         if patch := rules.patch_of(node, action, config, time.time()):
             self.nodes.learn(self._api.patch(f"{NODES}/{name}", patch))
         elif action.kind == "replace":
@@ -170,10 +191,21 @@ class Warden:
         if action.kind not in ("met", "note"):
             self._event(action, node)
 
+    def _due(self, node: str) -> bool:
+        """Whether it is time to ask again for what takes a while; counts as asked then."""
+        now = time.monotonic()
+        self._emptied = {name: at for name, at in self._emptied.items() if now - at < _EVICT_SECONDS}
+        if node in self._emptied:
+            return False
+        self._emptied[node] = now
+        return True
+
     def _drain(self, node: str) -> None:
         """Asks every pod to go, within its budget and with its own grace; one that may not go yet is asked again."""
         found = self._api.get(PODS, fieldSelector=f"spec.nodeName={node}")
         for pod in rules.to_evict(found["items"]):
+            if not self.lease.mine:
+                return
             metadata = pod["metadata"]
             body = {
                 "apiVersion": "policy/v1",
@@ -220,12 +252,13 @@ class Warden:
 
     def _say(self, about: str, text: str) -> bool:
         """Tells what is new, or an hour old; whether it was told."""
-        last, when = self._told.get(about, ("", float("-inf")))
-        if text == last and time.monotonic() - when < _TOLD_AGAIN_SECONDS:
-            return False
-        if len(self._told) > 10_000:
-            self._told.clear()
-        self._told[about] = (text, time.monotonic())
+        with self._telling:
+            last, when = self._told.get(about, ("", float("-inf")))
+            if text == last and time.monotonic() - when < _TOLD_AGAIN_SECONDS:
+                return False
+            if len(self._told) > 10_000:
+                self._told.clear()
+            self._told[about] = (text, time.monotonic())
         self._tell(text)
         return True
 

@@ -34,6 +34,11 @@ def pod(name: str = "nb-0", *, age: float = 9000, device: str = GPU, phase: str 
     }
 
 
+def going(one: Any) -> Any:
+    one["metadata"]["deletionTimestamp"] = text_of(NOW)
+    return one
+
+
 def found(pods: list[Any], use: dict[str, float], known: set[str] | None = None, rule: Rule = RULE) -> list[Idle]:
     used = {("vision", name): value for name, value in use.items()}
     seen = frozenset(("vision", name) for name in (use if known is None else known))
@@ -55,6 +60,7 @@ def test_a_notebook_that_used_nothing_all_the_time_is_idle() -> None:
         ([pod(age=7199)], {"nb-0": 0.0}, None),  # it is younger than the tenant's time
         ([pod(device="cpu")], {"nb-0": 0.0}, None),  # it holds no device
         ([pod(phase="Succeeded")], {"nb-0": 0.0}, None),  # it has ended
+        ([going(pod())], {"nb-0": 0.0}, None),  # it was asked to end
         ([pod(app="x")], {"nb-0": 0.0}, None),  # nobody said that it may be stopped
         ([pod("nb-0"), pod("nb-1")], {"nb-0": 0.0, "nb-1": 3.0}, None),  # one of its pods works
         ([pod("nb-0"), pod("nb-1")], {"nb-0": 0.0}, None),  # one of its pods tells nothing
@@ -145,7 +151,7 @@ def test_it_may_stop_only_where_the_platform_says_so() -> None:
     assert looks == {("namespaces", "list"), ("events", "create")}
     stops = rights(planned({"idle": {**WATCH["idle"], "action": "stop"}})) - plain - looks
     scale = {(f"{kind}/scale", verb) for kind in ("deployments", "statefulsets") for verb in ("get", "patch")}
-    assert stops == {*scale, ("notebooks", "patch")}
+    assert stops == {*scale, ("notebooks", "patch"), ("horizontalpodautoscalers", "list")}
 
 
 def test_the_way_to_prometheus_is_open_and_no_other() -> None:

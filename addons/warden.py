@@ -60,7 +60,7 @@ class Health(_Strict):
         default="act", description="taint, drain and replace it; or tell of it; or neither"
     )
     after: Duration = Field(default="10m", description="how long a device must have failed")
-    start: Duration = Field(default="30m", description="how long the devices of a new node may take to come")
+    start: Duration = Field(default="30m", description="how old a node may grow before its devices come")
     at_once: Annotated[int, Field(ge=1, le=1000)] = Field(default=1, description="nodes of a pool out at a time")
     conditions: dict[str, Literal["True", "False"]] = Field(
         default={}, description="further node conditions that mean a failed device, with the status that does"

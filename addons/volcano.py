@@ -63,8 +63,8 @@ def configuration(inputs: AddonInputs) -> dict[str, Any]:
     """The scheduler's: what may stop running work is an action, and left out where nothing may.
 
     `enqueue` makes no pod of a job before there is room for it: no autoscaler would see it wait (volcano-sh/volcano
-    #3910, #3804), and `preempt` would have nobody to make room for (a maintainer there: keep one of the two). Without
-    it `allocate` takes every job in (v1.15.1, pkg/scheduler/actions/allocate).
+    #3910, #1775), and `preempt` would have nobody to make room for (a maintainer there: keep one of the two). Without
+    it `allocate` takes every job in (pkg/scheduler/actions/allocate).
     """
     queues = inputs.queues
     preempts = queues.preemption == "priority"

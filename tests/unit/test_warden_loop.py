@@ -85,8 +85,11 @@ def test_gates_open_and_the_lease_is_kept_while_prometheus_does_not_answer(
 def test_a_thread_that_ends_ends_the_warden_so_that_it_is_started_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Warden, "look", lambda self, stop: None)
     running = Running(api())
+    late = threading.Timer(60, running.stop.set)
+    late.start()
     with pytest.raises(RuntimeError, match="started anew"):
         running.warden.run(running.stop)
+    late.cancel()
     running.stop.set()
 
 

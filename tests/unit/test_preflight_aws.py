@@ -54,6 +54,7 @@ GOOD = Facts(
     subnets={},
     keys={},
     roles={ROLE: True},
+    named={},
     versions={"1.34": "STANDARD_SUPPORT", "1.35": "STANDARD_SUPPORT", "1.32": "EXTENDED_SUPPORT"},
     images={},
 )
@@ -406,6 +407,7 @@ PARTS: dict[str, Any] = {
 }
 
 
+BOUNDARY = json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]})
 BUCKET = parts_of(cluster(**PARTS)).buckets[0].name
 
 
@@ -413,6 +415,21 @@ def looked_up(**given: Any) -> list[Finding]:
     settings = cluster(**(PARTS | given))
     wanted = needs(settings, group(), resources=MADE, parts=parts_of(settings))
     return findings(wanted, replace(GOOD, parts=ask.facts_of(wanted, lambda _: None).parts))
+
+
+def test_a_boundary_and_a_file_system_that_are_named_must_be_there(calls: Calls) -> None:
+    def named(policy: str, system: str) -> list[Finding]:
+        settings = cluster(roles={"boundary": policy}, storage={"type": "efs", "id": system})
+        wanted = needs(settings, group(), resources=MADE)
+        return findings(wanted, replace(GOOD, named=ask.facts_of(wanted, lambda _: None).named))
+
+    policy = boto3.client("iam").create_policy(PolicyName="boundary", PolicyDocument=BOUNDARY)["Policy"]["Arn"]
+    system = boto3.client("efs").create_file_system(CreationToken="one")["FileSystemId"]
+    good = told(named(policy, system), "ok")
+    assert good[f"policy {policy}"].got == good[f"file system {system}"].got == "is there"
+    gone, none = policy.replace("boundary", "gone"), "fs-0123456789abcdef0"
+    bad = told(named(gone, none), "error")
+    assert bad[f"policy {gone}"].got == bad[f"file system {none}"].got == "there is none in this account and region"
 
 
 def test_buckets_and_repositories_are_looked_up(calls: Calls) -> None:

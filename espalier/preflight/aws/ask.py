@@ -15,6 +15,7 @@ from espalier.preflight.aws.permissions import actions_of
 from espalier.preflight.aws.settings import image_parameter, keys_of, roles_of
 from espalier.preflight.model import NotAsked, NotPossibleError
 from espalier.preflight.needs import Needs
+from espalier.settings.eks import Eks
 
 Answer = TypeVar("Answer")
 Progress = Callable[[str], None]
@@ -114,6 +115,7 @@ def facts_of(needs: Needs, progress: Progress) -> Facts:
         subnets=asked(lambda: _subnets(asker, needs.cluster.network.subnets)),
         keys={key: _or_absent(there(lambda key=key: _key(asker, key))) for key in keys_of(needs)},
         roles={role: _role(asker, role) for role in roles_of(needs)},
+        named=_named(asker, needs),
         versions=asked(lambda: _versions(asker)),
         images=_images(asker, needs),
         parts=parts_of(asker, needs),
@@ -299,6 +301,18 @@ def _or_absent(state: str | NotAsked | None) -> str | NotAsked:
 def _role(asker: Asker, arn: str) -> bool | NotAsked:
     found = there(lambda: asker.client("iam").get_role(RoleName=arn.rpartition("/")[2]))
     return found if isinstance(found, NotAsked) else found is not None
+
+
+def _named(asker: Asker, needs: Needs) -> Mapping[str, bool | NotAsked]:
+    """The policy of a permissions boundary, and a file system of EFS."""
+    cluster, found = needs.cluster, dict[str, Any]()
+    assert isinstance(cluster, Eks)  # noqa: S101 - of its own kind
+    if policy := cluster.roles.boundary:
+        found[f"policy {policy}"] = there(lambda: asker.client("iam").get_policy(PolicyArn=policy))
+    if cluster.storage and cluster.storage.type == "efs" and (system := cluster.storage.id):
+        efs = asker.client("efs")
+        found[f"file system {system}"] = there(lambda: efs.describe_file_systems(FileSystemId=system))
+    return {what: each if isinstance(each, NotAsked) else each is not None for what, each in found.items()}
 
 
 def _versions(asker: Asker) -> Mapping[str, str]:

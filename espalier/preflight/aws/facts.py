@@ -99,6 +99,8 @@ class Facts:
     """KMS key that the stack names -> its state, "" for one that is not there."""
     roles: Mapping[str, bool | NotAsked]
     """ARN of a role that the stack names -> whether it is there."""
+    named: Mapping[str, bool | NotAsked]
+    """`policy ARN` or `file system ID` that the stack names -> whether it is there."""
     versions: Mapping[str, str] | NotAsked
     """Kubernetes minor -> how EKS supports it (STANDARD_SUPPORT, EXTENDED_SUPPORT)."""
     images: Mapping[str, str | NotAsked | None]

@@ -137,6 +137,12 @@ def _given(facts: Facts) -> Iterator[Finding]:
             yield wrong(f"role {role}", "there is no such role", "Make it, or correct its ARN.")
         else:
             yield ok(f"role {role}", "is there")
+    for what, there in sorted(facts.named.items()):
+        if isinstance(there, NotAsked):
+            yield not_judged(what, there)
+        else:
+            do = "Make it, or correct it under espalier:cluster."
+            yield ok(what, "is there") if there else wrong(what, "there is none in this account and region", do)
 
 
 def _vcpus(needs: Needs, facts: Facts) -> Iterator[Finding]:

@@ -41,7 +41,7 @@ def test_each_namespace_gets_the_same_walls() -> None:
     for work in tenant(**FULL).workspaces:
         kinds = [planned.manifest["kind"] for planned in work.objects]
         assert sorted(kinds) == sorted(
-            ["Namespace", "ResourceQuota", "LimitRange", *["NetworkPolicy"] * 3, *["Role", "RoleBinding"] * 3]
+            ["Namespace", "ResourceQuota", "LimitRange", *["NetworkPolicy"] * 2, *["Role", "RoleBinding"] * 3]
         )
 
 

@@ -38,8 +38,8 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    if report.outcome == "skipped":
-        return  # shows nothing, and takes nothing back: a machine without some tool is not a bug
+    if report.outcome in ("skipped", "rerun"):
+        return  # shows nothing, and takes nothing back: a machine without some tool, or what is tried once more
     for key, claim in report.user_properties:
         if key == "supports" and isinstance(claim, list) and (report.when == "call" or report.outcome != "passed"):
             _outcomes.setdefault((claim[0], claim[1]), set()).add(report.outcome)

@@ -125,7 +125,7 @@ def test_without_the_policy_the_first_reclaimed_node_fails_it(
     path = f"/apis/batch/v1/namespaces/{team}/jobs"
     # The policy of another test may be at work for a moment after it is gone.
     eventually(lambda: "podFailurePolicy" not in api.create(f"{path}?dryRun=All", job("waits"))["spec"])
-    api.create(path, job("train"))
+    assert "podFailurePolicy" not in api.create(path, job("train"))["spec"]
     (pod,) = eventually(lambda: running(api, team))
     evict(api, pod)
     eventually(lambda: "Failed" in {c["type"] for c in api.get(f"{path}/train")["status"].get("conditions", [])})

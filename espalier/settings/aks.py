@@ -48,6 +48,19 @@ class GivenAks(Strict):
     )
 
 
+class Endpoints(Strict):
+    """Private endpoints in a given network, for what is made beside the cluster: shared files, buckets, registries."""
+
+    subnet: ResourceId | None = Field(
+        default=None, description="the subnet of that network that they stand in; default: the nodes'"
+    )
+    zones: dict[Literal["files", "buckets", "registries"], ResourceId] = Field(
+        default={},
+        description="private DNS zones of Azure's own domains that the network resolves already, by what they are for; "
+        "default: each is made and linked to the network",
+    )
+
+
 class Monitoring(Strict):
     """What Azure Monitor gets of the cluster."""
 
@@ -99,7 +112,17 @@ class Aks(CloudCluster):
         description="customer: keys.disks, or a Key Vault, a key that rotates and a disk encryption set are made; "
         "platform: Azure's own keys. Fixed once the cluster stands",
     )
+    secrets_encryption: Literal["customer", "platform"] | None = Field(
+        default=None,
+        description="customer: keys.secrets, or a Key Vault that Entra alone guards and a key are made; platform: "
+        "Azure's own keys; default: customer where keys.secrets names a key, else platform",
+    )
     key_vault: ResourceId | None = Field(default=None, description="Key Vault that holds the key under keys.secrets")
+    endpoints: Endpoints | None = Field(
+        default=None,
+        description="private endpoints in a given network for what is made beside the cluster; default: none, so that "
+        "files, buckets and registries are named; a network that is made has them in any case",
+    )
     host_encryption: bool = Field(
         default=False,
         description="temporary disks and caches are encrypted on the host; the subscription must have the feature "

@@ -85,10 +85,83 @@ config:
     - {name: market, machine: Standard_D8s_v5, machines: [Standard_D8as_v5], capacity: [spot], nodes: {max: 4}}
 """
 
+GIVEN_EKS = """
+config:
+  espalier:cluster:
+    kind: eks
+    name: given
+    account-id: "123456789012"
+    version: "1.35"
+    region: us-east-1
+    zones: [us-east-1a, us-east-1b]
+    network: {id: vpc-0a1b2c3d4e5f60718, subnets: [subnet-0a1b2c3d4e5f60718, subnet-0a1b2c3d4e5f60719]}
+    keys: {secrets: "arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"}
+    roles: {boundary: "arn:aws:iam::123456789012:policy/boundary", path: /platform/}
+    storage: {type: efs}
+    buckets: [{name: models}]
+    registries: [{name: images}]
+    dns: {zone: ml.example.com}
+    access: {via: network, cidrs: [10.0.0.0/16], admins: ["arn:aws:iam::123456789012:role/platform"]}
+  espalier:pools:
+    - {name: system, machine: {cpu: 4, memory: 16Gi}, nodes: {min: 2, max: 6}}
+    - {name: l4, accelerator: L4, count: 1, nodes: {max: 4}}
+"""
+GIVEN_GKE = """
+config:
+  espalier:cluster:
+    kind: gke
+    name: given
+    project: example-ml-dev
+    version: "1.35"
+    region: us-central1
+    network:
+      id: projects/hub/global/networks/hub
+      subnets: [projects/hub/regions/us-central1/subnetworks/ml]
+    pods-range: pods
+    services-range: services
+    service-account: nodes@example-ml-dev.iam.gserviceaccount.com
+    storage: {type: filestore}
+    buckets: [{name: models}]
+    registries: [{name: images}]
+    dns: {zone: ml.example.com}
+    access: {via: network, cidrs: [10.0.0.0/16], admins: ["group:platform@example.com"]}
+  espalier:pools:
+    - {name: system, machine: {cpu: 4, memory: 16Gi}, nodes: {min: 2, max: 6}}
+    - {name: l4, accelerator: L4, count: 1, nodes: {max: 4}}
+"""
+_HUB = (
+    "/subscriptions/00000000-0000-4000-8000-000000000001/resourceGroups/shared/providers"
+    "/Microsoft.Network/virtualNetworks/hub"
+)
+GIVEN_AKS = f"""
+config:
+  espalier:cluster:
+    kind: aks
+    name: given
+    version: "1.35"
+    region: eastus
+    network:
+      id: {_HUB}
+      subnets: [{_HUB}/subnets/nodes]
+    endpoints: {{}}
+    secrets-encryption: customer
+    storage: {{type: azure-files}}
+    buckets: [{{name: models}}]
+    registries: [{{name: images}}]
+    dns: {{zone: ml.example.com}}
+    access: {{via: network, admins: ["11111111-2222-3333-4444-555555555555"]}}
+  espalier:pools:
+    - {{name: system, machine: {{cpu: 4, memory: 16Gi}}, nodes: {{min: 2, max: 6}}}}
+    - {{name: a100, accelerator: A100-80, count: 1, nodes: {{max: 4}}}}
+"""
+
 WRITTEN = {"small-eks": SMALL_EKS, "other-eks": OTHER_EKS, "other-gke": OTHER_GKE, "other-aks": OTHER_AKS}
 ALL = [*OF_CHECKOUT, *WRITTEN]
+GIVEN = {"given-eks": GIVEN_EKS, "given-gke": GIVEN_GKE, "given-aks": GIVEN_AKS}
+"""Stacks in networks that are there, with keys and roles by their ids: of what they make the requests are judged."""
 
 
 def graph_of(stack: str, *, imagined: bool = False) -> Graph:
-    """The recorded graph of one of `ALL`; `imagined` as `recorded` has it."""
-    return recorded(WRITTEN[stack] if stack in WRITTEN else _NAMED[stack], imagined=imagined)
+    """The recorded graph of one of `ALL` or `GIVEN`; `imagined` as `recorded` has it."""
+    written = WRITTEN | GIVEN
+    return recorded(written[stack] if stack in written else _NAMED[stack], imagined=imagined)

@@ -6,10 +6,10 @@ import pytest
 
 from tests.clouds.judge import NO_API, RESOURCES, wrong_of
 from tests.clouds.recorded import CLOUDS
-from tests.clouds.stacks import ALL, graph_of
+from tests.clouds.stacks import ALL, GIVEN, graph_of
 
 
-@pytest.mark.parametrize("stack", ALL)
+@pytest.mark.parametrize("stack", [*ALL, *GIVEN])
 def test_every_request_is_one_that_the_cloud_describes(stack: str) -> None:
     graph = graph_of(stack)
     asked = graph.of(*CLOUDS.values())

@@ -225,10 +225,10 @@ def test_the_cluster_comes_after_its_rights_and_pools_after_their_windows(name: 
 
 def test_production_is_guarded_and_development_is_not() -> None:
     prod, dev = stack("azure-prod"), stack("azure-dev")
-    for ending in ("control-plane", "network", "vault", "disk-key", "disks", "files"):
+    for ending in ("control-plane", "network", "vault", "disk-key", "disks", "files", "secrets-vault", "secrets-key"):
         assert prod[ending].options["protect"] is True, ending
     locks = [one for one in prod.azure if one.type.endswith(":ManagementLockByScope")]
-    assert {one.name for one in locks} == {"platform-cluster-lock-network", "platform-cluster-lock-vault"}
+    assert {one.name.removeprefix("platform-cluster-lock-") for one in locks} == {"network", "vault", "secrets-vault"}
     assert {one.inputs["level"] for one in locks} == {"CanNotDelete"}
     # A lock of the cluster would hold its agent pools, too: the policy denies the cluster's deletion alone.
     rule = prod.inputs("deny-deletion")["policyRule"]
@@ -270,7 +270,7 @@ def test_identities_get_least_roles() -> None:
     """Each role by its resource: Contributor on nothing but the capacity reservation, which AKS asks it for."""
     contributor = "b24988ac-6180-42a0-ab88-20f7382dd24c"
     roles = {one.name: one.inputs for one in stack("azure-prod").azure if one.type.endswith(":RoleAssignment")}
-    assert len(roles) == 10
+    assert len(roles) == 11
     for name, inputs in roles.items():
         assert (contributor in str(inputs["roleDefinitionId"])) is ("reservation" in name), name
         assert not str(inputs["scope"]).endswith(("resourceGroups/shared", SUBSCRIPTION)), name
@@ -283,7 +283,52 @@ def test_a_kms_key_of_ones_own_encrypts_secrets() -> None:
     assert kms == {"enabled": True, "keyId": KEY, "keyVaultNetworkAccess": "Public"}
     assert found.inputs("role-secrets-key")["scope"] == vault
     assert "role-secrets-key" in found.before("control-plane")
-    assert "azureKeyVaultKms" not in stack("azure-prod").inputs("control-plane")["securityProfile"]
+    assert "azureKeyVaultKms" not in stack("azure-dev").inputs("control-plane")["securityProfile"]
+
+
+def test_a_key_for_secrets_is_made_before_the_cluster_that_may_use_it() -> None:
+    """In a vault of its own: AKS reaches none behind a firewall, and holds on to one version of the key."""
+    found = recorded(secrets_encryption="customer", subscription=SUBSCRIPTION)
+    assert {"secrets-vault", "secrets-key", "role-secrets-key"} <= found.before("control-plane")
+    kms = found.inputs("control-plane")["securityProfile"]["azureKeyVaultKms"]
+    assert (kms["enabled"], kms["keyVaultNetworkAccess"]) == (True, "Public")
+    assert "keyVaultResourceId" not in kms
+    vault, role = found.inputs("secrets-vault"), found.inputs("role-secrets-key")
+    assert vault["vaultName"] == found.inputs("secrets-key")["vaultName"] != found.inputs("vault")["vaultName"]
+    assert vault["properties"]["enableRbacAuthorization"]
+    assert vault["properties"]["enablePurgeProtection"]
+    assert found.inputs("vault")["properties"]["publicNetworkAccess"] == "Disabled"
+    assert "rotationPolicy" not in found.inputs("secrets-key")["properties"]
+    assert str(role["roleDefinitionId"]).endswith("12338af0-0e69-4776-bea7-57ae8d297424")
+    assert found.has("lock-secrets-vault")
+    assert not recorded().has("secrets-vault")
+
+
+def test_in_a_given_network_private_endpoints_are_made_where_they_are_asked_for() -> None:
+    links, zones = f"{VNET}/subnets/links", f"{OTHERS}/Microsoft.Network/privateDnsZones"
+    found = recorded(
+        network={"id": VNET, "subnets": [f"{VNET}/subnets/nodes"]},
+        endpoints={"subnet": links, "zones": {"registries": f"{zones}/privatelink.azurecr.io"}},
+        storage={"type": "azure-files"},
+        buckets=[{"name": "models"}],
+        registries=[{"name": "images"}],
+    )
+    for what in ("files", "blobs", "registry-images"):
+        assert found.inputs(f"{what}-endpoint")["subnet"] == {"id": links}, what
+    (config,) = found.inputs("registry-images-names")["privateDnsZoneConfigs"]
+    assert config["privateDnsZoneId"] == f"{zones}/privatelink.azurecr.io"
+    assert not found.has("registries-zone")
+    for what, domain in (("files", "file"), ("blobs", "blob")):
+        assert found.inputs(f"{what}-zone")["privateZoneName"] == f"privatelink.{domain}.core.windows.net"
+        link = found.inputs(f"{what}-zone-link")
+        assert link["virtualNetwork"] == {"id": VNET}
+        assert link["resolutionPolicy"] == "NxDomainRedirect"
+    assert not found.has("network")
+    assert not found.has("subnet-nodes")
+    plain = recorded(
+        network={"id": VNET, "subnets": [f"{VNET}/subnets/nodes"]}, endpoints={}, buckets=[{"name": "models"}]
+    )
+    assert plain.inputs("blobs-endpoint")["subnet"] == {"id": f"{VNET}/subnets/nodes"}
 
 
 def test_an_isolated_cluster_has_no_way_out() -> None:

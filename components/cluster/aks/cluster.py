@@ -17,7 +17,7 @@ from espalier.components.cluster.aks import guard
 from espalier.components.cluster.aks.azure import Azure
 from espalier.components.cluster.aks.control_plane import control_plane, logs, maintenance
 from espalier.components.cluster.aks.files import files_of
-from espalier.components.cluster.aks.keys import DiskKeys, disk_keys
+from espalier.components.cluster.aks.keys import DiskKeys, disk_keys, secrets_key
 from espalier.components.cluster.aks.kubeconfig import authority_of, kubeconfig
 from espalier.components.cluster.aks.network import network_of
 from espalier.components.cluster.aks.objects import disk_class, priorities, storage_class
@@ -90,6 +90,10 @@ class AksCluster(pulumi.ComponentResource):
             keys = disk_keys(azure, plan, tenant)
             disks, locked["vault"] = keys.id, keys.vault.id
             after.append(keys.granted)
+        secrets: pulumi.Input[str] | None = plan.keys.etcd_key or None
+        if plan.keys.secrets_vault:
+            made = secrets_key(azure, plan, tenant)
+            secrets, scopes["secrets-vault"], locked["secrets-vault"] = made.url, made.vault.id, made.vault.id
         stores: list[pulumi.Resource] = []
         if plan.files and not plan.files.group:
             account = files_of(azure, plan, plan.files, inside)
@@ -102,7 +106,9 @@ class AksCluster(pulumi.ComponentResource):
         after += assign(azure, early, scopes, principals)
         groups = [item for item in plan.groups if isinstance(item, AksNodeGroup)]
         first = next(item for item in groups if item.inline)
-        cluster = control_plane(azure, plan, first, subnet=inside.nodes, identity=identity, disks=disks, after=after)
+        cluster = control_plane(
+            azure, plan, first, subnet=inside.nodes, identity=identity, disks=disks, secrets=secrets, after=after
+        )
         late = [role for role in plan.roles if role.principal != "control-plane"]
         granted = assign(azure, late, {"cluster": cluster.id, **beside.scopes}, {"kubelet": _kubelet(cluster)})
         windows = maintenance(azure, plan, cluster)

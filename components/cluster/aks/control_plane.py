@@ -23,6 +23,7 @@ def control_plane(
     subnet: pulumi.Input[str],
     identity: pulumi.Input[str],
     disks: pulumi.Input[str] | None,
+    secrets: pulumi.Input[str] | None,
     after: Iterable[pulumi.Resource],
 ) -> containerservice.ManagedCluster:
     """The cluster: private, Entra identities only, Cilium, workload identity."""
@@ -45,7 +46,7 @@ def control_plane(
         network_profile=_network(plan),
         bootstrap_profile={"artifact_source": "Cache"} if plan.network.isolated else None,
         oidc_issuer_profile={"enabled": True},
-        security_profile=_security(plan),
+        security_profile=_security(plan, secrets),
         disk_encryption_set_id=disks,
         auto_scaler_profile=_autoscaler(plan),
         auto_upgrade_profile={
@@ -105,15 +106,17 @@ def _network(plan: AksPlan) -> containerservice.ContainerServiceNetworkProfileAr
     }
 
 
-def _security(plan: AksPlan) -> containerservice.ManagedClusterSecurityProfileArgsDict:
+def _security(
+    plan: AksPlan, secrets: pulumi.Input[str] | None
+) -> containerservice.ManagedClusterSecurityProfileArgsDict:
     found: containerservice.ManagedClusterSecurityProfileArgsDict = {
         "workload_identity": {"enabled": True},
         "image_cleaner": {"enabled": True, "interval_hours": 168},
     }
-    if plan.keys.etcd_key:
+    if secrets is not None:
         found["azure_key_vault_kms"] = {
             "enabled": True,
-            "key_id": plan.keys.etcd_key,
+            "key_id": secrets,
             "key_vault_network_access": "Public",
         }
     if plan.monitoring and plan.monitoring.defender:

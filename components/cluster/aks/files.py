@@ -9,8 +9,6 @@ from espalier.components.cluster.aks.azure import Azure
 from espalier.components.cluster.aks.network import Network
 from espalier.components.cluster.aks.private import private_endpoint, private_zone
 
-_ZONE = "privatelink.file.core.windows.net"
-
 
 def files_of(azure: Azure, plan: AksPlan, files: AksFiles, inside: Network) -> storage.StorageAccount:
     """The account with its endpoint in the network. Shares are made in it as claims ask for them."""
@@ -31,6 +29,6 @@ def files_of(azure: Azure, plan: AksPlan, files: AksFiles, inside: Network) -> s
         tags=azure.tags,
         opts=azure.options(protect=plan.protected),
     )
-    zone = private_zone(azure, plan, "files", _ZONE, inside)
+    zone = private_zone(azure, plan, "files", inside)
     private_endpoint(azure, plan, "files", account.id, "file", zone, inside)
     return account

@@ -18,7 +18,7 @@ class Network:
     id: pulumi.Input[str]
     nodes: pulumi.Input[str]
     endpoints: pulumi.Input[str]
-    """"" in a given network."""
+    """"" in a given network that gets none."""
     made: network.VirtualNetwork | None
 
 
@@ -26,7 +26,7 @@ def network_of(azure: Azure, plan: AksPlan) -> Network:
     """The network of a cluster that is made."""
     wanted = plan.network
     if wanted.network_id:
-        return Network(wanted.network_id, wanted.subnet_id, "", None)
+        return Network(wanted.network_id, wanted.subnet_id, wanted.endpoints_id, None)
     whole = network.VirtualNetwork(
         f"{azure.name}-network",
         virtual_network_name=plan.name,

@@ -34,7 +34,7 @@ def parts_of(azure: Azure, plan: AksPlan, inside: Network, keys: DiskKeys | None
     scopes: dict[str, pulumi.Input[str]] = {}
     registries: dict[str, pulumi.Input[str]] = {one.key: one.url for one in asked.registries}
     if asked.makes_registries:
-        zone = private_zone(azure, plan, "registries", "privatelink.azurecr.io", inside)
+        zone = private_zone(azure, plan, "registries", inside)
         for one in (one for one in asked.registries if one.given is None):
             made, names = _registry(azure, plan, one, zone, inside)
             scopes[f"registry-{one.key}"] = made.id
@@ -51,7 +51,7 @@ def parts_of(azure: Azure, plan: AksPlan, inside: Network, keys: DiskKeys | None
 
 
 def _registry(
-    azure: Azure, plan: AksPlan, wanted: Registry, zone: privatedns.PrivateZone, inside: Network
+    azure: Azure, plan: AksPlan, wanted: Registry, zone: pulumi.Input[str], inside: Network
 ) -> tuple[containerregistry.Registry, pulumi.Resource]:
     """A registry that the network alone reaches, by Entra identities alone."""
     made = containerregistry.Registry(
@@ -95,7 +95,7 @@ def _buckets(azure: Azure, plan: AksPlan, inside: Network, keys: DiskKeys | None
         policy={"rules": [_rule(one) for one in made]},
         opts=azure.options(after=[versions]),
     )
-    zone = private_zone(azure, plan, "blobs", "privatelink.blob.core.windows.net", inside)
+    zone = private_zone(azure, plan, "blobs", inside)
     names = private_endpoint(azure, plan, "blobs", account.id, "blob", zone, inside)
     return {one.key: _container(azure, plan, one, [account, names]) for one in made}
 

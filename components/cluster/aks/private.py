@@ -6,12 +6,16 @@ import pulumi
 from pulumi_azure_native import network, privatedns
 
 from espalier.blueprint.clouds.aks.model import AksPlan
+from espalier.blueprint.clouds.aks.network import ZONES
 from espalier.components.cluster.aks.azure import Azure
 from espalier.components.cluster.aks.network import Network
 
 
-def private_zone(azure: Azure, plan: AksPlan, what: str, domain: str, inside: Network) -> privatedns.PrivateZone:
-    """A zone of Azure's own domain for `what`, which the network resolves instead of the public one."""
+def private_zone(azure: Azure, plan: AksPlan, what: str, inside: Network) -> pulumi.Input[str]:
+    """The id of the zone of Azure's own domain for `what`, which the network resolves instead of the public one."""
+    if what in plan.network.zones:
+        return plan.network.zones[what]
+    domain = ZONES[what]
     zone = privatedns.PrivateZone(
         f"{azure.name}-{what}-zone",
         private_zone_name=domain,
@@ -27,11 +31,13 @@ def private_zone(azure: Azure, plan: AksPlan, what: str, domain: str, inside: Ne
         resource_group_name=azure.group,
         location="Global",
         registration_enabled=False,
+        # What others in a given network reach by public addresses they still do.
+        resolution_policy=None if inside.made else privatedns.ResolutionPolicy.NX_DOMAIN_REDIRECT,
         virtual_network={"id": inside.id},
         tags=azure.tags,
         opts=azure.options(after=[zone]),
     )
-    return zone
+    return zone.id
 
 
 def private_endpoint(
@@ -40,11 +46,13 @@ def private_endpoint(
     what: str,
     target: pulumi.Input[str],
     sort: str,
-    zone: privatedns.PrivateZone,
+    zone: pulumi.Input[str],
     inside: Network,
 ) -> pulumi.Resource:
-    """An address in the network for `target`, a resource's id; returns what makes its name known. `sort` is Azure's
-    word for what of the target is reached: file, blob or registry."""
+    """An address in the network for `target`, a resource's id; returns what makes its name known in `zone`, an id.
+
+    `sort` is Azure's word for what of the target is reached: file, blob or registry.
+    """
     endpoint = network.PrivateEndpoint(
         f"{azure.name}-{what}-endpoint",
         private_endpoint_name=f"{plan.name}-{what}",
@@ -60,6 +68,6 @@ def private_endpoint(
         private_dns_zone_group_name="default",
         private_endpoint_name=f"{plan.name}-{what}",
         resource_group_name=azure.group,
-        private_dns_zone_configs=[{"name": what, "private_dns_zone_id": zone.id}],
+        private_dns_zone_configs=[{"name": what, "private_dns_zone_id": zone}],
         opts=azure.options(after=[endpoint]),
     )

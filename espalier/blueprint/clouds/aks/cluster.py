@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, Literal
 
 from espalier.blueprint.clouds.aks import ids
-from espalier.blueprint.clouds.aks.identities import roles_of
+from espalier.blueprint.clouds.aks.identities import makes_secrets_key, roles_of
 from espalier.blueprint.clouds.aks.model import (
     AksApi,
     AksAutoscaler,
@@ -130,6 +130,7 @@ def _keys(cluster: Aks) -> AksKeys:
         vault=ids.global_name(cluster, "kv") if makes else "",
         disk_set=cluster.keys.disks or "",
         etcd_key=cluster.keys.secrets or "",
+        secrets_vault=ids.global_name(cluster, "ks") if makes_secrets_key(cluster) else "",
     )
 
 
@@ -179,18 +180,7 @@ def _priorities(pools: Sequence[PoolPlan]) -> Mapping[str, tuple[str, ...]] | No
 def _notes(cluster: Aks, groups: Sequence[AksNodeGroup]) -> Iterator[str]:
     yield from network_notes(cluster)
     yield from upgrade_notes(group.name for group in groups if group.snapshot)
-    if cluster.given is None and cluster.keys.secrets is None:
-        yield (
-            "keys: Kubernetes Secrets are encrypted at rest by keys of Azure's; keys.secrets names one of your own, in "
-            "a Key Vault that the control plane reaches"
-        )
-    if cluster.keys.secrets is not None:
-        yield (
-            "keys: the vault of keys.secrets must take connections from all networks, guarded by Entra alone: AKS "
-            "reaches a private one only through API server VNet integration, which Espalier does not set up"
-        )
-    if _keys(cluster).vault:
-        yield "keys: the Key Vault that is made cannot be purged: after a destroy its name stays taken for 90 days"
+    yield from _key_notes(cluster)
     yield from part_notes(cluster)
     if cluster.deletion_protection and cluster.given is None:
         yield (
@@ -199,3 +189,26 @@ def _notes(cluster: Aks, groups: Sequence[AksNodeGroup]) -> Iterator[str]:
         )
     for group in groups:
         yield from group.notes
+
+
+def _key_notes(cluster: Aks) -> Iterator[str]:
+    keys = _keys(cluster)
+    if cluster.given is None and not keys.etcd_key and not keys.secrets_vault:
+        yield (
+            "keys: Kubernetes Secrets are encrypted at rest by keys of Azure's; secrets-encryption: customer makes one "
+            "of your own, keys.secrets names one"
+        )
+    if keys.secrets_vault:
+        yield (
+            "keys: the vault of the key for Secrets takes connections from all networks, guarded by Entra alone: AKS "
+            "reaches a private one only through API server VNet integration, which Espalier does not set up. AKS holds "
+            "on to one version of the key, so it does not rotate by itself: az keyvault key rotate, pulumi refresh and "
+            "`up`, then write all Secrets anew; the version before must stay until the next time"
+        )
+    if keys.etcd_key:
+        yield (
+            "keys: the vault of keys.secrets must take connections from all networks, guarded by Entra alone: AKS "
+            "reaches a private one only through API server VNet integration, which Espalier does not set up"
+        )
+    if keys.vault or keys.secrets_vault:
+        yield "keys: a Key Vault that is made cannot be purged: after a destroy its name stays taken for 90 days"

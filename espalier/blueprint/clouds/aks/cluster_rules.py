@@ -107,6 +107,7 @@ def _keys(cluster: Aks) -> Iterator[Mistake]:
     if keys.disks is not None and cluster.disk_encryption == "platform":
         do = "Remove one of them."
         yield Mistake(f"{_PATH}.keys.disks", keys.disks, "nothing with disk-encryption: platform", do)
+    yield from _secrets(cluster)
     if keys.secrets is None:
         if cluster.key_vault is not None:
             do = "Add keys: {secrets: <the key's URL>}, or remove `key-vault`."
@@ -125,6 +126,16 @@ def _keys(cluster: Aks) -> Iterator[Mistake]:
         yield Mistake(f"{_PATH}.key-vault", ids.name_of(cluster.key_vault), f"{url.group(1)}, as in keys.secrets", do)
 
 
+def _secrets(cluster: Aks) -> Iterator[Mistake]:
+    """Who makes the key of Kubernetes Secrets, and who may use it."""
+    wants, where = cluster.secrets_encryption, f"{_PATH}.secrets-encryption"
+    if wants == "platform" and cluster.keys.secrets is not None:
+        yield Mistake(where, "platform", "customer, as keys.secrets names a key", "Remove one of them.")
+    if wants == "customer" and cluster.keys.secrets is None and cluster.identity is not None and not cluster.given:
+        do = "Name a key that the identity may use under keys.secrets, or leave `identity` out."
+        yield Mistake(where, "customer, with a given identity", "a key that is there: a given one has its roles", do)
+
+
 def _storage(cluster: Aks) -> Iterator[Mistake]:
     storage, where = cluster.storage, f"{_PATH}.storage"
     if storage is None:
@@ -134,11 +145,14 @@ def _storage(cluster: Aks) -> Iterator[Mistake]:
     if storage.id is not None and not ids.is_a(storage.id, ids.ACCOUNTS):
         do = "Write the resource id of a premium FileStorage account."
         yield Mistake(f"{where}.id", repr(storage.id), ids.form_of(ids.ACCOUNTS), do)
-    given = "cluster" if cluster.given is not None else "network" if cluster.network.id is not None else ""
-    if storage.id is None and given:
+    if storage.id is None and cluster.given is not None:
         do = "Name an account with a private endpoint in that network under storage.id."
-        accepted = "the id of an account: Espalier makes private endpoints in networks of its own only"
-        yield Mistake(f"{where}.id", f"nothing, with a given {given}", accepted, do)
+        accepted = "the id of an account: beside a given cluster none is made"
+        yield Mistake(f"{where}.id", "nothing, with a given cluster", accepted, do)
+    elif storage.id is None and cluster.network.id is not None and cluster.endpoints is None:
+        do = "Add endpoints: {}, or name an account with a private endpoint in that network under storage.id."
+        accepted = "the id of an account, or `endpoints`: it is reached by a private endpoint in that network alone"
+        yield Mistake(f"{where}.id", "nothing, with a given network", accepted, do)
     if cluster.version < _FILES_SINCE:
         do = f'Set version: "{_FILES_SINCE}" or later.'
         yield Mistake(where, f"Kubernetes {cluster.version}", f"{_FILES_SINCE} or later, which encrypts NFS", do)

@@ -45,10 +45,17 @@ def _control_plane(cluster: Aks, groups: Sequence[AksNodeGroup]) -> Iterator[Rol
         yield _own("disks", READER, cluster.keys.disks or "disks")
     if cluster.keys.secrets is not None and cluster.key_vault is not None:
         yield _own("secrets-key", CRYPTO_USER, cluster.key_vault)
+    if makes_secrets_key(cluster):
+        yield _own("secrets-key", CRYPTO_USER, "secrets-vault")
     if cluster.storage is not None:
         yield _own("files", STORAGE_CONTRIBUTOR, cluster.storage.id or "files")
     for reservation in sorted({group.reservation for group in groups if group.reservation}):
         yield _own(f"reservation-{digest(reservation)}", CONTRIBUTOR, reservation)
+
+
+def makes_secrets_key(cluster: Aks) -> bool:
+    """Whether a key for Kubernetes Secrets is made."""
+    return cluster.secrets_encryption == "customer" and cluster.keys.secrets is None and cluster.given is None
 
 
 def _own(key: str, role: str, scope: str) -> Role:

@@ -61,6 +61,10 @@ class AksNetwork:
     """Range of the nodes' subnet."""
     endpoints: str
     """Range of the subnet for private endpoints."""
+    endpoints_id: str
+    """The subnet for private endpoints in a given network; "" for none, and in a network that is made."""
+    zones: Mapping[str, str]
+    """Private DNS zones that are there, for private endpoints to files, blobs or registries."""
     nat: bool
     outbound: Literal["userAssignedNATGateway", "loadBalancer", "userDefinedRouting", "none"]
     pods: str
@@ -94,7 +98,7 @@ class Role:
     role: str
     """GUID of a built-in role."""
     scope: str
-    """A resource id; of what is made: network, subnet, cluster, disks, files or registry-<name>."""
+    """A resource id; of what is made: network, subnet, cluster, disks, files, secrets-vault or registry-<name>."""
     principal: str
     """An object id; of what is made or AKS makes: control-plane or kubelet."""
     principal_type: Literal["Group", "ServicePrincipal"]
@@ -109,7 +113,9 @@ class AksKeys:
     disk_set: str
     """Resource id of a given disk encryption set; "" for none."""
     etcd_key: str
-    """URL of the key that Kubernetes Secrets are encrypted by; "" for none."""
+    """URL of a given key that Kubernetes Secrets are encrypted by; "" for none."""
+    secrets_vault: str
+    """Name of the Key Vault that is made for the key of Kubernetes Secrets; "" for none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from itertools import combinations
 from typing import Final, Literal
 
-from espalier.blueprint.clouds.aks.ids import NETWORKS, is_a
+from espalier.blueprint.clouds.aks.ids import DNS_ZONES, NETWORKS, form_of, is_a, name_of
 from espalier.blueprint.clouds.aks.model import AksNetwork
 from espalier.blueprint.clouds.model import Wanted
 from espalier.settings.aks import Aks
@@ -25,7 +25,14 @@ _LARGEST: Final = 22
 """Longest prefix of a network that is made: half of it are nodes, a /27 of the rest private endpoints."""
 _KEPT: Final = 5
 """Addresses of a subnet that Azure keeps for itself."""
-
+ZONES: Final = {
+    "files": "privatelink.file.core.windows.net",
+    "blobs": "privatelink.blob.core.windows.net",
+    "registries": "privatelink.azurecr.io",
+}
+"""What private endpoints are for -> Azure's domain that resolves them. Source: azure-docs, private-endpoint-dns.md."""
+_WORDS: Final = {"files": "files", "buckets": "blobs", "registries": "registries"}
+"""The stack file's words for these."""
 
 Outbound = Literal["userAssignedNATGateway", "loadBalancer", "userDefinedRouting", "none"]
 _OUTBOUND: Final[dict[str, Outbound]] = {
@@ -49,6 +56,8 @@ def network_of(cluster: Aks) -> AksNetwork:
         range=str(whole),
         nodes=str(nodes),
         endpoints=str(next(rest.subnets(new_prefix=27))),
+        endpoints_id=_endpoints_in(cluster),
+        zones={_WORDS[key]: zone for key, zone in cluster.endpoints.zones.items()} if cluster.endpoints else {},
         nat=network.id is None and outbound == "userAssignedNATGateway",
         outbound=outbound,
         pods=network.pods or PODS,
@@ -56,6 +65,11 @@ def network_of(cluster: Aks) -> AksNetwork:
         dns=str(services[10]),
         isolated=outbound == "none",
     )
+
+
+def _endpoints_in(cluster: Aks) -> str:
+    network, asked = cluster.network, cluster.endpoints
+    return (asked.subnet or network.subnets[0]) if asked and network.id and network.subnets else ""
 
 
 def _outbound(cluster: Aks) -> Outbound:
@@ -68,6 +82,11 @@ def network_notes(cluster: Aks) -> Iterator[str]:
     network = network_of(cluster)
     if network.nat and cluster.network.egress == "nat-per-zone":
         yield "network: one NAT gateway for all zones: a subnet of Azure takes one, and agent pools span zones"
+    if network.endpoints_id:
+        yield (
+            "network: private endpoints of what is made stand in the given network; Azure's zones that endpoints.zones "
+            "does not name are made and linked to it, which fails where it resolves such a zone already"
+        )
     if network.isolated:
         yield (
             "network: nodes reach nothing outside; AKS mirrors its own images, all others must come from a registry "
@@ -83,6 +102,7 @@ def network_mistakes(cluster: Aks) -> Iterator[Mistake]:
     elif network.subnets:
         do = "Add the network's id, or remove `subnets`."
         yield Mistake(f"{path}.subnets", f"{len(network.subnets)} without a network", "subnets of network.id", do)
+    yield from _endpoints(cluster)
     yield from _egress(cluster)
     yield from _ranges(cluster)
 
@@ -102,6 +122,27 @@ def _given(cluster: Aks) -> Iterator[Mistake]:
         if not subnet.lower().startswith(f"{network.id}/subnets/".lower()):
             do = "Write the subnet's resource id."
             yield Mistake(f"{path}.subnets[{index}]", repr(subnet), f"{network.id}/subnets/<name>", do)
+
+
+def _endpoints(cluster: Aks) -> Iterator[Mistake]:
+    asked, network, path = cluster.endpoints, cluster.network, "espalier:cluster.endpoints"
+    if asked is None:
+        return
+    if cluster.given is not None or network.id is None:
+        accepted = (
+            "nothing beside `given`: only pools are added"
+            if cluster.given is not None
+            else "nothing: a network that is made has a subnet and zones for them"
+        )
+        yield Mistake(path, "private endpoints", accepted, "Remove it.")
+        return
+    if asked.subnet is not None and not asked.subnet.lower().startswith(f"{network.id}/subnets/".lower()):
+        yield Mistake(f"{path}.subnet", repr(asked.subnet), f"{network.id}/subnets/<name>", "Name one of that network.")
+    for key, zone in sorted(asked.zones.items()):
+        domain = ZONES[_WORDS[key]]
+        if not is_a(zone, DNS_ZONES) or name_of(zone).lower() != domain:
+            accepted = f"{form_of(DNS_ZONES).removesuffix('<name>')}{domain}"
+            yield Mistake(f"{path}.zones.{key}", repr(zone), accepted, "Write the resource id of that zone.")
 
 
 def _egress(cluster: Aks) -> Iterator[Mistake]:

@@ -138,9 +138,9 @@ def _bucket_mistakes(cluster: Aks, asked: AskedBucket, path: str) -> Iterator[Mi
 
 
 def _private(cluster: Aks, path: str, what: str) -> Iterator[Mistake]:
-    if cluster.network.id is not None:
-        do = "Name one that has a private endpoint in that network."
-        accepted = f"the id of a {what}: Espalier makes private endpoints in networks of its own only"
+    if cluster.network.id is not None and cluster.endpoints is None:
+        do = "Add endpoints: {}, or name one that has a private endpoint in that network."
+        accepted = f"the id of a {what}, or `endpoints`: it is reached by a private endpoint in that network alone"
         yield Mistake(f"{path}.id", "nothing, with a given network", accepted, do)
 
 

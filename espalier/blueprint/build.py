@@ -15,6 +15,7 @@ from espalier.blueprint.clouds import CloudPlan, cloud_of, compiler_of
 from espalier.blueprint.clouds.unsaid import chosen_machines, unsaid_counts
 from espalier.blueprint.clouds.wanted import Site, cloud_name, region_mistakes
 from espalier.blueprint.gates import WARDEN, gate_mistakes, gated_pools, ungated_notes
+from espalier.blueprint.guards import guards
 from espalier.blueprint.idle import idle_mistakes
 from espalier.blueprint.money import Cost, cost_of
 from espalier.blueprint.notice import with_notices
@@ -46,7 +47,8 @@ class Blueprint:
     tenants: tuple[TenantPlan, ...]
     addons: tuple[AddonPlan, ...]
     objects: tuple[Planned, ...]
-    """What belongs to the platform as a whole: priority classes, and what the API server gives to tenants' work."""
+    """What belongs to the platform as a whole: priority classes, and what the API server gives to tenants' work and
+    keeps them from."""
     cost: Cost
     proofs: tuple[Proof, ...]
     privileged_namespaces: tuple[str, ...]
@@ -179,6 +181,7 @@ def build(
             *admission_policies(
                 facts.kubernetes_version, [shape for pool in pools for shape in pool.shapes], tenants=bool(tenants)
             ),
+            *(guards() if tenants else ()),
         ),
         cost=cost_of(pools, settings.cost.ceiling),
         proofs=(

@@ -1,0 +1,234 @@
+"""What keeps tenants from what the platform manages, whatever their roles let them: admission policies of the cluster.
+
+Roles give a tenant nothing of this already; but other tools bind broad ones in its namespaces. Kubeflow's
+kubeflow-edit, which every notebook has, deletes NetworkPolicies; kubeflow-admin edits Roles (kubeflow/manifests,
+kubeflow-roles). All are ValidatingAdmissionPolicies (v1 since Kubernetes 1.30), shared by all tenants, without a
+webhook. They judge no requests for policies themselves, which the API server exempts: those only RBAC keeps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from espalier.blueprint import names
+from espalier.blueprint.priorities import priorities
+from espalier.types import Planned
+
+MANAGED: Final = "espalier-guard-managed"
+WALLS: Final = "espalier-guard-walls"
+NAMESPACES: Final = "espalier-guard-namespaces"
+FINALIZERS: Final = "espalier-guard-finalizers"
+PODS: Final = "espalier-guard-pods"
+SERVICES: Final = "espalier-guard-services"
+
+_API: Final = "admissionregistration.k8s.io/v1"
+_ALL: Final = ("CREATE", "UPDATE", "DELETE")
+_TENANTS: Final = {"matchExpressions": [{"key": names.TENANT, "operator": "Exists"}]}
+_LABELLED: Final = f'"{names.TENANT}" in {{}}.metadata.?labels.orValue({{{{}}}})'
+
+_SHARED: Final = (
+    ("scheduling.k8s.io", ("priorityclasses",)),
+    ("rbac.authorization.k8s.io", ("clusterrolebindings", "clusterroles")),
+    ("kueue.x-k8s.io", ("admissionchecks", "clusterqueues", "cohorts", "resourceflavors", "workloadpriorityclasses")),
+    ("scheduling.volcano.sh", ("queues",)),
+    ("scheduling.run.ai", ("queues",)),
+)
+"""Kinds of the cluster by which tenants share it."""
+_WALLS: Final = (
+    ("", ("limitranges", "resourcequotas")),
+    ("rbac.authorization.k8s.io", ("rolebindings", "roles")),
+    # The API group of each network's own policies differs, and so may what a tenant finds in its cluster.
+    ("*", ("networkpolicies", "ciliumnetworkpolicies", "authorizationpolicies", "peerauthentications")),
+    ("kueue.x-k8s.io", ("localqueues", "workloads")),
+)
+"""Kinds of a namespace that hold its tenant: any of these, whoever made it. One more NetworkPolicy opens the wall, one
+more LimitRange gives every container a device, one more RoleBinding lets a stranger in."""
+
+_A_TENANTS: Final = {
+    "name": "is-not-a-part-of-the-cluster",
+    "expression": (
+        'request.userInfo.username.startsWith("system:serviceaccount:") '
+        '? request.userInfo.username.startsWith("system:serviceaccount:" '
+        '+ (request.namespace != "" ? request.namespace : request.name) + ":") '
+        ': !request.userInfo.username.startsWith("eks:") && (request.userInfo.username == "system:anonymous" '
+        '|| !request.userInfo.username.startsWith("system:"))'
+    ),
+}
+"""People, and the service accounts of the namespace itself: what another namespace's may do here, the platform said.
+Names that start with system: are Kubernetes' own, those with eks: Amazon's (EKS refuses both in access entries)."""
+_NO_DEPLOYER: Final = {
+    "name": "may-not-take-guards-away",
+    "expression": (
+        '!authorizer.group("admissionregistration.k8s.io").resource("validatingadmissionpolicies")'
+        '.check("delete").allowed()'
+    ),
+}
+"""Who may take a guard away may do what it guards against: the administrators, and whoever brings the stack up."""
+
+
+def guards() -> tuple[Planned, ...]:
+    """All policies with their bindings; they touch tenants' namespaces and what tenants share alone."""
+    return (
+        *_pair("managed", MANAGED, _managed()),
+        *_pair("walls", WALLS, _walls()),
+        *_pair("namespaces", NAMESPACES, _namespaces()),
+        *_pair("finalizers", FINALIZERS, _finalizers()),
+        *_pair("pods", PODS, _pods()),
+        *_pair("services", SERVICES, _services()),
+    )
+
+
+def _pair(suffix: str, name: str, spec: Mapping[str, Any]) -> tuple[Planned, Planned]:
+    metadata = {"name": name, "labels": dict(names.MANAGED_BY)}
+    kind = "ValidatingAdmissionPolicy"
+    policy = {"apiVersion": _API, "kind": kind, "metadata": metadata, "spec": {"failurePolicy": "Fail", **spec}}
+    binding = {"policyName": name, "validationActions": ["Deny"]}
+    bound = {"apiVersion": _API, "kind": f"{kind}Binding", "metadata": dict(metadata), "spec": binding}
+    return Planned(f"guard-{suffix}", policy), Planned(f"guard-{suffix}-binding", bound, (f"guard-{suffix}",))
+
+
+def _rule(group: str, resources: Sequence[str], operations: Sequence[str], scope: str = "*") -> dict[str, Any]:
+    return {
+        "apiGroups": [group],
+        "apiVersions": ["*"],
+        "operations": list(operations),
+        "resources": list(resources),
+        "scope": scope,
+    }
+
+
+def _refusing(
+    rules: Sequence[Mapping[str, Any]], *conditions: Mapping[str, str], message: str, **matching: Any
+) -> dict[str, Any]:
+    """Refuses what matches by itself to tenants. `message` is CEL: it names the object."""
+    return {
+        "matchConstraints": {"resourceRules": list(rules), **matching},
+        "matchConditions": [*conditions, _A_TENANTS, _NO_DEPLOYER],
+        "validations": [
+            {
+                "expression": "false",
+                "messageExpression": message,
+                "message": "kept by the platform",
+                "reason": "Forbidden",
+            }
+        ],
+    }
+
+
+_OBJECT: Final = 'request.kind.kind + " " + (request.name != "" ? request.name : "of a name to be made")'
+_ASK: Final = "ask who runs the platform: it is in the stack file"
+
+
+def _managed() -> dict[str, Any]:
+    """What carries Espalier's label, before or after the change. No namespaceSelector bounds kinds of the cluster."""
+    return _refusing(
+        [_rule("*", ["*"], _ALL, "Namespaced"), *(_rule(group, kinds, _ALL, "Cluster") for group, kinds in _SHARED)],
+        message=f'{_OBJECT} + " is managed by the platform (label app.kubernetes.io/managed-by: espalier); {_ASK}"',
+        namespaceSelector=_TENANTS,
+        objectSelector={"matchLabels": dict(names.MANAGED_BY)},
+    )
+
+
+def _walls() -> dict[str, Any]:
+    return _refusing(
+        [_rule(group, kinds, _ALL, "Namespaced") for group, kinds in _WALLS],
+        message=f'{_OBJECT} + " would change what holds the tenant of namespace " + request.namespace + "; {_ASK}"',
+        namespaceSelector=_TENANTS,
+    )
+
+
+def _namespaces() -> dict[str, Any]:
+    """By either object's label: a namespaceSelector sees only the new one, and misses who takes the label off."""
+    has = [f"{which} != null && {_LABELLED.format(which)}" for which in ("object", "oldObject")]
+    return _refusing(
+        [_rule("", ["namespaces", "namespaces/finalize", "namespaces/status"], _ALL)],
+        {"name": "is-a-tenants-namespace", "expression": " || ".join(f"({one})" for one in has)},
+        message=f'{_OBJECT} + " is a tenant\'s, and its labels are what holds it; {_ASK}"',
+    )
+
+
+def _finalizers() -> dict[str, Any]:
+    """A finalizer of one's own keeps a namespace from going; one taken off leaves a disk, or a queue that miscounts.
+
+    The API server itself puts pvc-protection on a claim (plugin/pkg/admission/storage/storageobjectinuseprotection),
+    and Kueue's webhook its own on a pod (pkg/controller/jobs/pod), both in the maker's name.
+    """
+    free = 'f == "kubernetes.io/pvc-protection" || f.startsWith("kueue.x-k8s.io/")'
+    return {
+        "matchConstraints": {
+            "resourceRules": [_rule("*", ["*"], ["CREATE", "UPDATE"], "Namespaced")],
+            "namespaceSelector": _TENANTS,
+        },
+        "matchConditions": [
+            {
+                "name": "has-finalizers",
+                "expression": "has(object.metadata.finalizers) || "
+                "(oldObject != null && has(oldObject.metadata.finalizers))",
+            },
+            _A_TENANTS,
+            _NO_DEPLOYER,
+        ],
+        "variables": [
+            {"name": "now", "expression": "object.metadata.?finalizers.orValue([])"},
+            {
+                "name": "before",
+                "expression": "oldObject == null ? [] : oldObject.metadata.?finalizers.orValue([])",
+            },
+        ],
+        "validations": [
+            {
+                "expression": f"variables.now.all(f, f in variables.before || {free}) "
+                "&& variables.before.all(f, f in variables.now)",
+                "message": "finalizers are put on and taken off by controllers, not by tenants: one that nobody takes "
+                "off would keep the namespace from going",
+                "reason": "Forbidden",
+            }
+        ],
+    }
+
+
+def _pods() -> dict[str, Any]:
+    """What pods may not have, whoever makes them: mostly a controller does, in its own name."""
+    allowed = ", ".join(f'"{name}"' for name, _, _ in priorities())
+    least = min(value for _, value, _ in priorities())
+    return {
+        "matchConstraints": {
+            "resourceRules": [_rule("", ["pods"], ["CREATE"], "Namespaced")],
+            "namespaceSelector": _TENANTS,
+        },
+        "validations": [
+            {
+                # A class below all of ours takes nothing from anyone: it may be the cluster's own default.
+                "expression": f'object.spec.?priorityClassName.orValue("") in ["", {allowed}] '
+                f"|| object.spec.?priority.orValue(0) < {least}",
+                "messageExpression": '"priority class " + object.spec.priorityClassName + " is not for tenants; '
+                f'name one of {allowed.replace(chr(34), "")}, or none"',
+                "message": "a priority class that is not for tenants",
+                "reason": "Forbidden",
+            },
+            {
+                "expression": '!has(object.spec.nodeName) || object.spec.nodeName == ""',
+                "message": "a pod that names its node goes round the scheduler, its queue and its taints: remove "
+                "spec.nodeName, and select a pool by nodeSelector",
+                "reason": "Forbidden",
+            },
+        ],
+    }
+
+
+def _services() -> dict[str, Any]:
+    """Traffic to an address that a Service claims goes to its pods, whoever's address it is (CVE-2020-8554)."""
+    return {
+        "matchConstraints": {
+            "resourceRules": [_rule("", ["services"], ["CREATE", "UPDATE"], "Namespaced")],
+            "namespaceSelector": _TENANTS,
+        },
+        "validations": [
+            {
+                "expression": "!has(object.spec.externalIPs) || object.spec.externalIPs.size() == 0",
+                "message": "spec.externalIPs would take traffic that is not the tenant's: remove it",
+                "reason": "Forbidden",
+            }
+        ],
+    }

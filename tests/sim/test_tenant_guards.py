@@ -1,0 +1,281 @@
+"""Break-out attempts by people of a tenant to whom some tool gave broad roles, and each guard taken away once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+import pytest
+
+from espalier import sim
+from espalier.blueprint.guards import FINALIZERS, MANAGED, NAMESPACES, PODS, SERVICES, WALLS, guards
+from espalier.blueprint.names import MANAGED_BY, TENANT
+from espalier.kube import Client, Kind
+from espalier.types import Manifest
+from tests.sim.tenancy import RBAC, Attempt, add, bound, objects, person, planned, remove, role
+
+NAMESPACE = Kind("v1", "Namespace")
+QUOTA = Kind("v1", "ResourceQuota")
+POLICY = Kind("networking.k8s.io/v1", "NetworkPolicy")
+ROLE = Kind(f"{RBAC}/v1", "Role")
+CONFIG_MAP = Kind("v1", "ConfigMap")
+CLAIM = Kind("v1", "PersistentVolumeClaim")
+PRIORITY = Kind("scheduling.k8s.io/v1", "PriorityClass")
+BINDING = Kind("admissionregistration.k8s.io/v1", "ValidatingAdmissionPolicyBinding")
+BY = {guard.manifest["metadata"]["name"]: guard.manifest for guard in guards() if guard.suffix.endswith("-binding")}
+ENFORCE = "pod-security.kubernetes.io/enforce"
+CONTAINER = {"name": "main", "image": "example.com/x:1"}
+
+
+def made(api_version: str, kind: str, name: str, namespace: str = "vision", **body: Any) -> Manifest:
+    labels = body.pop("labels", {})
+    where = {"namespace": namespace} if namespace else {}
+    metadata = {"name": name, **where, "labels": labels, **body.pop("metadata", {})}
+    return {"apiVersion": api_version, "kind": kind, "metadata": metadata, **body}
+
+
+def creates(name: str, guard: str, manifest: Manifest) -> Attempt:
+    return Attempt(name, (guard,), lambda client: client.create(manifest, dry_run=True))
+
+
+def patches(name: str, kept_by: tuple[str, ...], kind: Kind, target: str, body: Any, namespace: str | None) -> Attempt:
+    return Attempt(name, kept_by, lambda client: client.patch(kind, target, body, namespace=namespace, dry_run=True))
+
+
+def deletes(name: str, kept_by: tuple[str, ...], kind: Kind, target: str, namespace: str | None) -> Attempt:
+    return Attempt(name, kept_by, lambda client: client.delete(kind, target, namespace, dry_run=True))
+
+
+def labelled(labels: dict[str, Any]) -> Any:
+    return {"metadata": {"labels": labels}}
+
+
+def pod(**spec: Any) -> Manifest:
+    return made("v1", "Pod", "p", spec={"containers": [CONTAINER], **spec})
+
+
+def finalized(kind: str, name: str, *finalizers: str) -> Manifest:
+    return made("v1", kind, name, metadata={"finalizers": list(finalizers)})
+
+
+CLUSTER_ADMIN = {"apiGroup": RBAC, "kind": "ClusterRole", "name": "cluster-admin"}
+STRANGER = [{"kind": "User", "name": "eve", "apiGroup": RBAC}]
+GPU_FOR_ALL = {"limits": [{"type": "Container", "default": {"nvidia.com/gpu": 1}}]}
+ANY = {"podSelector": {}, "ingress": [{}], "egress": [{}], "policyTypes": ["Ingress", "Egress"]}
+BOTH = (MANAGED, WALLS)
+
+ATTEMPTS = [
+    patches("raise its quota", BOTH, QUOTA, "tenant", {"spec": {"hard": {"requests.nvidia.com/gpu": "99"}}}, "vision"),
+    deletes("delete its quota", BOTH, QUOTA, "tenant", "vision"),
+    deletes("delete the NetworkPolicy", BOTH, POLICY, "default-deny", "vision"),
+    patches("widen its role", BOTH, ROLE, "tenant-edit", {"rules": []}, "vision"),
+    patches("take the label off", BOTH, QUOTA, "tenant", {"metadata": {"labels": None}}, "vision"),
+    creates("open its network", WALLS, made("networking.k8s.io/v1", "NetworkPolicy", "open", spec=ANY)),
+    creates(
+        "let a stranger in",
+        WALLS,
+        made(f"{RBAC}/v1", "RoleBinding", "in", roleRef={**CLUSTER_ADMIN, "name": "view"}, subjects=STRANGER),
+    ),
+    creates(
+        "bind cluster-admin in its namespace",
+        WALLS,
+        made(f"{RBAC}/v1", "RoleBinding", "in", roleRef=CLUSTER_ADMIN, subjects=STRANGER),
+    ),
+    creates("give each container a device", WALLS, made("v1", "LimitRange", "gpus", spec=GPU_FOR_ALL)),
+    creates(
+        "a foreign ClusterQueue",
+        WALLS,
+        made("kueue.x-k8s.io/v1beta2", "LocalQueue", "theirs", spec={"clusterQueue": "language"}),
+    ),
+    patches("change what is managed", (MANAGED,), CONFIG_MAP, "kept", {"data": {"a": "b"}}, "vision"),
+    patches(
+        "own what is managed",
+        (MANAGED,),
+        CONFIG_MAP,
+        "kept",
+        {"metadata": {"ownerReferences": [{"apiVersion": "v1", "kind": "Pod", "name": "x", "uid": "1"}]}},
+        "vision",
+    ),
+    deletes("delete what is managed", (MANAGED,), CONFIG_MAP, "kept", "vision"),
+    creates("pass for managed", MANAGED, made("v1", "ConfigMap", "fake", labels=MANAGED_BY)),
+    patches("change a shared PriorityClass", (MANAGED,), PRIORITY, "espalier-serving", {"description": "mine"}, None),
+    deletes("delete a shared PriorityClass", (MANAGED,), PRIORITY, "espalier-batch", None),
+    patches(
+        "lower its Pod Security",
+        (MANAGED, NAMESPACES),
+        NAMESPACE,
+        "vision",
+        labelled({ENFORCE: "privileged"}),
+        None,
+    ),
+    patches(
+        "take its namespace's label off",
+        (NAMESPACES,),
+        NAMESPACE,
+        "vision",
+        labelled({TENANT: None}),
+        None,
+    ),
+    patches(
+        "become another tenant",
+        (NAMESPACES,),
+        NAMESPACE,
+        "vision",
+        labelled({TENANT: "language"}),
+        None,
+    ),
+    deletes("delete its namespace", (NAMESPACES,), NAMESPACE, "vision", None),
+    creates("a namespace of a tenant", NAMESPACES, made("v1", "Namespace", "more", "", labels={TENANT: "vision"})),
+    patches(
+        "make a namespace a tenant's",
+        (NAMESPACES,),
+        NAMESPACE,
+        "default",
+        labelled({TENANT: "vision"}),
+        None,
+    ),
+    creates("a finalizer of its own", FINALIZERS, finalized("ConfigMap", "stuck", "example.com/never")),
+    creates("another's finalizer", FINALIZERS, finalized("ConfigMap", "stuck", "kubernetes.io/pv-protection")),
+    patches("put a finalizer on", (FINALIZERS,), CONFIG_MAP, "own", {"metadata": {"finalizers": ["a.b/c"]}}, "vision"),
+    patches("take a finalizer off", (FINALIZERS,), CLAIM, "data", {"metadata": {"finalizers": None}}, "vision"),
+    creates("the system's PriorityClass", PODS, pod(priorityClassName="system-node-critical")),
+    creates("another's PriorityClass", PODS, pod(priorityClassName="theirs")),
+    creates("go round the scheduler", PODS, pod(nodeName="any")),
+    creates(
+        "take another's address",
+        SERVICES,
+        made("v1", "Service", "s", spec={"ports": [{"port": 80}], "externalIPs": ["192.0.2.1"]}),
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def admin(sim_cluster: sim.SimStatus) -> Iterator[Client]:
+    """The administrator of a cluster with two tenants, and with broad roles that another tool brings."""
+    client = Client.connect(sim_cluster.kubeconfig)
+    everything = [*objects(planned()), *EXTRA]
+    add(client, everything)
+    yield client
+    remove(client, everything)
+
+
+DISK = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
+EVERYTHING = ("*", "*", "*")
+EXTRA = [
+    {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {
+            "name": "localqueues.kueue.x-k8s.io",
+            "annotations": {"api-approved.kubernetes.io": "unapproved, a test's"},
+        },
+        "spec": {
+            "group": "kueue.x-k8s.io",
+            "names": {"kind": "LocalQueue", "plural": "localqueues"},
+            "scope": "Namespaced",
+            "versions": [
+                {
+                    "name": "v1beta2",
+                    "served": True,
+                    "storage": True,
+                    "schema": {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}},
+                }
+            ],
+        },
+    },
+    role("test-broad", [EVERYTHING]),
+    role("test-shared", [("scheduling.k8s.io", "priorityclasses", "*"), ("", "namespaces", "*")]),
+    bound("test-broad", "test-broad", "mallory", "vision"),
+    bound("test-shared", "test-shared", "mallory"),
+    made("v1", "ConfigMap", "kept", labels=MANAGED_BY),
+    made("v1", "ConfigMap", "own"),
+    made("v1", "PersistentVolumeClaim", "data", spec=DISK),
+    made("scheduling.k8s.io/v1", "PriorityClass", "theirs", "", value=500_000),
+]
+
+
+@pytest.fixture(scope="module")
+def mallory(
+    admin: Client, sim_cluster: sim.SimStatus, tmp_path_factory: pytest.TempPathFactory, eventually_: Callable[..., Any]
+) -> Client:
+    """Of tenant vision, with every right in its namespace and many beyond; all guards are at work."""
+    who = person(sim_cluster, tmp_path_factory.mktemp("people"), "mallory", "vision-engineers")
+    eventually_(lambda: all(attempt.refusal(who) for attempt in ATTEMPTS))
+    return who
+
+
+@pytest.mark.parametrize("attempt", ATTEMPTS, ids=lambda attempt: attempt.name)
+def test_an_attempt_fails_by_its_guard(attempt: Attempt, mallory: Client) -> None:
+    assert any(f"'{guard}'" in attempt.refusal(mallory) for guard in attempt.kept_by)
+
+
+@pytest.mark.parametrize("attempt", ATTEMPTS, ids=lambda attempt: attempt.name)
+def test_who_brings_the_stack_up_is_not_stopped(attempt: Attempt, admin: Client) -> None:
+    if attempt.kept_by[0] not in (PODS, SERVICES):
+        assert attempt.refusal(admin) == ""
+
+
+@pytest.mark.parametrize("guard", sorted(BY))
+def test_without_its_guard_each_attempt_succeeds(
+    guard: str, mallory: Client, admin: Client, eventually: Callable[..., Any]
+) -> None:
+    """Those of two guards once both are gone."""
+    kept = [attempt for attempt in ATTEMPTS if guard in attempt.kept_by]
+    gone = {name for attempt in kept for name in attempt.kept_by}
+    assert kept
+    try:
+        for name in sorted(gone):
+            admin.delete(BINDING, name)
+        for attempt in kept:
+            eventually(lambda attempt=attempt: attempt.refusal(mallory) == "")
+    finally:
+        for name in sorted(gone):
+            admin.apply(BY[name])
+        eventually(lambda: all(attempt.refusal(mallory) for attempt in ATTEMPTS))
+
+
+def test_a_notebooks_service_account_is_the_tenants_and_an_add_ons_is_not(mallory: Client, admin: Client) -> None:
+    rights = bound("test-accounts", "test-broad", "unused", "vision")
+    accounts = [{"kind": "ServiceAccount", "name": "default", "namespace": ns} for ns in ("vision", "kube-public")]
+    binding = {**rights, "subjects": accounts}
+    admin.create(binding)
+    try:
+        as_account = [
+            admin.as_user(f"system:serviceaccount:{ns}:default", ["system:serviceaccounts", "system:authenticated"])
+            for ns in ("vision", "kube-public")
+        ]
+        theirs = [
+            one for one in ATTEMPTS if one.name in ("raise its quota", "open its network", "a finalizer of its own")
+        ]
+        assert [bool(one.refusal(who)) for who in as_account for one in theirs] == [True] * 3 + [False] * 3
+    finally:
+        admin.delete(Kind(f"{RBAC}/v1", "RoleBinding"), "test-accounts", "vision")
+
+
+def test_a_controller_makes_no_pod_that_its_owner_could_not(
+    mallory: Client, admin: Client, eventually: Callable[..., Any]
+) -> None:
+    template = {"spec": {"restartPolicy": "Never", "priorityClassName": "theirs", "containers": [CONTAINER]}}
+    mallory.create(made("batch/v1", "Job", "first", spec={"template": template}))
+    try:
+        events = partial(admin.list, Kind("v1", "Event"), "vision")
+        told = eventually(lambda: [e["message"] for e in events() if e["reason"] == "FailedCreate"])
+        assert "priority class theirs is not for tenants" in told[0]
+    finally:
+        mallory.delete(Kind("batch/v1", "Job"), "first", "vision")
+
+
+def test_what_tenants_do_all_day_is_let_through(mallory: Client, admin: Client) -> None:
+    for manifest in (
+        pod(),
+        pod(priorityClassName="espalier-interactive"),
+        made("v1", "Service", "s", spec={"ports": [{"port": 80}]}),
+        made("v1", "ConfigMap", "c", data={"a": "b"}),
+        finalized("ConfigMap", "c"),
+        {**EXTRA[-2], "metadata": {"name": "more", "namespace": "vision"}},
+    ):
+        mallory.create(manifest, dry_run=True)
+    mallory.patch(CLAIM, "data", {"metadata": {"labels": {"a": "b"}}}, namespace="vision", dry_run=True)
+    mallory.patch(CONFIG_MAP, "own", {"data": {"a": "b"}}, namespace="vision", dry_run=True)
+    mallory.create(made("v1", "Namespace", "free", ""), dry_run=True)

@@ -79,7 +79,7 @@ RECORD = AddonRecord(
         hooks={"*": "drop"},
     ),
     needs=frozenset({"node-feature-discovery"}),
-    conflicts=frozenset({"amd-device-plugin"}),
+    conflicts={"amd-device-plugin": ""},
     provides=frozenset({f"device-plugin/{DEVICE}", f"metrics/{DEVICE}"}),
     privileged_namespaces=frozenset({NAMESPACE}),
     reaches=frozenset({DEVICE}),

@@ -83,7 +83,7 @@ RECORD = AddonRecord(
         hooks="release",
         facts=ContentFacts(crds=_CRDS, images=tuple(f"{_REGISTRY}/{part}:{VERSION}" for part in _PARTS)),
     ),
-    conflicts=frozenset({"kueue", "volcano"}),
+    conflicts={"kueue": "", "volcano": ""},
     provides=frozenset({"queues", "scheduler"}),
     seen=(("scheduling.run.ai", ("podgroups",)),),
 )

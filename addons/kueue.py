@@ -152,7 +152,7 @@ RECORD = AddonRecord(
         facts=ContentFacts(crds=tuple(f"{name}.kueue.x-k8s.io" for name in _CRDS), images=(IMAGE,)),
     ),
     after=frozenset(FRAMEWORKS),
-    conflicts=frozenset({"kai-scheduler", "volcano"}),
+    conflicts={"kai-scheduler": "", "volcano": ""},
     provides=frozenset({"queues"}),
     seen=(("kueue.x-k8s.io", ("localqueues", "workloads")),),
 )

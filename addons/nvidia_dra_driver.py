@@ -121,7 +121,7 @@ RECORD = AddonRecord(
         release="dra-driver-nvidia-gpu",
         values=values,
     ),
-    conflicts=frozenset({"nvidia-gpu-operator"}),
+    conflicts={"nvidia-gpu-operator": ""},
     provides=_provides(Options()),
     provides_by=_provides,
     privileged_namespaces=frozenset({NAMESPACE}),

@@ -242,7 +242,7 @@ RECORD = AddonRecord(
         cluster_scoped=frozenset({"ClusterPolicy", "NVIDIADriver"}),
     ),
     needs=frozenset({"node-feature-discovery"}),
-    conflicts=frozenset({"nvidia-device-plugin"}),
+    conflicts={"nvidia-device-plugin": ""},
     provides=_provides(Options()),
     provides_by=_provides,
     privileged_namespaces=frozenset({NAMESPACE}),

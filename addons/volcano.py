@@ -99,7 +99,7 @@ RECORD = AddonRecord(
         hooks={"*/volcano-admission-init*": "keep"},
         facts=ContentFacts(crds=_CRDS, images=_IMAGES),
     ),
-    conflicts=frozenset({"kai-scheduler", "kueue"}),
+    conflicts={"kai-scheduler": "", "kueue": ""},
     provides=frozenset({"queues", "scheduler"}),
     work=(("batch.volcano.sh", ("jobs",)),),
     seen=(("scheduling.volcano.sh", ("podgroups",)),),

@@ -55,7 +55,7 @@ class Platform(pulumi.ComponentResource):
                 Pool.planned(f"{name}-pool-{pool.name}", pool, inside)
         addons: dict[str, Addon] = {}
         for addon in blueprint.addons:
-            if addon.held:
+            if addon.held or addon.content == "existing":
                 continue
             options = pulumi.ResourceOptions(
                 parent=self,

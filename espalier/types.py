@@ -5,6 +5,7 @@ Units: memory in bytes inside quantities ("32Gi"), money in the stack's currency
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
@@ -264,6 +265,47 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True)
+class Ended:
+    """That a project has ended, or is about to.
+
+    `since` is the day, month or year of it, `source` where that is said, `instead` what its users do now, and
+    `successors` the add-ons of the registry that do its work.
+    """
+
+    since: str
+    source: str
+    instead: str
+    successors: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Versions from `first` to `last`, both included; "" leaves an end open. `source` says where upstream says so.
+
+    Versions are compared by their numbers as far as an end goes: 1.36.3 is within a window that ends with 1.36.
+    """
+
+    first: str = ""
+    last: str = ""
+    source: str = ""
+
+    def holds(self, version: str) -> bool:
+        """Whether the version lies within."""
+        low, high = _numbers(self.first), _numbers(self.last)
+        found = _numbers(version)
+        return found[: len(low)] >= low and (not high or found[: len(high)] <= high)
+
+    def __str__(self) -> str:
+        if self.first and self.last:
+            return self.first if self.first == self.last else f"{self.first} to {self.last}"
+        return f"{self.first} or later" if self.first else f"{self.last} or earlier"
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in re.findall(r"\d+", version.partition("-")[0]))
+
+
+@dataclass(frozen=True, slots=True)
 class AddonRecord:
     """An add-on as data.
 
@@ -282,14 +324,26 @@ class AddonRecord:
     objects: Callable[[AddonInputs], Sequence[Planned]] = lambda _: ()
     content: Content | None = None
     state: Literal["active", "deprecated", "retired"] = "active"
+    ended: Ended | None = None
+    """Of one that is not active: since when, and what does its work. A retired one is refused."""
     needs: frozenset[str] = frozenset()
     after: frozenset[str] = frozenset()
     """Add-ons that come before it where a stack has them: it works without."""
     provides: frozenset[str] = frozenset()
-    """What it is the one owner of: <part>/<device> for a part of a device's stack (see `Owners`)."""
+    """What it is the one owner of: <part>/<device> for a part of a device's stack (see `Owners`), and `apiservice/`,
+    `gatewayclass/`, `ingressclass/` or `webhook/` with a name. Definitions are told by its content's facts."""
     provides_by: Callable[[Any], frozenset[str]] | None = None
     """The same where it depends on its options; None: it is `provides` always."""
-    conflicts: frozenset[str] = frozenset()
+    conflicts: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Add-ons that cannot be beside it, each with why and upstream's word on it; "" where that goes without saying."""
+    kubernetes: Window | None = None
+    """The minor versions of Kubernetes that its version is made for."""
+    versions: Mapping[str, Window] = field(default_factory=dict[str, Window])
+    """Versions of other add-ons that it works with, where these are beside it, or in the cluster already."""
+    architectures: frozenset[str] = frozenset({"amd64", "arm64"})
+    """Processors that all its images are built for."""
+    may_exist: bool = False
+    """Whether one that the cluster has already serves as well: others rely on its API alone, not on its settings."""
     privileged_namespaces: frozenset[str] = frozenset()
     """Namespaces whose pods need host access; the policies name exactly these."""
     reaches: frozenset[str] = frozenset()
@@ -428,7 +482,8 @@ class AddonPlan:
     needs: tuple[str, ...]
     after: tuple[str, ...] = ()
     """Add-ons of the stack that come before it, and that it works without."""
-    content: Literal["rendered", "recorded"] = "rendered"
+    content: Literal["rendered", "recorded", "existing"] = "rendered"
+    """"existing" where the cluster has it already: nothing is made of it, and `version` is the one that is there."""
     held: Recorded | None = None
     """Why it is left out of the program: its content is not there, or that of an add-on that it needs."""
     facts: ContentFacts = field(default_factory=ContentFacts)

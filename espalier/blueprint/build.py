@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from espalier.blueprint import names
+from espalier.blueprint.addon_rules import own_options
 from espalier.blueprint.admission import admission_policies
 from espalier.blueprint.autoscaling import machine_types
 from espalier.blueprint.clouds import CloudPlan, cloud_of, compiler_of
@@ -153,6 +154,7 @@ def build(
         contents,
         ImageRule(settings.sources.registry or ""),
         None if pool_mistakes else queue_facts(settings, pools, facts),
+        settings.licences,
     )
     if cluster := cloud_of(settings.cluster):
         addons = tuple(compiler_of(cluster.kind).addon(addon) for addon in addons)
@@ -169,7 +171,8 @@ def build(
     borrowing = bool(system_of(wanted)) and settings.queues.borrowing
     tenants = tuple(compile_tenant(tenant, devices, given, borrowing=borrowing) for tenant in settings.tenants)
     queues = plan_queues(settings, pools, tenants, facts, wanted)
-    privileged = sorted({ns for addon in addons for ns in records[addon.id].privileged_namespaces})
+    made = [records[addon.id] for addon in addons if addon.content != "existing"]
+    privileged = sorted({namespace for record in made for namespace in record.privileged_namespaces})
     return Blueprint(
         settings=settings,
         facts=facts,
@@ -273,7 +276,7 @@ def inputs_of(
     if mistakes:
         return None
     try:
-        options = record.options.model_validate(wanted.get(record.id, {}))
+        options = record.options.model_validate(own_options(wanted.get(record.id, {})))
     except ValidationError:
         return None
     queues = queue_facts(settings, pools, facts)

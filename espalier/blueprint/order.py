@@ -1,22 +1,26 @@
-"""Which add-ons, in which order: needs first, conflicts refused, each with what to do."""
+"""Which add-ons, in which order: what they need first. What no order can mend is refused (addon_rules)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from difflib import get_close_matches
 from graphlib import CycleError, TopologicalSorter
 from typing import Any, Final
 
-from pydantic import ValidationError
-
+from espalier.blueprint.addon_rules import (
+    Wanted,
+    existing_version,
+    impossible,
+    needs_of,
+    own_options,
+    provides_of,
+    unreadable,
+    version_of,
+)
 from espalier.charts.images import AS_WRITTEN, ImageRule, images_of
 from espalier.content import ContentFacts, Contents, Recorded, Rendered, reference
 from espalier.settings.tree import path_text
 from espalier.types import AddonInputs, AddonPlan, AddonRecord, Facts, Mistake, PoolFacts, QueueFacts
-
-API_SERVICE: Final = "apiservice/"
-"""How a record says in `provides` that it serves a version of an API: apiservice/v1beta1.metrics.k8s.io."""
 
 _EXCLUDE: Final = (
     (
@@ -36,22 +40,23 @@ def plan_addons(
     contents: Contents | None = None,
     images: ImageRule = AS_WRITTEN,
     queues: QueueFacts | None = None,
+    licences: Collection[str] = (),
 ) -> tuple[tuple[AddonPlan, ...], tuple[Mistake, ...]]:
     """The add-ons of a stack file in waves, their objects computed; or everything that is wrong with the set.
 
     One whose content is not in `contents`, or needs such a one, is held up: it keeps its place and has no objects.
     `images` is for the objects that records write; those of `contents` were rewritten with the hidden ones' paths.
+    `licences` are those that are agreed to, though they are not open source.
     """
-    mistakes = [m for id in sorted(wanted) for m in _mistakes_of(id, wanted, records, facts)]
-    mistakes += [m for id in sorted(wanted) if id in records for m in records[id].refuses(facts)]
-    mistakes += _two_servers(wanted, records)
-    if not mistakes:
-        mistakes = [
-            m for id in sorted(wanted) for m in records[id].judges(_inputs(id, wanted, records, facts, pools, queues))
-        ]
+    mistakes = unreadable(wanted, records)
+    readable = not mistakes
+    mistakes += impossible(wanted, records, facts, pools, licences)
+    if readable:
+        made = [id for id in sorted(wanted) if not existing_version(wanted[id])]
+        mistakes += [m for id in made for m in records[id].judges(_inputs(id, wanted, records, facts, pools, queues))]
     if mistakes:
         return (), tuple(mistakes)
-    graph = {id: sorted(needs_of(records[id], facts) | (records[id].after & set(wanted))) for id in sorted(wanted)}
+    graph = {id: _before(records[id], wanted, facts) for id in sorted(wanted)}
     try:
         order = list(TopologicalSorter(graph).static_order())
     except CycleError as error:
@@ -68,6 +73,13 @@ def plan_addons(
     return tuple(plans.values()), (*_two_owners(plans.values()), *_apart(plans.values()))
 
 
+def _before(record: AddonRecord, wanted: Wanted, facts: Facts) -> list[str]:
+    """The add-ons of the stack that come before it; what the cluster has already waits for none."""
+    if existing_version(wanted[record.id]):
+        return []
+    return sorted(needs_of(record, facts) | (record.after & set(wanted)))
+
+
 def with_implied(
     named: Mapping[str, Mapping[str, Any]], records: Mapping[str, AddonRecord], facts: Facts
 ) -> dict[str, Mapping[str, Any]]:
@@ -76,29 +88,15 @@ def with_implied(
     return implied | dict(named)
 
 
-def needs_of(record: AddonRecord, facts: Facts) -> frozenset[str]:
-    """The add-ons that come before it on such a cluster."""
-    return record.needs | record.needs_on(facts)
-
-
 def provided_by(
     wanted: Mapping[str, Mapping[str, Any]], records: Mapping[str, AddonRecord]
 ) -> dict[str, tuple[str, ...]]:
     """What the add-ons of a stack provide, and which of them; those that are not known or have mistakes do not."""
     found: dict[str, list[str]] = {}
     for id in sorted(set(wanted) & set(records)):
-        for token in sorted(_provides(records[id], wanted[id])):
+        for token in sorted(provides_of(records[id], wanted[id])):
             found.setdefault(token, []).append(id)
     return {token: tuple(ids) for token, ids in sorted(found.items())}
-
-
-def _provides(record: AddonRecord, options: Mapping[str, Any]) -> frozenset[str]:
-    if record.provides_by is None:
-        return record.provides
-    try:
-        return record.provides_by(record.options.model_validate(options))
-    except ValidationError:
-        return record.provides
 
 
 def _inputs(
@@ -109,7 +107,7 @@ def _inputs(
     pools: Sequence[PoolFacts],
     queues: QueueFacts | None,
 ) -> AddonInputs:
-    options = records[id].options.model_validate(wanted[id])
+    options = records[id].options.model_validate(own_options(wanted[id]))
     return AddonInputs(facts, tuple(pools), options, wanted, queues or QueueFacts())
 
 
@@ -120,7 +118,9 @@ def _plan(
     content: Rendered | Recorded | None,
     images: ImageRule,
 ) -> AddonPlan:
-    version = record.version_on(inputs.facts) if record.version_on else record.version
+    if there := existing_version(inputs.beside[record.id]):
+        return AddonPlan(record.id, there, wave, (), (), content="existing", provides=record.provides)
+    version = version_of(record, inputs.facts)
     provides = record.provides_by(inputs.options) if record.provides_by else record.provides
     needs, after = needs_of(record, inputs.facts), record.after & set(inputs.beside)
     plan = AddonPlan(record.id, version, wave, (), tuple(sorted(needs)), tuple(sorted(after)), provides=provides)
@@ -173,48 +173,3 @@ def _two_owners(plans: Iterable[AddonPlan]) -> tuple[Mistake, ...]:
         for name in plan.facts.objects
         if owners.setdefault(name, plan.id) != plan.id
     )
-
-
-def _two_servers(wanted: Mapping[str, Any], records: Mapping[str, AddonRecord]) -> list[Mistake]:
-    """A version of an API has one server: of two, the second takes the APIService over, and the first goes silent."""
-    owners: dict[str, str] = {}
-    return [
-        Mistake(
-            path_text((id,), "espalier:addons"),
-            f"{what.removeprefix(API_SERVICE)}, which add-on {owners[what]} serves already",
-            "one server of each API",
-            f"Remove {owners[what]} or {id}, or turn this API off in one of the two.",
-        )
-        for id in sorted(wanted)
-        if id in records
-        for what in sorted(records[id].provides)
-        if what.startswith(API_SERVICE) and owners.setdefault(what, id) != id
-    ]
-
-
-def _mistakes_of(
-    id: str, wanted: Mapping[str, Mapping[str, Any]], records: Mapping[str, AddonRecord], facts: Facts
-) -> list[Mistake]:
-    path = path_text((id,), "espalier:addons")
-    record = records.get(id)
-    if record is None:
-        near = get_close_matches(id, records, n=1)
-        do = f"Did you mean {near[0]!r}?" if near else "Remove it."
-        return [Mistake(path, repr(id), ", ".join(sorted(records)), do)]
-    found: list[Mistake] = []
-    try:
-        record.options.model_validate(wanted[id])
-    except ValidationError as error:
-        for fault in error.errors():
-            where = path_text(fault["loc"], path)
-            known = ", ".join(record.options.model_fields) or "no options"
-            found.append(Mistake(where, repr(fault["input"])[:60], known, "Correct or remove the option."))
-    found += [
-        Mistake(path, f"no {need}", f"{need} beside it", f"Add `{need}: {{}}` to espalier:addons.")
-        for need in sorted(needs_of(record, facts) - set(wanted))
-    ]
-    found += [
-        Mistake(path, f"beside {other}", "one of the two", f"Remove {id} or {other}.")
-        for other in sorted(record.conflicts & set(wanted))
-    ]
-    return found

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from espalier.blueprint import Blueprint, build
+from espalier.blueprint.addon_rules import existing_version
 from espalier.blueprint.build import facts_of, inputs_of
 from espalier.blueprint.order import with_implied
 from espalier.charts.place import Place
@@ -56,9 +57,9 @@ def with_content(
     """The add-ons of a stack that are rendered, with what they are computed from; those with mistakes are left out."""
     known = place.catalogue()
     found: dict[str, tuple[AddonRecord, AddonInputs]] = {}
-    for id in sorted(with_implied(settings.addons, records, facts_of(settings))):
+    for id, options in sorted(with_implied(settings.addons, records, facts_of(settings)).items()):
         record = records.get(id)
-        if record is not None and record.content is not None:
+        if record is not None and record.content is not None and not existing_version(options):
             inputs = inputs_of(settings, record, records, known)
             if inputs is not None:
                 found[id] = (record, inputs)

@@ -114,6 +114,9 @@ class Record(Strict):
         default=(), description="what it is the one owner of, such as device-plugin/habana.ai/gaudi"
     )
     reaches: tuple[str, ...] = Field(default=(), description="devices whose nodes its DaemonSets must reach")
+    architectures: tuple[Literal["amd64", "arm64"], ...] = Field(
+        default=("amd64", "arm64"), min_length=1, description="processors that all its images are built for"
+    )
     everywhere: bool = Field(default=False, description="whether its DaemonSets must reach every node")
     category: str = Field(default="own", description="what it is for")
     licence: str = Field(default="unknown", description="its licence")
@@ -212,7 +215,8 @@ def _record(id: str, record: Record) -> AddonRecord:
         options=Options,
         content=content,
         needs=frozenset(record.needs),
-        conflicts=frozenset(record.conflicts),
+        conflicts=dict.fromkeys(record.conflicts, ""),
+        architectures=frozenset(record.architectures),
         provides=frozenset(record.provides),
         reaches=frozenset(record.reaches),
         everywhere=record.everywhere,

@@ -119,12 +119,12 @@ class QueuesEntry(TypedDict):
 
 
 class AddonEntry(TypedDict):
-    """An add-on; "recorded" says that its objects are not seen by this plan."""
+    """An add-on; "recorded" says that its objects are not seen by this plan, "existing" that the cluster has it."""
 
     id: str
     version: str
     wave: int
-    content: Literal["rendered", "recorded"]
+    content: Literal["rendered", "recorded", "existing"]
     held: str
     """Why the add-on is left out of `up`, and what to do; "" where it is not."""
     withheld: list[str]

@@ -163,7 +163,12 @@ class Settings(Strict):
     )
     queues: Queues = Field(default_factory=Queues, description="how work waits for devices")
     addons: dict[str, dict[str, Any]] = Field(
-        default={}, description="add-ons by id, each with its options; {} takes the defaults"
+        default={},
+        description="add-ons by id, each with its options; {} takes the defaults, and `existing` says which version of "
+        "it the cluster has already",
+    )
+    licences: Annotated[tuple[Annotated[str, Field(min_length=1, max_length=100)], ...], Field(max_length=50)] = Field(
+        default=(), description="licences by SPDX id that are agreed to, though they are not open source"
     )
     prices: dict[str, PriceOverride] = Field(default={}, description="prices by pool, accelerator or machine name")
     cost: Cost = Field(default_factory=Cost, description="limits on money, in US dollars")

@@ -133,7 +133,9 @@ def test_two_servers_of_one_api_are_refused() -> None:
     other = replace(keda.RECORD, id="prometheus-adapter")
     assert refused("keda", "prometheus-adapter", records=RECORDS | {other.id: other}) == [
         "espalier:addons.prometheus-adapter: got v1beta1.external.metrics.k8s.io, which add-on keda serves already; "
-        "accepted: one server of each API. Remove keda or prometheus-adapter, or turn this API off in one of the two."
+        "accepted: one server of each API; of two servers one is never asked, "
+        "https://github.com/kedacore/keda/issues/470. Remove keda or prometheus-adapter, or turn this API off in one "
+        "of the two."
     ]
     assert refused("keda", "metrics-server") == []
 

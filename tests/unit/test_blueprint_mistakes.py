@@ -36,7 +36,7 @@ EXTRA = {
     for record in (
         addon("alpha"),
         addon("beta", needs=frozenset({"alpha"})),
-        addon("gamma", conflicts=frozenset({"alpha"})),
+        addon("gamma", conflicts={"alpha": ""}),
         addon("ring-a", needs=frozenset({"ring-b"})),
         addon("ring-b", needs=frozenset({"ring-a"})),
     )
@@ -140,8 +140,8 @@ def test_several_mistakes_are_told_at_once() -> None:
         "pools[1].sharing.mig",
         "pools[2].topology",
         "addons.beta.lvl",
-        "addons.beta",
         "addons.zzz",
+        "addons.beta",
     ]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,6 +38,8 @@ class GroupNeed:
     reservation: Reservation | None
     release: str
     """A release of the node image that the stack names, "" for the newest."""
+    preload: str = ""
+    """The snapshot or disk image of container images that the stack names, "" for none."""
 
     @property
     def machine(self) -> str:
@@ -103,7 +105,17 @@ def _need(plan: PoolPlan, pool: Pool, group: NodeGroup) -> GroupNeed:
         pods=math.ceil(parse_quantity(shape.capacity["pods"])),
         reservation=pool.reservation if shape.capacity_kind == "reserved" else None,
         release=pool.image.release or "",
+        preload=(pool.preload.snapshot if pool.preload else None) or "",
     )
+
+
+def named_by_pools(groups: Iterable[GroupNeed], of: Callable[[GroupNeed], str]) -> Iterator[tuple[str, str]]:
+    """What pools name by its id, each once, with the first pool that names it."""
+    found: dict[str, str] = {}
+    for group in groups:
+        if name := of(group):
+            found.setdefault(name, group.pool)
+    yield from sorted(found.items())
 
 
 def held(groups: Iterable[GroupNeed], group: GroupNeed) -> tuple[int, str]:

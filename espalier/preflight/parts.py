@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Final, Literal
 
 from espalier.preflight.model import Finding, NotAsked, doubt, not_judged, ok, wrong
 from espalier.preflight.needs import Needs
 
+_MADE_ELSE: Final = frozenset(
+    {"buckets", "registries", "dns", "identity", "keys", "storage", "service-account", "endpoints.subnet"}
+)
+"""Keys of the cluster block without which the thing is made."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """One that was looked up. `key` is its own of the cluster block."""
+    """One that was looked up. `key` is its own of the cluster block, or of a pool that `pool` names."""
 
-    key: Literal["buckets", "registries", "dns", "identity", "key-vault", "keys", "storage"]
+    key: str
     what: str
     """For people, such as `bucket models`."""
     made: bool
@@ -26,6 +31,8 @@ class Part:
     fault: str = ""
     """Why one that is there does not fit, "" where it does."""
     tags: Mapping[str, str] = field(default_factory=dict[str, str])
+    pool: str = ""
+    """The pool whose key it is, "" for the cluster's."""
     holds: str = ""
     """Who may have a name that is taken, besides somebody else."""
 
@@ -57,9 +64,9 @@ def _made(needs: Needs, part: Part) -> Finding:
 
 
 def _given(part: Part) -> Finding:
-    where = f"espalier:cluster.{part.key}"
+    where = f"{part.key} of pool {part.pool}" if part.pool else f"espalier:cluster.{part.key}"
     if part.state == "absent":
-        out = "." if part.key == "key-vault" else ", or leave it out: it is made then."
+        out = ", or leave it out: it is made then." if part.key in _MADE_ELSE and not part.pool else "."
         return wrong(part.what, "there is none", f"Correct its id under {where}{out}")
     if part.state == "hidden":
         return doubt(

@@ -285,7 +285,7 @@ def test_a_minor_version_goes_from_the_control_plane_to_the_pools(cloud: str) ->
 
 
 def test_a_minor_version_of_eks_goes_by_the_add_ons() -> None:
-    """VPC CNI and kube-proxy before every node, CoreDNS and the CSI driver before the accelerators' pools."""
+    """VPC CNI and kube-proxy before every node, CoreDNS and the CSI driver before all pools but that they run on."""
     new = changed("aws", OF_CLUSTERS["kubernetes minor"])
     found = steps(base("aws"), new)
     (plane,) = new.of(*CLUSTERS)
@@ -296,8 +296,14 @@ def test_a_minor_version_of_eks_goes_by_the_add_ons() -> None:
         assert plane in new.before[name]
     for name in resource_of(new, POOLS):
         assert {addons["vpc-cni"], addons["kube-proxy"]} <= new.before[name]
-    for name in resource_of(new, POOLS, "-gpu-"):
-        assert {addons["coredns"], addons["aws-ebs-csi-driver"]} <= new.before[name]
+    wider = changed("aws", another)  # with a pool that has no accelerator
+    later = {name for name in resource_of(wider, POOLS) if "-system-" not in name}
+    assert len(later) == 2
+    for name in later:
+        assert {addons["coredns"], addons["aws-ebs-csi-driver"]} <= wider.before[name]
+    system = resource_of(new, POOLS, "-system-")
+    assert system
+    assert system.keys() <= new.before[addons["coredns"]]  # it would never run without a node
 
 
 # The judge itself -------------------------------------------------------------------------------------------------

@@ -249,6 +249,18 @@ class Http:
         """Nothing is open."""
 
 
+class Nothing(Http):
+    """A project that has nothing at all."""
+
+    def request(self, uri: str, method: str = "GET", **_: Any) -> tuple[httplib2.Response, bytes]:
+        path = urlparse(uri).path
+        self.asked.append((method, path))
+        here = path.endswith(("/instances", "/serverConfig", ":testIamPermissions", ":batchGet"))
+        status = 200 if here else 404
+        body = {} if here else {"error": {"code": status, "message": "no"}}
+        return httplib2.Response({"status": status, "content-type": "application/json"}), json.dumps(body).encode()
+
+
 def facts(http: Http) -> Facts:
     held = replace(L4, kind="reserved", reservation=group(reservation={"id": "mine"}).reservation)
     network = {

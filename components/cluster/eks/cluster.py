@@ -76,7 +76,7 @@ class EksCluster(pulumi.ComponentResource):
         system = node_groups(self, name, plan, ground, plan.managed(system=True))
         later = [addon for addon in plan.addons if not addon.before_nodes]
         running = addons(self, name, plan, later, api.name, roles, standing.pods, [*ready, *system])
-        # An upgrade takes DNS and volumes' drivers before the pools of accelerators, and a removal after them.
+        # An upgrade takes DNS and volumes' drivers before all other pools, and a removal after them.
         node_groups(self, name, plan, ground.later_than(running), plan.managed(system=False))
         associated = pod_identities(self, name, plan, roles, api.name)
         # What Karpenter and its NodeClasses name without an output of it.

@@ -10,6 +10,7 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, PartialCredentialsError, ProfileNotFound
 
 from espalier.preflight.aws.facts import Denied, Facts, Machine, Quota, Reserved, Running, Subnet
+from espalier.preflight.aws.named import named_of
 from espalier.preflight.aws.parts import parts_of
 from espalier.preflight.aws.permissions import actions_of
 from espalier.preflight.aws.settings import image_parameter, keys_of, roles_of
@@ -118,7 +119,7 @@ def facts_of(needs: Needs, progress: Progress) -> Facts:
         named=_named(asker, needs),
         versions=asked(lambda: _versions(asker)),
         images=_images(asker, needs),
-        parts=parts_of(asker, needs),
+        parts=(*parts_of(asker, needs), *named_of(asker, there, needs)),
     )
 
 
@@ -158,7 +159,7 @@ def _offered(asker: Asker) -> Mapping[str, frozenset[str]]:
 
 
 def _reservations(asker: Asker, needs: Needs) -> Mapping[str, Reserved | None]:
-    """Each by itself: one that is not there would have all refused. Groups of reservations are not looked up."""
+    """Each by itself: one that is not there would have all refused. Of groups only that they are there is asked."""
     wanted = {g.reservation.id for g in needs.groups if g.reservation and g.reservation.id.startswith("cr-")}
     return {name: _reservation(asker, name) for name in sorted(wanted)}
 

@@ -10,6 +10,7 @@ from espalier.blueprint.clouds.eks import EksNodeGroup
 from espalier.blueprint.clouds.eks.images import image_version
 from espalier.blueprint.clouds.model import NodeGroup
 from espalier.preflight.needs import Needs
+from espalier.settings.eks import Eks
 
 _ARN = re.compile(r"^arn:aws[a-z-]*:(?P<service>[a-z0-9-]+):[a-z0-9-]*:(?P<account>\d{12}):(?P<rest>.+)$")
 _IMAGES = {
@@ -49,9 +50,23 @@ def keys_of(needs: Needs) -> list[str]:
 
 
 def accounts_of(needs: Needs) -> list[str]:
-    """Accounts whose roles or users the stack file names as the cluster's administrators."""
+    """The account that the stack file names, else those whose roles or users are the cluster's administrators."""
+    if isinstance(needs.cluster, Eks) and needs.cluster.account_id is not None:
+        return [needs.cluster.account_id]
     admins = needs.cluster.access.admins if needs.cluster.access else ()
     return sorted({arn["account"] for text in admins if (arn := _ARN.match(text))})
+
+
+def users_of(cluster: Eks) -> Iterator[tuple[str, str]]:
+    """ARNs of the IAM users that the stack file names, each once, with its key."""
+    admins = cluster.access.admins if cluster.access else ()
+    named = [("access.admins", each) for each in admins]
+    named += [("groups", each) for members in cluster.groups.values() for each in members]
+    seen: set[str] = set()
+    for key, arn in named:
+        if ":user/" in arn and arn not in seen:
+            seen.add(arn)
+            yield key, arn
 
 
 def _texts(value: Any) -> Iterator[str]:

@@ -12,7 +12,7 @@ from espalier.blueprint.clouds.aks import ids
 from espalier.blueprint.clouds.aks.parts import blob_account
 from espalier.blueprint.clouds.parts import Parts
 from espalier.preflight.model import NotAsked
-from espalier.preflight.needs import Needs
+from espalier.preflight.needs import Needs, named_by_pools
 from espalier.preflight.parts import Part
 from espalier.settings.aks import Aks
 
@@ -20,6 +20,8 @@ STORAGE, REGISTRY, ZONE = "2023-05-01", "2023-07-01", "2020-06-01"
 """Versions of the APIs of Microsoft.Storage, Microsoft.ContainerRegistry and private DNS zones."""
 VAULT, IDENTITY = "2023-07-01", "2023-01-31"
 """Those of Microsoft.KeyVault and Microsoft.ManagedIdentity."""
+SUBNET, WORKSPACE, SNAPSHOT = "2024-05-01", "2023-09-01", "2024-05-01"
+"""Those of Microsoft.Network, Microsoft.OperationalInsights and Microsoft.ContainerService."""
 Answer = Mapping[str, Any] | NotAsked | None
 Ask = Callable[[Callable[[], Mapping[str, Any]]], Answer]
 
@@ -52,6 +54,10 @@ def parts_of(arm: Arm, ask: Ask, needs: Needs, cluster: Aks, subscription: str) 
         yield look.made(key, f"storage account {name}", f"{home}/{ids.ACCOUNTS}/{name}", check)
     for key, what, path, version in _named(cluster):
         yield look.given(key, f"{what} {ids.name_of(path)}", path, version)
+    if cluster.keys.secrets and cluster.key_vault:
+        yield _key(look, cluster.keys.secrets, cluster.key_vault)
+    for name, pool in named_by_pools(needs.groups, lambda group: group.release):
+        yield look.given("image.release", f"node pool snapshot {ids.name_of(name)}", name, SNAPSHOT, pool=pool)
     yield from _asked(look, parts, home)
 
 
@@ -81,18 +87,43 @@ def _named(cluster: Aks) -> Iterator[tuple[str, str, str, str]]:
         yield "key-vault", "key vault", cluster.key_vault, VAULT
     if cluster.storage and cluster.storage.id:
         yield "storage", "storage account", cluster.storage.id, STORAGE
+    if cluster.private_dns_zone.startswith("/"):
+        yield "private-dns-zone", "zone", cluster.private_dns_zone, ZONE
+    if cluster.monitoring:
+        yield "monitoring.workspace", "workspace", cluster.monitoring.workspace, WORKSPACE
+    if cluster.endpoints and cluster.endpoints.subnet:
+        yield "endpoints.subnet", "subnet", cluster.endpoints.subnet, SUBNET
+    for key, zone in sorted(cluster.endpoints.zones.items() if cluster.endpoints else ()):
+        yield f"endpoints.zones.{key}", "zone", zone, ZONE
+
+
+def _key(look: _Look, url: str, vault: str) -> Part:
+    """A version of a key by its address: the vault's own id, then `/keys/<key>/versions/<version>`."""
+    *_, name, version = url.split("/")
+    return look.given(
+        "keys.secrets", f"key {name} of {ids.name_of(vault)}", f"{vault}/keys/{name}/versions/{version}", VAULT
+    )
 
 
 class _Look:
     def __init__(self, arm: Arm, ask: Ask, subscription: str) -> None:
         self._arm, self._ask, self._subscription = arm, ask, subscription
 
-    def given(self, key: Any, what: str, path: str, version: str) -> Part:
+    def given(self, key: str, what: str, path: str, version: str, *, pool: str = "") -> Part:
         found = self._ask(lambda: self._arm.get(path, version))
-        return Part(key=key, what=what, made=False, state=_state(found), got=_place(found))
+        enabled = _of(found).get("properties", {}).get("attributes", {}).get("enabled", True)  # of a key alone
+        return Part(
+            key=key,
+            what=what,
+            made=False,
+            state=_state(found),
+            got=_place(found),
+            fault="" if enabled else "disabled",
+            pool=pool,
+        )
 
     def made(
-        self, key: Any, what: str, path: str, check: tuple[str, Mapping[str, str], str] | None, holds: str = ""
+        self, key: str, what: str, path: str, check: tuple[str, Mapping[str, str], str] | None, holds: str = ""
     ) -> Part:
         """By its own id first; then, or where that is refused, whether all of Azure leaves the name."""
         found = self._ask(lambda: self._arm.get(path, check[2] if check else ZONE))

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 from espalier.preflight.gcp.facts import Facts, Quota, Reserved, Running
+from espalier.preflight.gcp.named import named_of, owned
 from espalier.preflight.gcp.parts import parts_of
 from espalier.preflight.gcp.permissions import apis_of, permissions_of
 from espalier.preflight.model import NotAsked, NotPossibleError
@@ -102,12 +103,12 @@ def facts_of(needs: Needs, progress: Progress, given: tuple[Service, str] | None
         machines=machines,
         accelerators=accelerators,
         reservations=asked(lambda: _reservations(compute, project, needs)),
-        cluster=there(lambda: _cluster(container, project, region, needs.plan.name)),
+        cluster=there(lambda: _cluster(container, project, _location(cluster), needs.plan.name)),
         taken=_taken(service, project, needs, apis),
         network=_network(compute, project, region, cluster),
         keys={key: there(lambda key=key: _key(service, key)) for key in _keys(cluster)},
         versions=asked(lambda: _versions(container, project, region)),
-        parts=tuple(parts_of(service, there, needs, cluster, apis)),
+        parts=(*parts_of(service, there, needs, cluster, apis), *named_of(service, there, needs, cluster)),
     )
 
 
@@ -186,8 +187,13 @@ def _reservation(compute: Any, project: str, zone: str, name: str) -> Reserved |
     )
 
 
-def _cluster(container: Any, project: str, region: str, name: str) -> Running:
-    path = f"projects/{project}/locations/{region}/clusters/{name}"
+def _location(cluster: Gke) -> str:
+    """Of a given cluster that is zonal, its zone."""
+    return (cluster.given.location if cluster.given else None) or cluster.region
+
+
+def _cluster(container: Any, project: str, location: str, name: str) -> Running:
+    path = f"projects/{project}/locations/{location}/clusters/{name}"
     found = container.projects().locations().clusters().get(name=path).execute()
     pools = {pool["name"]: pool["version"] for pool in found.get("nodePools", ())}
     return Running(found["currentMasterVersion"], found.get("resourceLabels", {}), pools)
@@ -218,25 +224,18 @@ def _taken(
 def _network(compute: Any, project: str, region: str, cluster: Gke) -> Mapping[str, str | NotAsked | None]:
     found: dict[str, str | NotAsked | None] = {}
     if cluster.network.id is not None:
-        owner, name = _owned(cluster.network.id, project)
+        owner, name = owned(cluster.network.id, project)
         found[f"network {cluster.network.id}"] = there(
             lambda: str(compute.networks().get(project=owner, network=name).execute()["name"])
         )
     for subnet in cluster.network.subnets:
-        owner, name = _owned(subnet, project)
+        owner, name = owned(subnet, project)
         found[f"subnetwork {subnet}"] = there(
             lambda owner=owner, name=name: _subnetwork(
                 compute.subnetworks().get(project=owner, region=region, subnetwork=name).execute()
             )
         )
     return found
-
-
-def _owned(link: str, project: str) -> tuple[str, str]:
-    """Project and name of a self link, a path or a mere name."""
-    parts = link.split("/")
-    owner = parts[parts.index("projects") + 1] if "projects" in parts else project
-    return owner, parts[-1]
 
 
 def _subnetwork(found: Mapping[str, Any]) -> str:

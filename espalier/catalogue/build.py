@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from espalier.catalogue.model import Cloud, chips
-from espalier.catalogue.rows import AcceleratorRow, CatalogueFile, MachineRow, Row, SourceRow, read
+from espalier.catalogue.rows import AcceleratorRow, BusbwRow, CatalogueFile, MachineRow, Row, SourceRow, read
 from espalier.types import Mistake
 
 Plain = dict[str, Any]
@@ -149,6 +149,8 @@ class _Builder:
             yield Mistake(f"{where}.{key}", "nothing", f"a {key}", f"Add it, or a default for {cloud}.")
             return
         yield from self._source(where, source)
+        if row.busbw is not None:
+            yield from self._source(f"{where}.busbw", row.busbw.source)
         yield from _columns(where, row)
         yield from self._devices(f"{where}.accelerator", [row.accelerator] if row.accelerator else [])
         yield from self._devices(f"{where}.attachable", row.attachable)
@@ -165,13 +167,17 @@ class _Builder:
             "name": name,
             "cloud": cloud,
             **row.model_dump(
-                mode="json", exclude={"cubes", "topologies", "capacity", "source", "unverified", "retired"}
+                mode="json", exclude={"cubes", "topologies", "busbw", "capacity", "source", "unverified", "retired"}
             ),
             "topologies": {topology: chips(topology) // row.devices for topology in topologies},
+            "busbw": self._busbw(row.busbw),
             "capacity": list(capacity),
             "retired": row.retired or "",
             "origin": self._origin(source, row.unverified),
         }
+
+    def _busbw(self, row: BusbwRow | None) -> list[Any] | None:
+        return None if row is None else [row.node, row.nodes, self._origin(row.source, ())]
 
     def _source(self, where: str, source: str) -> Iterator[Mistake]:
         if source not in self.sources:

@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from espalier.catalogue.model import CLOUDS, Accelerator, Cloud, MigProfile, Origin
+from espalier.catalogue.model import CLOUDS, Accelerator, Busbw, Cloud, MigProfile, Origin
 from espalier.types import CapacityKind, Mistakes
 
 if TYPE_CHECKING:
@@ -140,10 +140,15 @@ def _machine(row: Mapping[str, Any]) -> Machine:
     made: dict[str, Any] = {
         **row,
         "attachable": {name: tuple(counts) for name, counts in row["attachable"].items()},
+        "busbw": _busbw(row["busbw"]),
         "capacity": tuple(row["capacity"]),
         "origin": _origin(row["origin"]),
     }
     return Machine(**made)
+
+
+def _busbw(row: list[Any] | None) -> Busbw | None:
+    return Busbw(row[0], row[1], _origin(row[2])) if row else None
 
 
 def _origin(row: list[Any]) -> Origin:

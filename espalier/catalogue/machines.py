@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from espalier.catalogue.model import Cloud, Origin
+from espalier.catalogue.model import Busbw, Cloud, Origin
 from espalier.types import CapacityKind
 
 
@@ -37,6 +37,8 @@ class Machine:
     infiniband: bool
     topologies: Mapping[str, int]
     """TPU slice topology -> hosts of this machine."""
+    busbw: Busbw | None
+    """What its devices are known to reach together; None where nobody has published it."""
     capacity: tuple[CapacityKind, ...]
     """The ways in which the cloud sells it."""
     retired: str

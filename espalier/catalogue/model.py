@@ -29,6 +29,16 @@ class Origin:
 
 
 @dataclass(frozen=True, slots=True)
+class Busbw:
+    """What an all-reduce over all devices is known to reach: bus bandwidth in GB/s (10^9 bytes), as NVIDIA's nccl-tests
+    define it (doc/PERFORMANCE.md). `node` is of one node's devices, `nodes` of two nodes'. None is unknown."""
+
+    node: float | None
+    nodes: float | None
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True)
 class MigProfile:
     """A way of cutting an NVIDIA device. `memory_gib` as NVIDIA writes it, rounded up; `count` is at most a device."""
 

@@ -61,6 +61,14 @@ class AcceleratorRow(Row):
     unverified: tuple[str, ...] = ()
 
 
+class BusbwRow(Row):
+    """Bus bandwidths of an all-reduce, GB/s; see `model.Busbw`."""
+
+    node: Amount | None = None
+    nodes: Amount | None = None
+    source: str
+
+
 class MachineRow(Row):
     """A machine type; see `model.Machine`. `cubes` adds the three-dimensional topologies of whole 4x4x4 cubes."""
 
@@ -78,6 +86,7 @@ class MachineRow(Row):
     infiniband: bool = False
     topologies: tuple[Topology, ...] = ()
     cubes: Annotated[int, Field(ge=0, le=1000)] = 0
+    busbw: BusbwRow | None = None
     capacity: tuple[CapacityKind, ...] | None = None
     retired: Day | None = None
     note: Annotated[str, Field(max_length=300)] = ""

@@ -20,6 +20,7 @@ _PAGE = 500
 _WATCH_SILENCE = 90.0
 """Seconds without a byte after which a watch counts as cut; the API server sends a bookmark about once a minute."""
 _JSON = "application/json"
+_POD = Kind("v1", "Pod")
 _PATCH_TYPES = {
     "apply": "application/apply-patch+yaml",
     "merge": "application/merge-patch+json",
@@ -247,6 +248,18 @@ class Client:
             if error.status == 404 and error.after_lost_answer:
                 return {"kind": "Status", "apiVersion": "v1", "status": "Success"}
             raise
+
+    def log(self, pod: str, namespace: str, container: str, *, most: int = 1 << 20) -> str:
+        """Reads what a container has written so far, at most so many bytes of its beginning."""
+        path = self._discovery.path(_POD, namespace, quote(pod)) + "/log"
+        response = self._transport.send(
+            "GET",
+            _with_query(path, {"container": container, "limitBytes": most}),
+            headers={"Accept": "*/*", "User-Agent": FIELD_MANAGER},
+            user=self._user,
+            groups=self._groups,
+        )
+        return response.data.decode(errors="replace")
 
     def watch(
         self, kind: Kind, resource_version: str, namespace: str | None = None, *, seconds: int = 300, **query: str

@@ -90,12 +90,14 @@ class Context:
         return until(look, seconds, self.cancelled)
 
 
-def until(look: Callable[[], Found | None], seconds: float, cancelled: threading.Event) -> Found | None:
+def until(
+    look: Callable[[], Found | None], seconds: float, cancelled: threading.Event, pause: float = POLL_SECONDS
+) -> Found | None:
     """Looks again and again; None after so many seconds. Raises CancelledError when `cancelled` is set."""
     deadline = time.monotonic() + seconds
     while True:
         found = look()
         if found is not None or time.monotonic() >= deadline:
             return found
-        if cancelled.wait(POLL_SECONDS):
+        if cancelled.wait(pause):
             raise CancelledError

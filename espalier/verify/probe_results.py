@@ -1,4 +1,4 @@
-"""What the logs of `verify --probe` say, and what that proves. Pure: a log is any text, and is never trusted to be whole.
+"""What the logs of `verify --probe` say, and what that proves. Pure: a log is any text, never trusted to be whole.
 
 A line of a program's own begins with its mark (see `programs`); all others are of frameworks and drivers, and are shown
 where something is missing.

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 
 from espalier.blueprint import Blueprint
+from espalier.blueprint.probe import ProbePlan
 from espalier.kube import ApiError, Client, Kind, Reference
 from espalier.types import Check
 from espalier.verify.contention import contention_tasks
@@ -16,6 +17,7 @@ from espalier.verify.isolation import isolation_tasks
 from espalier.verify.model import Context, NotProven, Outcome, Skipped, Task, Verification, VerifyError
 from espalier.verify.nodes import daemonset_tasks
 from espalier.verify.noop import NAME as NOOP
+from espalier.verify.probe import Probes
 from espalier.verify.quota import quota_tasks
 from espalier.verify.scheduling import land_tasks, sharing_tasks, taint_tasks
 from espalier.verify.stage import Stage
@@ -53,6 +55,7 @@ def verify(
     simulated: bool,
     cluster: str = "",
     probe: bool = False,
+    probes: ProbePlan | None = None,
     noop: Callable[[], Check] | None = None,
     wakes: Sequence[Wake] = (),
     progress: Callable[[str], None] = lambda _: None,
@@ -61,7 +64,8 @@ def verify(
 
     `simulated` allows drills that disturb (nodes are added); `cluster`, the simulated cluster's name, those that break
     something of it. `probe` allows pods elsewhere; without both the checks
-    read and ask for server-side dry runs only. `noop` is made last, alone, and only where no check failed. `wakes` are
+    read and ask for server-side dry runs only. `probes` are Jobs that compute on the pools' devices, and may wake nodes
+    for it; they are run after the other checks. `noop` is made last, alone, and only where no check failed. `wakes` are
     a cloud's pools and their template nodes, which are tried on simulated clusters.
     Interrupting it leaves nothing behind.
     Raises VerifyError where `simulated` is said of a cluster that is not, UnreachableError where nothing answers.
@@ -73,6 +77,7 @@ def verify(
         )
     context = Context(blueprint, client, simulated, probe=probe or simulated, cluster=cluster if simulated else "")
     stage = Stage(context)
+    jobs = Probes(context, probes or ProbePlan(), progress)
     found: Found = {}
     left: tuple[str, ...] = ()
     try:
@@ -89,6 +94,7 @@ def verify(
         stage.clear()
         reads = [task for family in READS.values() for task in family(context)]
         found |= _make([task for task in reads if task.name not in found], context, progress)
+        found |= jobs.run()
         if noop is not None:
             found[NOOP] = _noop(noop, found, progress)
         if context.probe:
@@ -96,7 +102,8 @@ def verify(
     finally:
         context.cancelled.set()
         stage.clear()
-        left = stage.left()
+        jobs.clear()
+        left = (*stage.left(), *jobs.left())
     checks = tuple(item for item in found.values() if isinstance(item, Check))
     skipped = tuple(item for item in found.values() if isinstance(item, Skipped))
     return Verification(checks, skipped, left)

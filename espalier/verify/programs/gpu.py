@@ -13,8 +13,10 @@ import re
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections import Counter
+from datetime import timedelta
 from typing import Any
 
 MARK = "espalier-probe: "
@@ -34,7 +36,7 @@ def main() -> None:
     if role == "compute":
         print(json.dumps(compute()))
     elif role == "reduce":
-        reduce(sys.argv[2])
+        reduce()
     else:
         run()
 
@@ -49,11 +51,11 @@ def run() -> None:
     if found["failed"] or not count:
         sys.exit("not all devices compute: nothing is measured")
     if "node" in wanted:
-        together("node", 0, 1, count, "127.0.0.1")
+        together("node", 0, 1, count, "127.0.0.1", 0)
     if "nodes" in wanted:
-        peer = os.environ["PROBE_PEER"]
-        wait_for(peer, float(os.environ["PROBE_PATIENCE"]))
-        together("nodes", index, nodes, count, peer)
+        peer, patience = os.environ["PROBE_PEER"], int(os.environ["PROBE_PATIENCE"])
+        wait_for(peer, patience)
+        together("nodes", index, nodes, count, peer, patience)
 
 
 def see(mig: bool) -> dict[str, Any]:
@@ -104,46 +106,65 @@ def compute() -> dict[str, Any]:
     return {"devices": sum(names.values()), "names": dict(names), "failed": failed}
 
 
-def together(scope: str, index: int, nodes: int, count: int, master: str) -> None:
-    """An all-reduce over all devices; the first process of the first node tells what came of it."""
+def together(scope: str, index: int, nodes: int, count: int, master: str, patience: int) -> None:
+    """An all-reduce over all devices. The first node tells what came of it, once all of its processes ended well.
+
+    `patience` is for how many seconds other nodes may not have started yet.
+    """
     port = PORT if scope == "node" else PORT + 1
-    workers = [
-        subprocess.Popen(
-            [sys.executable, os.path.abspath(__file__), "reduce", scope],
-            env={
-                **os.environ,
-                "LOCAL_RANK": str(local),
-                "RANK": str(index * count + local),
-                "WORLD_SIZE": str(nodes * count),
-                "MASTER_ADDR": master,
-                "MASTER_PORT": str(port),
-            },
-        )
-        for local in range(count)
-    ]
-    deadline = time.monotonic() + _REDUCES
-    try:
-        ends = [worker.wait(timeout=max(1.0, deadline - time.monotonic())) for worker in workers]
-    except subprocess.TimeoutExpired:
-        sys.exit(f"the all-reduce over {scope} did not end within {_REDUCES} s")
-    finally:
-        for worker in workers:
-            worker.kill()
-    if any(ends):
-        sys.exit(f"the all-reduce over {scope} ended with {ends}")
+    with tempfile.TemporaryDirectory() as folder:
+        result = os.path.join(folder, "result")
+        more = {
+            "WORLD_SIZE": str(nodes * count),
+            "MASTER_ADDR": master,
+            "MASTER_PORT": str(port),
+            "PROBE_PATIENCE": str(patience),
+            "PROBE_RESULT": result,
+        }
+        workers = [
+            subprocess.Popen(
+                [sys.executable, os.path.abspath(__file__), "reduce"],
+                env={**os.environ, **more, "LOCAL_RANK": str(local), "RANK": str(index * count + local)},
+            )
+            for local in range(count)
+        ]
+        try:
+            wait_all(workers, patience + _REDUCES, f"the all-reduce over {nodes * count} devices")
+        finally:
+            for worker in workers:
+                worker.kill()
+        if index == 0:
+            with open(result, encoding="utf-8") as file:
+                tell("measured", {"scope": scope, "devices": nodes * count, "busbw": round(float(file.read()), 2)})
 
 
-def reduce(scope: str) -> None:
-    """One device's part."""
+def wait_all(workers: list[subprocess.Popen[bytes]], seconds: float, what: str) -> None:
+    """Until all have ended well; the first that has not ends the run: the others would wait for it."""
+    deadline = time.monotonic() + seconds
+    while True:
+        ends = [worker.poll() for worker in workers]
+        if any(ends):
+            sys.exit(f"{what}: its processes ended with {ends}")
+        if None not in ends:
+            return
+        if time.monotonic() > deadline:
+            sys.exit(f"{what} did not end within {seconds:.0f} s")
+        time.sleep(0.1)
+
+
+def reduce() -> None:
+    """One device's part; the first one of all writes down what it measured."""
     torch: Any = importlib.import_module("torch")
     dist: Any = importlib.import_module("torch.distributed")
     torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-    dist.init_process_group("nccl")
+    patience = timedelta(seconds=int(os.environ["PROBE_PATIENCE"]) + _REDUCES)
+    dist.init_process_group("nccl", timeout=patience)
     ranks = dist.get_world_size()
     free, _ = torch.cuda.mem_get_info()
     best = max(speed(torch, dist, size, ranks) for size in SIZES if size == SIZES[0] or size < free // 2)
     if dist.get_rank() == 0:
-        tell("measured", {"scope": scope, "devices": ranks, "busbw": round(best, 2)})
+        with open(os.environ["PROBE_RESULT"], "w", encoding="utf-8") as file:
+            file.write(str(best))
     dist.destroy_process_group()
 
 

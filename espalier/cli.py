@@ -321,18 +321,27 @@ def destroy(
 @app.command()
 def verify(
     stack: Stack,
-    probe: Annotated[bool, typer.Option(help="make pods also on clusters that are not simulated")] = False,
+    probe: Annotated[
+        bool,
+        typer.Option(help="make pods also on clusters that are not simulated, and jobs that compute on devices"),
+    ] = False,
+    pool: Annotated[
+        list[str] | None, typer.Option(help="with --probe: compute on this pool only; may be repeated")
+    ] = None,
+    yes: Yes = False,
     as_json: AsJson = False,
 ) -> None:
     """Prove on the live API that pools, quotas and walls do what the plan says.
 
-    Example: espalier verify local
+    With --probe it says first which nodes it may wake and what that costs at most, and asks.
+
+    Example: espalier verify aws-prod --probe --pool h100
     """
 
     def body(out: Output) -> int:
         from espalier.commands.live import verify as prove
 
-        return prove(stack, out, probe=probe)
+        return prove(stack, out, probe=probe, pools=pool or [], yes=yes)
 
     _run("verify", as_json, body)
 

@@ -7,9 +7,10 @@ from dataclasses import replace
 
 from espalier import failures
 from espalier.commands import by_pulumi
+from espalier.commands import probe as probing
 from espalier.commands.plan import NotAllowedError, allowed, plan_of
 from espalier.commands.project import Project, open_project, program_of
-from espalier.commands.target import client_of, simulated_name
+from espalier.commands.target import simulated_name, verified_client
 from espalier.engine.changes import Change
 from espalier.engine.errors import Problem, RefusedError
 from espalier.engine.inventory import Inventory
@@ -27,10 +28,15 @@ from espalier.verify.rehearse import rehearse as play
 from espalier.verify.run import verify as prove
 
 
-def verify(stack: str, out: Output, *, probe: bool) -> int:
-    """Makes all checks that the cluster's kind allows; FAILED where one fails."""
+def verify(stack: str, out: Output, *, probe: bool, pools: Sequence[str] = (), yes: bool = False) -> int:
+    """Makes all checks that the cluster's kind allows; FAILED where one fails.
+
+    With `probe` also pods, and Jobs that compute on `pools` (all of them by default) after asking, unless `yes`.
+    """
     project = open_project(stack)
-    client = client_of(project)
+    plan = probing.planned(project.blueprint, probe, pools)
+    client = verified_client(project)
+    probing.ask(plan, out, yes=yes)
     cluster = simulated_name(project)
     simulated = cluster is not None
 
@@ -38,7 +44,7 @@ def verify(stack: str, out: Output, *, probe: bool) -> int:
         """A second `up`; on a cluster that is not simulated only what it would do."""
         return [f"{change.op} {change.urn}" for change in _second_up(project, client, simulated) if change.op != "same"]
 
-    noop = noop_check(again, client, lambda: _applied(project))
+    noop = noop_check(again, client, lambda: _applied(project, client))
     with out.progress(f"verifying {project.stack.name}") as progress:
         try:
             found = prove(
@@ -47,6 +53,7 @@ def verify(stack: str, out: Output, *, probe: bool) -> int:
                 simulated=simulated,
                 cluster=cluster or "",
                 probe=probe,
+                probes=plan,
                 noop=noop,
                 progress=progress,
             )
@@ -126,7 +133,7 @@ def _document(command: str, project: Project, found: Verification | RehearsalRes
     }
 
 
-def _applied(project: Project) -> list[Reference]:
+def _applied(project: Project, client: Client) -> list[Reference]:
     """What the stack's inventory holds now."""
-    inventory = Inventory.load(client_of(project), project.name, project.stack.name)
+    inventory = Inventory.load(client, project.name, project.stack.name)
     return [entry.reference for entry in inventory.entries.values()]

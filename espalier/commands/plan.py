@@ -10,6 +10,7 @@ from typing import Any
 from espalier.blueprint import Blueprint
 from espalier.blueprint.ladder import ladder_proofs
 from espalier.blueprint.pools import PoolPlan
+from espalier.blueprint.probe import probe_images
 from espalier.blueprint.taints import taints_of
 from espalier.blueprint.wake import wake_proofs
 from espalier.blueprint.wake_node import Recorded
@@ -196,7 +197,8 @@ def _objects_of(resource: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _all_images(objects: Sequence[Mapping[str, Any]], blueprint: Blueprint) -> list[Image]:
-    """Images in pod templates, where records declare more, and what the lock has of content that is not seen."""
+    """Images in pod templates, where records declare more, what the lock has of content that is not seen, and those of
+    probes."""
     found = images_of(objects, _addon_of(blueprint))
     seen = {(image.image, image.addon) for image in found}
     where = {True: "from the lock, not rendered", False: "elsewhere in its objects"}
@@ -206,7 +208,7 @@ def _all_images(objects: Sequence[Mapping[str, Any]], blueprint: Blueprint) -> l
         for image in addon.facts.images
         if (image, addon.id) not in seen
     ]
-    return sorted([*found, *more], key=lambda image: (image.image, image.where))
+    return sorted([*found, *more, *probe_images(blueprint)], key=lambda image: (image.image, image.where))
 
 
 def images_of(objects: Sequence[Mapping[str, Any]], addons: Mapping[tuple[str, str, str], str]) -> list[Image]:

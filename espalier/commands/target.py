@@ -6,10 +6,12 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from espalier.commands import by_pulumi
 from espalier.commands.project import Project
 from espalier.engine.identity import Identity
 from espalier.failures import Missing
 from espalier.kube import Client, Kubeconfig
+from espalier.settings.cloud import CloudCluster
 from espalier.settings.clusters import Existing, Simulated
 
 
@@ -58,6 +60,20 @@ def client_of(project: Project) -> Client:
     if identity is not None:
         identity.check(client)
     return client
+
+
+def verified_client(project: Project) -> Client:
+    """As client_of; a cloud's cluster is reached by the kubeconfig that the stack exports.
+
+    Raises Missing where the stack has none, or Pulumi is not there to tell.
+    """
+    if not isinstance(project.blueprint.settings.cluster, CloudCluster) or not by_pulumi.found():
+        return client_of(project)
+    by_pulumi.require_stack(project)
+    kubeconfig = by_pulumi.outputs(project).get("kubeconfig")
+    if not isinstance(kubeconfig, str):
+        raise Missing(f"{project.stack.name} has no cluster in Pulumi's state", "Bring it up by `pulumi up`.")
+    return Client.connect(kubeconfig)
 
 
 def remember_cluster(project: Project, client: Client) -> None:

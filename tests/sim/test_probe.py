@@ -226,7 +226,8 @@ def check(result: Check | Skipped) -> Check:
 
 def test_a_job_computes_its_log_is_judged_and_nothing_is_left(cluster: Cluster) -> None:
     results = cluster.run()
-    assert list(results) == ["probe/h100", "bandwidth/h100"]
+    assert list(results) == ["probe/h100", "bandwidth/h100", "bandwidth/h100/nodes"]
+    assert results["bandwidth/h100/nodes"] == Skipped("bandwidth/h100/nodes", "its nodes give pods no EFA interfaces")
     devices, bandwidth = check(results["probe/h100"]), check(results["bandwidth/h100"])
     assert devices.ok, devices
     assert "on h100-0: 8 NVIDIA H100 computed" in devices.evidence

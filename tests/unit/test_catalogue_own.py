@@ -309,3 +309,33 @@ def test_a_package_without_rows_is_told(target: str, site: Any) -> None:
     with pytest.raises(Mistakes) as caught:
         catalogue()
     assert [mistake.path for mistake in caught.value.mistakes] == ["entry point theirs of espalier.catalogue"]
+
+
+def test_what_a_machine_reaches_has_a_source_of_its_own(folder: Path) -> None:
+    busbw = "busbw: {node: 22.5, source: purchase}"
+    (folder / "ours.yaml").write_text(GOOD.replace("local_disk_gb: 7680}", f"local_disk_gb: 7680, {busbw}}}"))
+    reached = catalogue(folder).machines("onprem")["dl380"].busbw
+    assert reached is not None
+    assert (reached.node, reached.nodes, reached.origin.source) == (22.5, None, "purchase order 4711")
+    (folder / "ours.yaml").write_text(
+        GOOD.replace("local_disk_gb: 7680}", "local_disk_gb: 7680, busbw: {node: 0, source: hearsay}}")
+    )
+    with pytest.raises(Mistakes) as told:
+        catalogue(folder)
+    assert "machines.onprem.dl380.busbw.node" in str(told.value)
+    (folder / "ours.yaml").write_text(
+        GOOD.replace("local_disk_gb: 7680}", "local_disk_gb: 7680, busbw: {node: 9, source: hearsay}}")
+    )
+    with pytest.raises(Mistakes) as told:
+        catalogue(folder)
+    assert "busbw.source: got 'hearsay'" in str(told.value)
+
+
+def test_what_nobody_has_published_is_unknown() -> None:
+    machines = catalogue().machines("aws")
+    assert machines["g4dn.12xlarge"].busbw is None
+    h100, a100 = machines["p5.48xlarge"].busbw, machines["p4d.24xlarge"].busbw
+    assert h100 is not None
+    assert a100 is not None
+    assert (h100.node, h100.nodes) == (480, None)
+    assert (a100.node, a100.nodes) == (230, 57)

@@ -26,7 +26,15 @@ from espalier.blueprint.pools import PoolPlan, autoscaled, compile_pools
 from espalier.blueprint.preempt import preemption_proofs
 from espalier.blueprint.priorities import priority_classes
 from espalier.blueprint.proofs import device_maxima, prove
-from espalier.blueprint.queues import QueuePlan, plan_queues, queue_facts, queue_mistakes, system_of
+from espalier.blueprint.queues import (
+    QueuePlan,
+    default_system,
+    plan_queues,
+    queue_facts,
+    queue_mistakes,
+    system_of,
+    unqueued_notes,
+)
 from espalier.blueprint.tenants import Given, TenantPlan, compile_tenant, namespace_of
 from espalier.catalogue import Catalogue, catalogue
 from espalier.charts.images import ImageRule
@@ -60,6 +68,8 @@ class Blueprint:
     """What the components make in a cloud; None for clusters that are not made in one."""
     catalogue: Catalogue | None = None
     """The machines and accelerators that the pools were chosen from; None is Espalier's own."""
+    notes: tuple[str, ...] = ()
+    """What a reader of the stack file may want to know of the platform as a whole."""
 
     @property
     def machines(self) -> str | None:
@@ -142,7 +152,7 @@ def build(
     Raises Mistakes with everything that the catalogue, the solver or the pools' maxima rule out.
     """
     facts = facts_of(settings)
-    wanted = with_implied(settings.addons, records, facts)
+    wanted = addons_of(settings, records)
     pools, pool_mistakes = _pools_of(settings, known, provided_by(wanted, records))
     pools = with_notices(pools, settings.pools, facts.kind)
     pool_facts = tuple(pool.facts() for pool in pools)
@@ -197,7 +207,14 @@ def build(
         queues=queues,
         cloud=_cloud_plan(settings, pools, known),
         catalogue=known,
+        notes=unqueued_notes(settings, pools, provided_by(wanted, records)),
     )
+
+
+def addons_of(settings: Settings, records: Mapping[str, AddonRecord]) -> dict[str, Mapping[str, Any]]:
+    """The add-ons of a stack: those that it names, that its cluster has in any case, and that its queues need."""
+    wanted = with_implied(settings.addons, records, facts_of(settings))
+    return {**default_system(settings, provided_by(wanted, records)), **wanted}
 
 
 def _pools_of(
@@ -271,7 +288,7 @@ def inputs_of(
 ) -> AddonInputs | None:
     """What an add-on's values are computed from; None where the stack's pools or its options have mistakes."""
     facts = facts_of(settings)
-    wanted = with_implied(settings.addons, records, facts)
+    wanted = addons_of(settings, records)
     pools, mistakes = _pools_of(settings, known, provided_by(wanted, records))
     if mistakes:
         return None

@@ -7,8 +7,7 @@ from pathlib import Path
 
 from espalier.blueprint import Blueprint, build
 from espalier.blueprint.addon_rules import existing_version
-from espalier.blueprint.build import facts_of, inputs_of
-from espalier.blueprint.order import with_implied
+from espalier.blueprint.build import addons_of, inputs_of
 from espalier.charts.place import Place
 from espalier.content import Contents, Recorded
 from espalier.settings import Settings
@@ -57,7 +56,7 @@ def with_content(
     """The add-ons of a stack that are rendered, with what they are computed from; those with mistakes are left out."""
     known = place.catalogue()
     found: dict[str, tuple[AddonRecord, AddonInputs]] = {}
-    for id, options in sorted(with_implied(settings.addons, records, facts_of(settings)).items()):
+    for id, options in sorted(addons_of(settings, records).items()):
         record = records.get(id)
         if record is not None and record.content is not None and not existing_version(options):
             inputs = inputs_of(settings, record, records, known)

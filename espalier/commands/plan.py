@@ -94,6 +94,7 @@ def plan_of(project: Project, recording: Recording, today: date | None = None) -
             for image in _all_images(objects, blueprint)
         ],
         "notes": [
+            *blueprint.notes,
             *(blueprint.cloud.notes if blueprint.cloud else ()),
             *(blueprint.queues.notes if blueprint.queues else ()),
         ],

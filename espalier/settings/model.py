@@ -161,7 +161,10 @@ class Settings(Strict):
     tenants: Annotated[tuple[Tenant, ...], Field(max_length=5000)] = Field(
         default=(), description="teams with their namespaces, quotas and roles"
     )
-    queues: Queues = Field(default_factory=Queues, description="how work waits for devices")
+    queues: Queues = Field(
+        default_factory=Queues,
+        description="how work waits for devices: `{}` brings Kueue, unless another system is named",
+    )
     addons: dict[str, dict[str, Any]] = Field(
         default={},
         description="add-ons by id, each with its options; {} takes the defaults, and `existing` says which version of "

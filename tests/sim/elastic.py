@@ -77,7 +77,7 @@ def stack() -> Iterator[Elastic]:
     file = load_file(ROOT / "stacks" / "Pulumi.elastic.yaml")
     rehearsal = Rehearsal.of(file, name, root=ROOT, project="espalier", records=RECORDS)
     try:
-        status = sim.up(name, progress=print, machines=rehearsal.blueprint.machines)
+        status = sim.up(name, progress=print, machines=rehearsal.blueprint.machines, warden=rehearsal.blueprint.warden)
         client = Client.connect(status.kubeconfig)
         up(rehearsal.program, connection=client)
         yield Elastic(name, rehearsal, client)

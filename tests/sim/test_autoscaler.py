@@ -22,21 +22,19 @@ NODE_POOLS = Kind("karpenter.sh/v1", "NodePool")
 def test_each_pool_wakes_falls_through_is_taken_back_and_goes_to_zero(elastic: Elastic) -> None:
     found = verify(elastic.rehearsal.blueprint, elastic.client, simulated=True, cluster=elastic.name)
     assert [(check.name, check.evidence) for check in found.checks if not check.ok] == []
-    assert {entry.name: entry.why for entry in found.skipped} == dict.fromkeys(
-        (f"device-lost/{pool}" for pool in ("h100", "a100-mig", "l4-slices")),
-        "nothing watches over devices; the add-on warden would",
-    )
+    assert found.skipped == ()
     assert found.left == ()
     evidence = {check.name: check.evidence for check in found.checks}
-    drills = ("wake/", "to-zero/", "stock-out/", "reclaim/")
+    drills = ("wake/", "to-zero/", "stock-out/", "reclaim/", "device-lost/")
     assert {name for name in evidence if name.startswith(drills)} == {
         *(f"wake/{pool}/{kind}" for pool in ("h100", "a100-mig", "l4-slices") for kind in ("one", "whole")),
-        *(f"to-zero/{pool}" for pool in ("h100", "a100-mig", "l4-slices")),
+        *(f"{drill}/{pool}" for drill in ("to-zero", "device-lost") for pool in ("h100", "a100-mig", "l4-slices")),
         *(f"{drill}/{pool}" for drill in ("stock-out", "reclaim") for pool in ("h100", "l4-slices")),
     }
     assert "NodePool h100-spot" in evidence["wake/h100/whole"]
     assert "NodePool h100-on-demand" in evidence["stock-out/h100"]
     assert "which was taken back, ran again" in evidence["reclaim/h100"]
+    assert "which lost a device, ran again" in evidence["device-lost/a100-mig"]
     assert "must reach 2: kwok-a100-mig-on-demand-" in evidence["daemonset/nvidia-device-plugin-mig"]  # woken ones
     assert "56 pods held all of a100-mig-slices-" in evidence["sharing/a100-mig"]
     assert "one more the scheduler said" in evidence["sharing/l4-slices"]

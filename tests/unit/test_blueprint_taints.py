@@ -29,6 +29,10 @@ def pools(stack: str) -> dict[str, PoolPlan]:
     return {pool.name: pool for pool in build(load_file(STACKS / f"Pulumi.{stack}.yaml").settings, RECORDS).pools}
 
 
+GATE = "startup-taint.cluster-autoscaler.kubernetes.io/espalier-device=waiting:NoSchedule"
+FAILED = "status-taint.cluster-autoscaler.kubernetes.io/espalier-device=failed:NoSchedule"
+
+
 def told(pool: PoolPlan) -> list[str]:
     return [f"{known.taint} {'+'.join(known.kinds)} {known.by}" for known in taints_of(pool)]
 
@@ -40,22 +44,38 @@ def told(pool: PoolPlan) -> list[str]:
             "aws-prod",
             {
                 "system": [],
-                "h100": ["nvidia.com/gpu=present:NoSchedule reserved espalier"],
+                "h100": [
+                    "nvidia.com/gpu=present:NoSchedule reserved espalier",
+                    f"{GATE} reserved espalier",
+                    f"{FAILED} reserved espalier",
+                ],
                 "l4": [
                     "nvidia.com/gpu=present:NoSchedule spot+on-demand espalier",
                     "espalier.dev/spot=true:NoSchedule spot espalier",
+                    f"{GATE} spot+on-demand espalier",
+                    f"{FAILED} spot+on-demand espalier",
                 ],
-                "trainium": ["aws.amazon.com/neuron=present:NoSchedule on-demand espalier"],
+                "trainium": [
+                    "aws.amazon.com/neuron=present:NoSchedule on-demand espalier",
+                    f"{GATE} on-demand espalier",
+                    f"{FAILED} on-demand espalier",
+                ],
             },
         ),
         (
             "gcp-prod",
             {
                 "cpu": ["cloud.google.com/gke-spot=true:NoSchedule spot espalier"],
-                "v6e": ["google.com/tpu=present:NoSchedule on-demand espalier"],
+                "v6e": [
+                    "google.com/tpu=present:NoSchedule on-demand espalier",
+                    f"{GATE} on-demand espalier",
+                    f"{FAILED} on-demand espalier",
+                ],
                 "flex": [
                     "nvidia.com/gpu=present:NoSchedule flex espalier",
                     "cloud.google.com/gke-queued=true:NoSchedule flex cloud",
+                    f"{GATE} flex espalier",
+                    f"{FAILED} flex espalier",
                 ],
             },
         ),
@@ -66,6 +86,7 @@ def told(pool: PoolPlan) -> list[str]:
                 "t4": [
                     "nvidia.com/gpu=present:NoSchedule spot+on-demand espalier",
                     "kubernetes.azure.com/scalesetpriority=spot:NoSchedule spot espalier",
+                    f"{FAILED} spot+on-demand espalier",  # no gate: AKS puts taints back
                 ],
             },
         ),
@@ -132,6 +153,7 @@ def test_the_taint_of_a_nodes_start_is_known_too() -> None:
 
 def test_tolerations_are_of_all_kinds_of_capacity() -> None:
     pool = pools("azure-prod")["t4"].facts()
+    always = {"nvidia.com/gpu", FAILED.partition("=")[0]}
     keys = {one["key"] for one in tolerations_of([pool])}
-    assert keys == {"nvidia.com/gpu", "kubernetes.azure.com/scalesetpriority"}
-    assert {one["key"] for one in tolerations_of([replace(pool, shapes=pool.shapes[1:])])} == {"nvidia.com/gpu"}
+    assert keys == {*always, "kubernetes.azure.com/scalesetpriority"}
+    assert {one["key"] for one in tolerations_of([replace(pool, shapes=pool.shapes[1:])])} == always

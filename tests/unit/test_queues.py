@@ -299,12 +299,6 @@ def tainted(count: int) -> NodeShape:
 
 
 CASES: list[tuple[str, str, dict[str, Any], str]] = [
-    ("queues without a system", "", {"queues": {"borrowing": False}},
-     "espalier:queues: got no queueing system; accepted: a stack with kueue or kai-scheduler or volcano. "
-     "Add `kueue: {}` to espalier:addons, or remove the key."),
-    ("a tenant's queue without a system", "", {"pools": [L4], "tenants": [tenant("a", {"weight": 2}, gpu=1)]},
-     "espalier:tenants[0].queue: got no queueing system; accepted: a stack with kueue or kai-scheduler or volcano. "
-     "Add `kueue: {}` to espalier:addons, or remove the key."),
     ("a device that nobody has", "kueue", {"pools": [L4], "tenants": [tenant("a", {"borrow": {TPU: 1}}, gpu=1)]},
      'espalier:tenants[0].queue.borrow["google.com/tpu"]: got \'google.com/tpu\'; accepted: nvidia.com/gpu. '
      "Name a device that a pool advertises."),
@@ -357,6 +351,40 @@ CASES: list[tuple[str, str, dict[str, Any], str]] = [
 @pytest.mark.parametrize(("system", "keys", "text"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])
 def test_a_refusal_says_where_what_and_how(system: str, keys: dict[str, Any], text: str) -> None:
     assert [mistake.text() for mistake in refused(system, **keys)] == [text]
+
+
+@pytest.mark.parametrize("keys", [{"queues": {}}, {"tenants": [tenant("a", {"weight": 2}, gpu=1)]}])
+def test_kueue_is_the_default_where_queues_are_spoken_of_and_none_is_named(keys: dict[str, Any]) -> None:
+    plan = queues("", pools=[L4], **keys)
+    assert plan.system == "kueue"
+    assert queues("volcano", pools=[L4], **keys).system == "volcano"
+
+
+def test_a_stack_that_does_not_speak_of_queues_has_none_and_is_told_of_them() -> None:
+    tenants = [tenant("a", gpu=1), {"name": "b", "quota": {"cpu": 4}}]
+    plain = blueprint("", pools=[L4], tenants=tenants)
+    assert (plain.queues, [addon.id for addon in plain.addons]) == (None, [])
+    assert plain.notes == (
+        "queues: work of a does not wait for devices in a queue, and what one tenant leaves idle no other may use "
+        "beyond its quota; `espalier:queues: {}` brings Kueue",
+    )
+    assert blueprint("", pools=[L4], tenants=tenants[1:]).notes == ()
+    assert blueprint("kueue", pools=[L4], tenants=tenants).notes == ()
+
+
+def test_queues_of_a_teams_own_add_on_are_its_own_affair() -> None:
+    own = replace(RECORDS["node-feature-discovery"], id="own", content=None, provides=frozenset({"queues"}))
+    keys = {"cluster": {"kind": "simulated"}, "addons": {"own": {}}, "pools": [L4], "tenants": [tenant("a", gpu=1)]}
+    plain = build(validate(keys, where="espalier"), {**RECORDS, "own": own})
+    assert (plain.queues, plain.notes) == (None, ())
+    wrong = {**keys, "queues": {"borrowing": False}, "tenants": [tenant("a", {"weight": 2}, gpu=1)]}
+    with pytest.raises(Mistakes) as raised:
+        build(validate(wrong, where="espalier"), {**RECORDS, "own": own})
+    rest = "got queues of another add-on; accepted: a stack with kueue or kai-scheduler or volcano. Remove the key."
+    assert [mistake.text() for mistake in raised.value.mistakes] == [
+        f"espalier:queues: {rest}",
+        f"espalier:tenants[0].queue: {rest}",
+    ]
 
 
 def test_kai_without_gpus_is_refused() -> None:

@@ -2,6 +2,15 @@
 
 from espalier.blueprint.queues.model import SYSTEMS, QueuePlan
 from espalier.blueprint.queues.plan import plan_queues, queue_facts
-from espalier.blueprint.queues.rules import queue_mistakes, system_of
+from espalier.blueprint.queues.rules import default_system, queue_mistakes, system_of, unqueued_notes
 
-__all__ = ["SYSTEMS", "QueuePlan", "plan_queues", "queue_facts", "queue_mistakes", "system_of"]
+__all__ = [
+    "SYSTEMS",
+    "QueuePlan",
+    "default_system",
+    "plan_queues",
+    "queue_facts",
+    "queue_mistakes",
+    "system_of",
+    "unqueued_notes",
+]

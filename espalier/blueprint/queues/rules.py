@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 from espalier.blueprint.pools import PoolPlan
 from espalier.blueprint.proofs import device_maxima
@@ -19,6 +19,9 @@ from espalier.settings.tree import path_text
 from espalier.types import Facts, Mistake
 
 _KUEUE_ONLY: Final = ("ladder", "enforce", "topology", "start_within")
+DEFAULT: Final = "kueue"
+PROVIDED: Final = "queues"
+"""What the records of queueing systems say that they provide; one of a team's own may say so, too."""
 _MOST_TOLERATIONS: Final = 8
 _MOST_FLAVOURS: Final = 64
 _MOST_GROUPS: Final = 16
@@ -28,6 +31,29 @@ _MOST_GROUPS: Final = 16
 def system_of(addons: Mapping[str, object]) -> str:
     """The queueing system among a stack's add-ons; "" for none."""
     return next((id for id in SYSTEMS if id in addons), "")
+
+
+def default_system(settings: Settings, provided: Mapping[str, object]) -> dict[str, Mapping[str, Any]]:
+    """Kueue, where the stack file speaks of queues and no add-on brings any. `provided` is what its add-ons provide.
+
+    It is not added unasked: who has no use for queues gets no webhook in front of every pod of a tenant.
+    """
+    asked = "queues" in settings.model_fields_set or any(
+        "queue" in tenant.model_fields_set for tenant in settings.tenants
+    )
+    return {DEFAULT: {}} if asked and PROVIDED not in provided else {}
+
+
+def unqueued_notes(settings: Settings, pools: Sequence[PoolPlan], provided: Mapping[str, object]) -> tuple[str, ...]:
+    """How work would wait for devices, where tenants have quotas of them and nothing queues."""
+    scarce = {device for pool in pools for device in pool.shape.devices}
+    tenants = [tenant.name for tenant in settings.tenants if scarce & set(tenant.quota.devices)]
+    if PROVIDED in provided or not tenants:
+        return ()
+    return (
+        f"queues: work of {', '.join(tenants)} does not wait for devices in a queue, and what one tenant leaves idle "
+        "no other may use beyond its quota; `espalier:queues: {}` brings Kueue",
+    )
 
 
 def queue_mistakes(settings: Settings, pools: Sequence[PoolPlan], facts: Facts, system: str) -> list[Mistake]:
@@ -48,13 +74,14 @@ def queue_mistakes(settings: Settings, pools: Sequence[PoolPlan], facts: Facts, 
 
 
 def _without_system(settings: Settings) -> Iterator[Mistake]:
+    """Keys that an add-on of the team's own is not told of: with none at all, they bring Kueue."""
     accepted = f"a stack with {' or '.join(SYSTEMS)}"
-    do = "Add `kueue: {}` to espalier:addons, or remove the key."
+    got, do = "queues of another add-on", "Remove the key."
     if settings.queues != Queues():
-        yield Mistake("espalier:queues", "no queueing system", accepted, do)
+        yield Mistake("espalier:queues", got, accepted, do)
     for index, tenant in enumerate(settings.tenants):
         if tenant.queue != TenantQueue():
-            yield Mistake(f"espalier:tenants[{index}].queue", "no queueing system", accepted, do)
+            yield Mistake(f"espalier:tenants[{index}].queue", got, accepted, do)
 
 
 def _of_system(settings: Settings, system: str) -> Iterator[Mistake]:

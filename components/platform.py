@@ -18,7 +18,7 @@ from espalier.components.objects import register
 from espalier.components.pool import Pool
 from espalier.components.tenant import Tenant
 from espalier.settings import Settings, validate
-from espalier.settings.clusters import Existing
+from espalier.settings.clusters import Existing, Simulated
 from espalier.types import Mistakes
 
 
@@ -89,10 +89,10 @@ def _tell_held(name: str, blueprint: Blueprint) -> None:
     """Add-ons that are left out end the program in an error, once all else is registered.
 
     Both engines delete what a program no longer has after a run that ends well, and only then: what such an add-on had
-    made stays. A preview goes on, or `up` could not begin.
+    made stays. A preview goes on, or `up` could not begin; so does a rehearsal, whose cluster held nothing before.
     """
-    held = blueprint.held()
-    if held and pulumi.runtime.is_dry_run():
+    held, cluster = blueprint.held(), blueprint.settings.cluster
+    if held and (pulumi.runtime.is_dry_run() or (isinstance(cluster, Simulated) and cluster.partial)):
         pulumi.log.warn("\n".join(["left out, and not deleted:", *(mistake.text() for mistake in held)]))
     elif held:
         raise run_error(name, held)

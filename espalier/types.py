@@ -63,6 +63,18 @@ class Taint:
     def __str__(self) -> str:
         return f"{self.key}={self.value}:{self.effect}"
 
+    def tolerated_by(self, toleration: Mapping[str, Any]) -> bool:
+        """As Kubernetes' Toleration.ToleratesTaint (api core/v1 toleration.go)."""
+        if toleration.get("effect") not in (None, "", self.effect):
+            return False
+        key = toleration.get("key") or ""
+        if key and key != self.key:
+            return False
+        operator = toleration.get("operator") or "Equal"
+        if operator == "Exists":
+            return True
+        return bool(key) and operator == "Equal" and (toleration.get("value") or "") == self.value
+
 
 @dataclass(frozen=True, slots=True)
 class Price:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from espalier.policies.values import at, is_hidden, listing, mapping, texts
+from espalier.types import Taint
 
 
 def selects(selector: Any, labels: Any) -> bool:
@@ -36,7 +37,7 @@ def may_land(spec: Mapping[str, Any], labels: Mapping[str, Any], taints: Sequenc
         return None
     tolerated = all(
         at(taint, "effect") == "PreferNoSchedule"
-        or any(_tolerates(mapping(one), mapping(taint)) for one in listing(tolerations))
+        or any(map(_taint(mapping(taint)).tolerated_by, map(mapping, listing(tolerations))))
         for taint in taints
     )
     chosen = all(labels.get(key) == value for key, value in mapping(selector).items())
@@ -46,16 +47,8 @@ def may_land(spec: Mapping[str, Any], labels: Mapping[str, Any], taints: Sequenc
     return tolerated and chosen and placed
 
 
-def _tolerates(toleration: Mapping[str, Any], taint: Mapping[str, Any]) -> bool:
-    """As Kubernetes' Toleration.ToleratesTaint."""
-    if toleration.get("effect") not in (None, "", taint.get("effect")):
-        return False
-    key = toleration.get("key") or ""
-    if key and key != taint.get("key"):
-        return False
-    if toleration.get("operator") == "Exists":
-        return True
-    return bool(key) and (toleration.get("value") or "") == (taint.get("value") or "")
+def _taint(taint: Mapping[str, Any]) -> Taint:
+    return Taint(str(taint.get("key") or ""), str(taint.get("value") or ""), taint.get("effect") or "NoSchedule")
 
 
 def _matches(expression: Mapping[str, Any], labels: Mapping[str, Any]) -> bool:

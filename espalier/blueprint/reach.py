@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from espalier.types import NodeShape, Taint
+from espalier.types import NodeShape
 
 
 def daemonset_reaches(template: Mapping[str, Any], shape: NodeShape) -> str | None:
     """None where the pod template's pods can be scheduled on such nodes, else why not."""
     spec = template.get("spec", {})
     for taint in (*shape.taints, *shape.startup_taints):
-        if taint.effect != "PreferNoSchedule" and not any(tolerates(t, taint) for t in spec.get("tolerations", [])):
+        if taint.effect != "PreferNoSchedule" and not any(map(taint.tolerated_by, spec.get("tolerations", []))):
             return f"does not tolerate {taint}"
     for key, value in sorted(spec.get("nodeSelector", {}).items()):
         if shape.labels.get(key) != value:
@@ -21,19 +21,6 @@ def daemonset_reaches(template: Mapping[str, Any], shape: NodeShape) -> str | No
     if required and not any(_term_matches(term, shape.labels) for term in required["nodeSelectorTerms"]):
         return "its node affinity matches none of the labels"
     return None
-
-
-def tolerates(toleration: Mapping[str, Any], taint: Taint) -> bool:
-    """As Kubernetes' Toleration.ToleratesTaint (api core/v1 toleration.go)."""
-    if toleration.get("effect") not in (None, "", taint.effect):
-        return False
-    key = toleration.get("key") or ""
-    if key and key != taint.key:
-        return False
-    operator = toleration.get("operator") or "Equal"
-    if operator == "Exists":
-        return True
-    return bool(key) and operator == "Equal" and (toleration.get("value") or "") == taint.value
 
 
 def _term_matches(term: Mapping[str, Any], labels: Mapping[str, str]) -> bool:

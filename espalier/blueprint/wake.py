@@ -15,7 +15,7 @@ from typing import Any
 from espalier.blueprint import names, wake_aks, wake_eks, wake_gke, wake_karpenter
 from espalier.blueprint.clouds.model import CloudPlan, NodeGroup
 from espalier.blueprint.pools import PoolPlan
-from espalier.blueprint.reach import daemonset_reaches, tolerates
+from espalier.blueprint.reach import daemonset_reaches
 from espalier.blueprint.wake_node import Recorded, Template, amounts
 from espalier.blueprint.wake_reserved import kept_back
 from espalier.catalogue import Catalogue
@@ -109,7 +109,7 @@ def why_not(work: Work, template: Template, daemons: Mapping[str, Fraction]) -> 
         if template.labels[key] != value:
             return f"label {key} is {template.labels[key]}, not {value}"
     for taint in template.taints:
-        if taint.effect != "PreferNoSchedule" and not any(tolerates(t, taint) for t in work.tolerations):
+        if taint.effect != "PreferNoSchedule" and not any(map(taint.tolerated_by, work.tolerations)):
             return f"taint {taint} is not tolerated"
     for resource, amount in sorted(work.asks.items()):
         there = template.allocatable.get(resource, Fraction(0))

@@ -40,6 +40,10 @@ class Simulated(Strict):
     stands_for: Cloud | None = Field(
         default=None, description="a cloud's cluster whose pools it plays; `rehearse` sets it"
     )
+    partial: bool = Field(
+        default=False,
+        description="whether add-ons whose charts nobody has fetched are left out without an error; `rehearse` sets it",
+    )
 
 
 class Existing(Strict):

@@ -7,7 +7,7 @@ import re
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -87,7 +87,7 @@ class Rehearsal:
         cls, file: StackFile, cluster: str, *, root: Path, project: str, records: Mapping[str, AddonRecord]
     ) -> Rehearsal:
         """Pools of a cloud's stack keep the shapes that the cloud gives them. Raises Mistakes."""
-        block: dict[str, Any] = {"kind": "simulated", "version": SIMULATED_VERSION, "name": cluster}
+        block: dict[str, Any] = {"kind": "simulated", "version": SIMULATED_VERSION, "name": cluster, "partial": True}
         if cloud_of(file.settings.cluster) is not None:
             given = file.raw["cluster"]
             block["stands-for"] = given.get("stands-for", given)  # a simulated cluster may stand for one already
@@ -173,15 +173,23 @@ def _play(rehearsal: Rehearsal, client: Client, judge: Judge | None, keep: bool,
         wakes=rehearsal.wakes,
         progress=progress,
     )
+    skipped = (*found.skipped, *_unrendered(rehearsal.blueprint))
     if keep:
-        return _Played(first, found.checks, found.skipped, found.left)
+        return _Played(first, found.checks, skipped, found.left)
     progress(f"destroying {program.stack}")
     began = time.monotonic()
     deleted = destroy(program.project, program.stack, client, progress=progress, delete_data=True)
     left = _left(client, kinds, before | _retained(rehearsal.blueprint))
     evidence = f"{len(deleted)} objects deleted; left: {', '.join(left) or 'nothing'}"
     check = Check(DESTROYED, not left, evidence, round(time.monotonic() - began, 3))
-    return _Played(first, (*found.checks, check), found.skipped, (*found.left, *left))
+    return _Played(first, (*found.checks, check), skipped, (*found.left, *left))
+
+
+def _unrendered(blueprint: Blueprint) -> Iterator[Skipped]:
+    """Add-ons that were left out, since nobody has fetched what they are made of."""
+    for addon in blueprint.addons:
+        if addon.held:
+            yield Skipped(f"content/{addon.id}", f"{addon.id} was left out: {addon.held.why}. {addon.held.do}")
 
 
 def _wakes(

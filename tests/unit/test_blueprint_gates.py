@@ -15,7 +15,7 @@ from espalier.addons.tolerations import tolerations_of
 from espalier.blueprint import Blueprint, build, names
 from espalier.blueprint.gates import gate_proof, ungated_notes
 from espalier.blueprint.proofs import prove
-from espalier.blueprint.reach import daemonset_reaches, tolerates
+from espalier.blueprint.reach import daemonset_reaches
 from espalier.blueprint.taints import taints_of
 from espalier.catalogue import catalogue
 from espalier.settings import load_file, validate
@@ -262,8 +262,8 @@ def test_agents_reach_a_node_that_is_marked_as_failed_so_that_they_can_mend_it()
     daemons = [m["spec"]["template"] for m in plugin.manifests if m["kind"] == "DaemonSet"]
     assert len(daemons) == 2
     for template in daemons:
-        assert any(tolerates(t, names.FAILED_TAINT) for t in template["spec"]["tolerations"])
-        assert not any(tolerates(t, names.SPOT_TAINT) for t in template["spec"]["tolerations"])
+        assert any(map(names.FAILED_TAINT.tolerated_by, template["spec"]["tolerations"]))
+        assert not any(map(names.SPOT_TAINT.tolerated_by, template["spec"]["tolerations"]))
 
 
 def test_the_proof_of_an_agent_asks_for_marked_nodes_too() -> None:

@@ -11,7 +11,6 @@ from espalier.blueprint.proofs import device_maxima
 from espalier.blueprint.queues.flavours import unit_of
 from espalier.blueprint.queues.kueue import ALL, counted
 from espalier.blueprint.queues.model import Shared
-from espalier.blueprint.reach import tolerates
 from espalier.blueprint.tenants import TenantPlan
 from espalier.types import Manifest, NodeShape, Planned, Proof
 
@@ -144,7 +143,7 @@ def _shut_out(flavour: Mapping[str, Any], shape: NodeShape) -> str:
     wrong += [
         f"it does not tolerate {taint}"
         for taint in shape.taints
-        if not any(tolerates(toleration, taint) for toleration in flavour["tolerations"])
+        if not any(map(taint.tolerated_by, flavour["tolerations"]))
     ]
     return ", ".join(wrong)
 

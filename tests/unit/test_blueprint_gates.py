@@ -38,8 +38,10 @@ def blueprint(
 
 
 def in_cloud(stack: str, **addons: Any) -> Blueprint:
+    """The stack with these add-ons besides its own, of which the warden is left out."""
     settings = load_file(ROOT / "stacks" / f"Pulumi.{stack}.yaml").settings
-    return build(settings.model_copy(update={"addons": {**settings.addons, **addons}}), RECORDS)
+    own = {id: options for id, options in settings.addons.items() if id != "warden"}
+    return build(settings.model_copy(update={"addons": {**own, **addons}}), RECORDS)
 
 
 def gated(found: Blueprint) -> dict[str, bool]:

@@ -10,18 +10,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from espalier.blueprint import names
 from espalier.blueprint.build import Blueprint
 from espalier.blueprint.pools import PoolPlan
 from espalier.blueprint.wake import works_of
 from espalier.catalogue import CLOUDS, Catalogue, catalogue
-from espalier.catalogue.machines import Machine
 from espalier.catalogue.model import chips
 from espalier.charts.images import ImageRule
 from espalier.quantity import parse_quantity
 from espalier.types import Image
+
+if TYPE_CHECKING:
+    from espalier.catalogue.machines import Machine
 
 Program = Literal["gpu", "tpu", "neuron"]
 Level = Literal["restricted", "baseline"]

@@ -7,10 +7,11 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final
 
-from espalier.catalogue import CLOUDS, Accelerator, Catalogue, Cloud, Origin, catalogue
+from espalier.catalogue import CLOUDS, Accelerator, Busbw, Catalogue, Cloud, Origin, catalogue
 from espalier.catalogue.machines import ListPrice, Machine
 from espalier.report.documents import (
     AcceleratorEntry,
+    BusbwEntry,
     CatalogueDocument,
     MachineEntry,
     OfferEntry,
@@ -112,6 +113,7 @@ def _machine(rows: Catalogue, row: Machine, accelerator: str | None, region: str
         "network_cards": _known(row.network_cards),
         "efa": _known(row.efa),
         "infiniband": row.infiniband,
+        "busbw": _busbw(row.busbw),
         "topologies": dict(row.topologies),
         "capacity": list(row.capacity),
         "regions": list(rows.regions(row)),
@@ -139,6 +141,12 @@ def _price(kind: CapacityKind, region: str, price: ListPrice | None) -> PriceEnt
         "per_hour": _known(price and price.per_hour),
         "origin": _origin(price.origin if price else Origin("", "")),
     }
+
+
+def _busbw(busbw: Busbw | None) -> BusbwEntry | dict[str, bool]:
+    if busbw is None:
+        return UNKNOWN
+    return {"node": _known(busbw.node), "nodes": _known(busbw.nodes), "origin": _origin(busbw.origin)}
 
 
 def _origin(origin: Origin) -> OriginEntry:

@@ -60,6 +60,8 @@ def verify(stack: str, out: Output, *, probe: bool, pools: Sequence[str] = (), y
         except VerifyError as error:
             raise failures.Missing(str(error), "Name the stack of the cluster that this kubeconfig reaches.") from None
     document = _document("verify", project, found)
+    if probe:
+        document["probes"] = probing.entries(plan)
     show_checks(out.people, document)
     out.document(document)
     return 0 if found.ok and not found.left else failures.FAILED

@@ -7,9 +7,11 @@ from collections.abc import Iterator, Sequence
 
 from espalier.blueprint import Blueprint
 from espalier.blueprint.probe import IDLE_MINUTES, WORST_MINUTES, Probe, ProbePlan, plan_probes
+from espalier.commands.plan import known
 from espalier.engine.errors import RefusedError
 from espalier.failures import Missing
 from espalier.report.console import Output
+from espalier.report.documents import ProbeEntry
 from espalier.types import Mistake, Mistakes
 
 
@@ -19,9 +21,9 @@ def planned(blueprint: Blueprint, probe: bool, pools: Sequence[str]) -> ProbePla
         if pools:
             raise Mistakes([Mistake("--pool", ", ".join(pools), "pools together with --probe", "Say --probe, too.")])
         return ProbePlan()
-    known = [pool.name for pool in blueprint.pools if pool.accelerator]
-    accepted = ", ".join(known) or "nothing: no pool has an accelerator"
-    unknown = [pool for pool in pools if pool not in known]
+    able = [pool.name for pool in blueprint.pools if pool.accelerator]
+    accepted = ", ".join(able) or "nothing: no pool has an accelerator"
+    unknown = [pool for pool in pools if pool not in able]
     if unknown:
         do = "Name pools that have an accelerator, or none for all of them."
         raise Mistakes([Mistake("--pool", repr(pool), accepted, do) for pool in unknown])
@@ -52,12 +54,28 @@ def told(plan: ProbePlan) -> Iterator[str]:
     for probe in plan.probes:
         yield f"{probe.name} {_wakes(probe)}; {_money(probe)}."
     worst = [probe.worst for probe in plan.probes]
-    known = [amount for amount in worst if amount is not None]
-    more = "" if len(known) == len(worst) else ", and what has no price"
+    priced = [amount for amount in worst if amount is not None]
+    more = "" if len(priced) == len(worst) else ", and what has no price"
     yield (
-        f"At most USD {sum(known):.2f}{more}: where all these nodes have to start, each for {WORST_MINUTES} minutes, "
+        f"At most USD {sum(priced):.2f}{more}: where all these nodes have to start, each for {WORST_MINUTES} minutes, "
         f"{IDLE_MINUTES} of them idle until an autoscaler takes it away. Nodes that are there cost nothing more."
     )
+
+
+def entries(plan: ProbePlan) -> list[ProbeEntry]:
+    """The same as data."""
+    return [
+        {
+            "pool": probe.pool.name,
+            "machine": probe.pool.shape.machine,
+            "nodes": probe.nodes,
+            "devices": probe.devices,
+            "image": probe.image,
+            "checks": list(probe.checks),
+            "cost": known(None if probe.worst is None else round(probe.worst, 4)),
+        }
+        for probe in plan.probes
+    ]
 
 
 def _wakes(probe: Probe) -> str:

@@ -257,12 +257,28 @@ class CheckEntry(TypedDict):
     seconds: float
 
 
+class ProbeEntry(TypedDict):
+    """A Job that computes on a pool: `devices` on each of `nodes`.
+
+    `cost` is USD at most, where all nodes start for it; {"$unknown": true} where a price is.
+    """
+
+    pool: str
+    machine: str
+    nodes: int
+    devices: int
+    image: str
+    checks: list[str]
+    cost: Any
+
+
 class VerifyDocument(Document):
-    """`espalier verify`."""
+    """`espalier verify`; `probes` are what ran with `--probe`."""
 
     stack: str
     checks: list[CheckEntry]
     skipped: list[dict[str, str]]
+    probes: NotRequired[list[ProbeEntry]]
 
 
 class RehearseDocument(VerifyDocument):
@@ -393,6 +409,14 @@ class OfferEntry(TypedDict):
     prices: list[PriceEntry]
 
 
+class BusbwEntry(TypedDict):
+    """What all devices reach in an all-reduce, GB/s of bus bandwidth: within a node, and between two."""
+
+    node: Any
+    nodes: Any
+    origin: OriginEntry
+
+
 class MachineEntry(TypedDict):
     """A machine type; a column that is not known is {"$unknown": true}. `topologies` holds hosts a TPU slice."""
 
@@ -408,6 +432,7 @@ class MachineEntry(TypedDict):
     network_cards: Any
     efa: Any
     infiniband: bool
+    busbw: BusbwEntry | dict[str, bool]
     topologies: dict[str, int]
     capacity: list[str]
     regions: list[str]

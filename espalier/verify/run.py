@@ -101,8 +101,10 @@ def verify(
             progress(f"waiting until namespace {stage.namespace} is gone")
     finally:
         context.cancelled.set()
-        stage.clear()
-        jobs.clear()
+        try:
+            jobs.clear()
+        finally:
+            stage.clear()
         left = (*stage.left(), *jobs.left())
     checks = tuple(item for item in found.values() if isinstance(item, Check))
     skipped = tuple(item for item in found.values() if isinstance(item, Skipped))

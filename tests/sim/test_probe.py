@@ -18,6 +18,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -31,6 +32,7 @@ from espalier.blueprint.nodes import node_manifest
 from espalier.blueprint.probe import ProbePlan, plan_probes
 from espalier.cli import main
 from espalier.kube import Client, Kind
+from espalier.report.documents import schema_of
 from espalier.settings import load_file
 from espalier.sim import components
 from espalier.types import Check
@@ -379,4 +381,7 @@ def test_the_command_says_what_it_costs_and_gives_json(
     code, document, told = run("--probe", "--pool", "h100", "--yes")
     results = {each["name"]: each["ok"] for each in document["checks"]}
     assert (results["probe/h100"], results["bandwidth/h100"]) == (True, True), document
+    (entry,) = document["probes"]
+    assert (entry["pool"], entry["nodes"], entry["devices"], entry["cost"]) == ("h100", 1, 8, {"$unknown": True})
+    jsonschema.validate(document, schema_of("verify"))
     assert cluster.namespaces() == []

@@ -105,3 +105,37 @@ def test_a_clouds_stack_is_pulumis_alone(
     [error] = json.loads(done.stdout)["errors"]
     assert got in error["got"]
     assert do in error["do"]
+
+
+PULUMI = """#!/bin/sh
+case "$2" in
+  ls) echo '[{"name": "far"}]' ;;
+  output) echo '{}' ;;
+esac
+"""
+
+
+@pytest.mark.parametrize(
+    ("pulumi", "got"),
+    [("", "far is a cloud's cluster, which Pulumi makes"), (PULUMI, "far has no cluster in Pulumi's state")],
+)
+def test_a_clouds_cluster_is_verified_by_the_kubeconfig_that_its_stack_exports(
+    pulumi: str, got: str, tmp_path: Path
+) -> None:
+    (tmp_path / "stacks").mkdir()
+    (tmp_path / "Pulumi.yaml").write_text("name: t\nruntime: python\nstackConfigDir: stacks\n")
+    (tmp_path / "stacks" / "Pulumi.far.yaml").write_text(CLOUD_STACK)
+    if pulumi:
+        (tmp_path / "pulumi").write_text(pulumi)
+        (tmp_path / "pulumi").chmod(0o755)
+    done = subprocess.run(
+        [sys.executable, "-m", "espalier.cli", "verify", "far", "--json"],
+        cwd=tmp_path,
+        env=os.environ | {"PATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 3, done.stderr
+    [error] = json.loads(done.stdout)["errors"]
+    assert got in error["got"]

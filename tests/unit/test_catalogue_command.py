@@ -61,6 +61,10 @@ def test_one_accelerator_of_one_cloud(capsys: pytest.CaptureFixture[str]) -> Non
     found = document(capsys, "--accelerator", "H100-80", "--cloud", "aws")
     assert [row["name"] for row in found["accelerators"]] == ["H100-80"]
     assert [row["name"] for row in found["machines"]] == ["p5.4xlarge", "p5.48xlarge"]
+    busbw = found["machines"][1]["busbw"]
+    assert (busbw["node"], busbw["nodes"]) == (480, {"$unknown": True})
+    assert "nccl-tests issue 212" in busbw["origin"]["source"]
+    assert found["machines"][0]["busbw"] == {"$unknown": True}
     (offer,) = found["machines"][1]["offers"]
     assert (offer["accelerator"], offer["devices"]) == ("H100-80", 8)
     prices = {price["kind"]: price for price in offer["prices"]}

@@ -9,7 +9,7 @@ import pytest
 import typer
 
 from espalier.blueprint.probe import ProbePlan, plan_probes
-from espalier.commands.probe import ask, planned, told
+from espalier.commands.probe import ask, entries, planned, told
 from espalier.engine.errors import RefusedError
 from espalier.failures import Missing
 from espalier.report.console import Output
@@ -36,6 +36,15 @@ def test_a_price_that_is_not_known_is_never_zero() -> None:
     lines = list(told(plan_probes(blueprint({"accelerator": "T4"}))))
     assert lines[0].endswith("its price is unknown.")
     assert lines[1].startswith("At most USD 0.00, and what has no price: ")
+
+
+def test_the_same_is_told_as_data() -> None:
+    (h100,) = entries(plan_probes(stack("aws-prod"), ["h100"]))
+    assert (h100["pool"], h100["machine"], h100["nodes"], h100["devices"]) == ("h100", "p5.48xlarge", 2, 8)
+    assert h100["checks"] == ["probe/h100", "bandwidth/h100", "bandwidth/h100/nodes"]
+    assert h100["cost"] == pytest.approx(41.9467)
+    (t4,) = entries(plan_probes(blueprint({"accelerator": "T4"})))
+    assert t4["cost"] == {"$unknown": True}
 
 
 def test_without_the_flag_nothing_is_planned() -> None:

@@ -43,6 +43,12 @@ _STOPPED: Final = f"{NAME}-stopped"
 _EXTENDED: Final = "/"
 """Names of extended resources have it, those of the kubelet's own have not."""
 
+XIDS: Final = (46, 48, 54, 62, 64, 74, 79, 95, 110, 119, 120, 136, 140, 142, 143, 151, 155, 156, 158)
+"""Errors of hardware, firmware and links: those by which EKS's node monitoring agent (aws/eks-node-monitoring-agent,
+WellKnownXidCodes) fails a node, but for 63, a page that was retired well, and 109, which NVIDIA's own device plugin
+leaves to the application (k8s-device-plugin, internal/rm/health.go)."""
+
+Address = Annotated[str, Field(pattern=r"^https?://[A-Za-z0-9][-A-Za-z0-9.]*(:[0-9]{1,5})?(/[-A-Za-z0-9._~/]*)?$")]
 Duration = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,3}[smh]$")]
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600}
 
@@ -65,14 +71,22 @@ class Health(_Strict):
     conditions: dict[str, Literal["True", "False"]] = Field(
         default={}, description="further node conditions that mean a failed device, with the status that does"
     )
+    prometheus: Address | None = Field(
+        default=None,
+        description="URL of the Prometheus that has the DCGM exporter's metrics, without credentials; default: that of "
+        "`idle`, else none is asked",
+    )
+    xids: Annotated[list[Annotated[int, Field(ge=1, le=9999)]], Field(max_length=200)] = Field(
+        default=list(XIDS), description="NVIDIA's XID errors that mean a failed device"
+    )
 
 
 class Idle(_Strict):
     """What becomes of notebooks and servers that leave their devices idle."""
 
-    prometheus: Annotated[
-        str, Field(pattern=r"^https?://[A-Za-z0-9][-A-Za-z0-9.]*(:[0-9]{1,5})?(/[-A-Za-z0-9._~/]*)?$")
-    ] = Field(description="URL of the Prometheus that has the DCGM exporter's metrics, without credentials")
+    prometheus: Address = Field(
+        description="URL of the Prometheus that has the DCGM exporter's metrics, without credentials"
+    )
     action: Literal["report", "stop"] = Field(
         default="report", description="the most that is done to anything; what tenants get that say nothing"
     )
@@ -136,8 +150,17 @@ def config(inputs: AddonInputs) -> str:
             "at_once": health.at_once,
             "act": health.action == "act",
             "conditions": {**CONDITIONS, **health.conditions},
+            "prometheus": _asked_of_health(options),
+            "xids": sorted(health.xids),
         }
     return json.dumps(told, indent=1, sort_keys=True) + "\n"
+
+
+def _asked_of_health(options: Options) -> str:
+    """The Prometheus that is asked about devices' health; "" for none."""
+    if options.health.action == "off":
+        return ""
+    return options.health.prometheus or (options.idle.prometheus if options.idle else "")
 
 
 def _watch(idle: Idle) -> dict[str, Any]:
@@ -254,13 +277,15 @@ def _bound(
 def _network(options: Options) -> dict[str, Any]:
     """Nobody calls it but the kubelet, and it calls the API server alone, whose address no policy can name.
 
-    Where it looks for idle devices, Prometheus' port as well, and the cluster's DNS to find it.
+    Where it asks metrics, Prometheus' port as well, and the cluster's DNS to find it.
     """
-    ports = [{"protocol": "TCP", "port": port} for port in (443, 6443)]
-    if options.idle:
-        address = urlsplit(options.idle.prometheus)
+    numbers = [443, 6443]
+    asked = [options.idle.prometheus if options.idle else "", _asked_of_health(options)]
+    for address in map(urlsplit, filter(None, asked)):
         port = address.port or (443 if address.scheme == "https" else 80)
-        ports += [{"protocol": "TCP", "port": port}] if port not in (443, 6443) else []
+        numbers += [port] if port not in numbers else []
+    ports = [{"protocol": "TCP", "port": port} for port in numbers]
+    if any(asked):
         ports += [{"protocol": protocol, "port": 53} for protocol in ("UDP", "TCP")]
     spec = {
         "podSelector": {"matchLabels": {"app.kubernetes.io/name": NAME}},

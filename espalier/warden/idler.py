@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import time
-import urllib.error
-import urllib.parse
-import urllib.request
 from collections.abc import Callable
 from typing import Any
 
 from espalier.warden import idle
 from espalier.warden.api import MERGE_PATCH, Api, ApiError, UnreachableError
 from espalier.warden.idle import Idle, Rule
+from espalier.warden.metrics import UNUSABLE, asked
 from espalier.warden.rules import Config, Watch, text_of
 
 _SECONDS = 30.0
@@ -70,10 +67,10 @@ class Idler:
                 used[after] = {}
                 for query, percent, coverage in idle.queries(after):
                     into = minutes if coverage else used[after]
-                    for pod, value in idle.pods_of(_asked(watch.prometheus, query, end), percent).items():
+                    for pod, value in idle.pods_of(asked(watch.prometheus, query, end), percent).items():
                         into[pod] = max(value, into.get(pod, 0.0))
                 known[after] = idle.covered(minutes, after)
-        except (OSError, ValueError, KeyError, TypeError, urllib.error.URLError) as error:
+        except UNUSABLE as error:
             self._say("metrics", f"no metrics, so nothing is idle: {type(error).__name__}: {error}")
             return []
         seen = frozenset[idle.Pod]().union(*known.values())
@@ -158,18 +155,3 @@ class Idler:
             self._api.post(f"/api/v1/namespaces/{one.namespace}/events", body)
         except (ApiError, UnreachableError) as error:
             self._say(f"event {one.namespace}/{one.name}", f"no event of {one.namespace}/{one.name}: {error}")
-
-
-def _asked(prometheus: str, query: str, end: float) -> dict[str, Any]:
-    """Prometheus' answer to an instant query (HTTP API, /api/v1/query), by `end` of this process's clock."""
-    address = f"{prometheus.rstrip('/')}/api/v1/query?{urllib.parse.urlencode({'query': query})}"
-    if not address.startswith(("http://", "https://")):
-        raise ValueError(f"no address of a Prometheus: {prometheus}")
-    left = end - time.monotonic()
-    if left <= 0:
-        raise TimeoutError(f"{prometheus} takes more than {_SECONDS:.0f} s")
-    with urllib.request.urlopen(address, timeout=left) as answer:  # noqa: S310 - its scheme was looked at
-        found: dict[str, Any] = json.loads(answer.read())
-    if found.get("status") != "success":
-        raise ValueError(f"Prometheus answered {found.get('status')}: {found.get('error')}")
-    return found

@@ -11,6 +11,7 @@ from espalier.warden import rules
 from espalier.warden.api import Api, ApiError, UnreachableError
 from espalier.warden.idler import Idler
 from espalier.warden.lease import Lease
+from espalier.warden.metrics import Measured
 from espalier.warden.rules import Action, Config
 
 NODES = "/api/v1/nodes"
@@ -95,6 +96,7 @@ class Warden:
         self.lease = Lease(api, leases, "espalier-warden", me, time.monotonic)
         self._changed = threading.Event()
         self.nodes = Nodes(api, self._changed, tell)
+        self._measured = Measured(self._say)
         self._idler = Idler(api, namespace, self._say, lambda: self.lease.mine)
         self._config: Config | None = None
         self._config_at = float("-inf")
@@ -141,7 +143,7 @@ class Warden:
             return
         nodes = self.nodes.all()
         by_name = {node["metadata"]["name"]: node for node in nodes}
-        for action in rules.decide(nodes, config, time.time()):
+        for action in rules.decide(nodes, config, time.time(), self._measured.known()):
             if not self.lease.mine:
                 return
             try:
@@ -152,11 +154,12 @@ class Warden:
                     self._say(f"{action.kind} {action.node}", f"cannot {action.kind} {action.node}: {error}")
 
     def look(self, stop: threading.Event) -> None:
-        """Until `stop`: looks after idle devices while the Lease is held."""
+        """Until `stop`: asks metrics, and looks after idle devices, while the Lease is held."""
         while not stop.wait(0.2):
             config = self._config
             if config is None or not self.lease.mine:
                 continue
+            self._measured.once(config.health)
             try:
                 self._idler.once(config)
             except (ApiError, UnreachableError) as error:

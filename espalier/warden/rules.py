@@ -28,6 +28,9 @@ WHY = "espalier.dev/device-failing-why"
 MET = "espalier.dev/devices-met"
 """When all the devices of a node were there for the first time: before, they are late; after, one that is missing has
 failed. A new node of Karpenter's has its startup taint a moment late, so the gate does not tell."""
+MEASURED = "DCGM_"
+"""How reasons begin that come of DCGM's metrics."""
+NOTHING: Mapping[str, str] = {}
 MIG_STATE = "nvidia.com/mig.config.state"
 WHOLE = "nvidia.com/gpu"
 MIG = "nvidia.com/mig-"
@@ -58,6 +61,10 @@ class Health:
     at_once: int = 1
     act: bool = True
     conditions: Mapping[str, str] = field(default_factory=dict[str, str])
+    prometheus: str = ""
+    """Where DCGM's metrics are; "" where nobody asks them."""
+    xids: Sequence[int] = ()
+    """Errors of NVIDIA's driver that mean a failed device."""
 
 
 @dataclass(frozen=True)
@@ -114,8 +121,11 @@ def config_of(text: str) -> Config:
         raise ValueError(f"no configuration: {type(error).__name__}: {error}") from error
 
 
-def decide(nodes: Iterable[Node], config: Config, now: float) -> list[Action]:
-    """What is to be done now, in the order of the nodes' names. `now` is a time in seconds since 1970."""
+def decide(nodes: Iterable[Node], config: Config, now: float, measured: Mapping[str, str] = NOTHING) -> list[Action]:
+    """What is to be done now, in the order of the nodes' names. `now` is a time in seconds since 1970.
+
+    `measured` is what metrics say of nodes: what has failed, or "" where all is well; of the others nothing is known.
+    """
     known = sorted((node for node in nodes if _pool(node, config)), key=_name)
     out: dict[str, int] = {}
     for node in known:
@@ -131,7 +141,7 @@ def decide(nodes: Iterable[Node], config: Config, now: float) -> list[Action]:
         if config.health is None:
             continue
         room = out[_label(node)] < config.health.at_once
-        actions = _judged(node, pool, config.health, now, room=room)
+        actions = _judged(node, pool, config.health, now, measured.get(_name(node)), room=room)
         out[_label(node)] += any(action.kind == "mark" for action in actions)
         found += actions
     return found
@@ -240,15 +250,18 @@ def _opened(node: Node, pool: Pool) -> Action | None:
     return Action("open", _name(node), f"{there} allocatable")
 
 
-def _judged(node: Node, pool: Pool, health: Health, now: float, *, room: bool) -> list[Action]:
+def _judged(node: Node, pool: Pool, health: Health, now: float, measured: str | None, *, room: bool) -> list[Action]:
     """What follows from the state of one node's devices, and from how long it has lasted."""
     name, marked = _name(node), is_marked(node)
     since = time_of(_annotations(node).get(SINCE))
     if not is_ready(node):
         return []  # a node that does not answer is its cloud's and Kubernetes' own affair, and tells nothing of devices
     watched = {kind: status for kind, status in health.conditions.items() if kind not in pool.leaves}
-    trouble, lack = troubled(node, watched), lacking(node, pool.devices)
+    # Where a cloud repairs nodes by its agent's word, that agent judges the same errors.
+    trouble, lack = troubled(node, watched) or (not pool.leaves and measured) or None, lacking(node, pool.devices)
     why = trouble or lack
+    if why is None and measured is None and _annotations(node).get(WHY, "").startswith(MEASURED):
+        return []  # metrics told of it, and say nothing now: that is no word of its being well
     if why is None:
         if not marked and MET not in _annotations(node):
             return [Action("met", name, "all its devices are there")]

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from espalier.addons import RECORDS
-from espalier.addons.warden import CONDITIONS, IMAGE, NAME, program
+from espalier.addons.warden import CONDITIONS, IMAGE, NAME, XIDS, program
 from espalier.blueprint.order import plan_addons
 from espalier.policies.images import why_not_pinned
 from espalier.types import AddonPlan, Facts
@@ -136,8 +136,31 @@ def test_options_reach_the_program_in_seconds() -> None:
         "at_once": 3,
         "act": False,
         "conditions": {**CONDITIONS, "X": "True"},
+        "prometheus": "",
+        "xids": list(XIDS),
     }
     assert config(planned({"health": {"action": "off"}}))["health"] is None
+
+
+IDLE = {"prometheus": "http://prometheus.monitoring:9090"}
+
+
+@pytest.mark.parametrize(
+    ("options", "asked", "ports"),
+    [
+        ({}, "", [443, 6443]),
+        ({"health": {"prometheus": "http://p.m:9090"}}, "http://p.m:9090", [443, 6443, 9090, 53, 53]),
+        ({"idle": IDLE}, IDLE["prometheus"], [443, 6443, 9090, 53, 53]),
+        ({"idle": IDLE, "health": {"prometheus": "http://p.m"}}, "http://p.m", [443, 6443, 9090, 80, 53, 53]),
+    ],
+)
+def test_health_asks_a_prometheus_of_its_own_or_that_of_idle_and_the_wall_lets_it(
+    options: dict[str, Any], asked: str, ports: list[int]
+) -> None:
+    plan = planned(options)
+    assert config(plan)["health"]["prometheus"] == asked
+    (egress,) = of(plan, "NetworkPolicy")["spec"]["egress"]
+    assert [port["port"] for port in egress["ports"]] == ports
 
 
 def test_one_owner_repairs_what_eks_repairs_by_itself() -> None:
@@ -156,6 +179,8 @@ def test_one_owner_repairs_what_eks_repairs_by_itself() -> None:
         ({"health": {"at-once": 0}}, "espalier:addons.warden.health.at-once", "health"),
         ({"helth": {}}, "espalier:addons.warden.helth", "health"),
         ({"health": {"action": "reboot"}}, "espalier:addons.warden.health.action", "health"),
+        ({"health": {"prometheus": "http://me:secret@p"}}, "espalier:addons.warden.health.prometheus", "health"),
+        ({"health": {"xids": [0]}}, "espalier:addons.warden.health.xids[0]", "health"),
     ],
 )
 def test_a_wrong_option_is_told_with_its_path(options: dict[str, Any], path: str, accepted: str) -> None:

@@ -79,7 +79,7 @@ def unused(monkeypatch: pytest.MonkeyPatch) -> None:
         rows = [{"metric": {"namespace": "vision", "pod": name}, "value": [0, value]} for name in names]
         return {"data": {"result": rows}}
 
-    monkeypatch.setattr("espalier.warden.idler._asked", answer)
+    monkeypatch.setattr("espalier.warden.idler.asked", answer)
 
 
 def test_a_server_is_stopped_once_and_told_how_it_comes_back() -> None:
@@ -178,6 +178,7 @@ def test_all_questions_to_prometheus_have_one_short_time_together(monkeypatch: p
         return _Answer()
 
     monkeypatch.setattr("espalier.warden.idler.time", clock)
+    monkeypatch.setattr("espalier.warden.metrics.time", clock)
     monkeypatch.setattr("urllib.request.urlopen", slow)
     place = Place(web())
     place.look()

@@ -55,7 +55,7 @@ def held(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[threading.Event, thr
         free.wait(120)
         raise TimeoutError("slow")
 
-    monkeypatch.setattr("espalier.warden.idler._asked", never)
+    monkeypatch.setattr("espalier.warden.idler.asked", never)
     yield asked, free
     free.set()
 

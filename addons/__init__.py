@@ -3,18 +3,26 @@
 from espalier.addons.amd_device_plugin import RECORD as AMD_DEVICE_PLUGIN
 from espalier.addons.amd_gpu_operator import RECORD as AMD_GPU_OPERATOR
 from espalier.addons.aws_efa_device_plugin import RECORD as AWS_EFA_DEVICE_PLUGIN
+from espalier.addons.cert_manager import RECORD as CERT_MANAGER
 from espalier.addons.cluster_autoscaler import RECORD as CLUSTER_AUTOSCALER
 from espalier.addons.dcgm_exporter import RECORD as DCGM_EXPORTER
+from espalier.addons.gateway_api import RECORD as GATEWAY_API
+from espalier.addons.jobset import RECORD as JOBSET
 from espalier.addons.kai_scheduler import RECORD as KAI_SCHEDULER
 from espalier.addons.karpenter import RECORD as KARPENTER
 from espalier.addons.keda import RECORD as KEDA
+from espalier.addons.kubeflow_trainer import RECORD as KUBEFLOW_TRAINER
 from espalier.addons.kueue import RECORD as KUEUE
+from espalier.addons.lws import RECORD as LWS
 from espalier.addons.metrics_server import RECORD as METRICS_SERVER
+from espalier.addons.mpi_operator import RECORD as MPI_OPERATOR
 from espalier.addons.neuron_device_plugin import RECORD as NEURON_DEVICE_PLUGIN
 from espalier.addons.node_feature_discovery import RECORD as NODE_FEATURE_DISCOVERY
 from espalier.addons.nvidia_device_plugin import RECORD as NVIDIA_DEVICE_PLUGIN
 from espalier.addons.nvidia_dra_driver import RECORD as NVIDIA_DRA_DRIVER
 from espalier.addons.nvidia_gpu_operator import RECORD as NVIDIA_GPU_OPERATOR
+from espalier.addons.retired import RETIRED
+from espalier.addons.training_operator_v1 import RECORD as TRAINING_OPERATOR_V1
 from espalier.addons.vertical_pod_autoscaler import RECORD as VERTICAL_POD_AUTOSCALER
 from espalier.addons.volcano import RECORD as VOLCANO
 from espalier.addons.warden import RECORD as WARDEN
@@ -26,21 +34,29 @@ RECORDS: dict[str, AddonRecord] = {
         AMD_DEVICE_PLUGIN,
         AMD_GPU_OPERATOR,
         AWS_EFA_DEVICE_PLUGIN,
+        CERT_MANAGER,
         CLUSTER_AUTOSCALER,
         DCGM_EXPORTER,
+        GATEWAY_API,
+        JOBSET,
         KAI_SCHEDULER,
         KARPENTER,
         KEDA,
+        KUBEFLOW_TRAINER,
         KUEUE,
+        LWS,
         METRICS_SERVER,
+        MPI_OPERATOR,
         NEURON_DEVICE_PLUGIN,
         NODE_FEATURE_DISCOVERY,
         NVIDIA_DEVICE_PLUGIN,
         NVIDIA_DRA_DRIVER,
         NVIDIA_GPU_OPERATOR,
+        TRAINING_OPERATOR_V1,
         VERTICAL_POD_AUTOSCALER,
         VOLCANO,
         WARDEN,
+        *RETIRED,
     )
 }
 """All add-ons that a stack file may name, by id."""

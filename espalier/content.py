@@ -105,6 +105,12 @@ def no_values(inputs: AddonInputs) -> Mapping[str, Any]:
     return {}
 
 
+def as_it_is(inputs: AddonInputs, manifest: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The object as it was rendered."""
+    del inputs
+    return manifest
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Content:
     """What is rendered for an add-on, and by which rules."""
@@ -128,6 +134,9 @@ class Content:
     cluster_scoped: frozenset[str] = frozenset()
     """Kinds of custom resources without a namespace, where no definition in the stack's content says so."""
     images: tuple[ImagePath, ...] = ()
+    edit: Callable[[AddonInputs, Mapping[str, Any]], Mapping[str, Any] | None] = as_it_is
+    """What becomes of each object, for sources that take no values: changed, or None to leave it out. Of a chart that
+    Helm installs nothing can be changed."""
     facts: ContentFacts | None = None
 
 

@@ -49,14 +49,17 @@ Phase = tuple[int, int]
 def in_order(content: Content, objects: Sequence[Object], own: Sequence[Planned]) -> tuple[Planned, ...]:
     """All objects of an add-on, each with what must be ready before it.
 
-    `own` are objects that the record itself writes; they keep their needs of one another and come before workloads.
+    `own` are objects that the record itself writes; they keep their needs of one another and come before workloads,
+    but for custom resources of its own definitions.
     """
     groups = {key.rpartition("/")[0] for key in scopes_of(Item(o.source, False, o.manifest) for o in objects)}
     phases: dict[Phase, list[Planned]] = {}
     for obj in [*_namespace(content, objects), *objects]:
         planned = Planned(reference(obj.manifest), obj.manifest, retain=obj.retain)
         phases.setdefault(_phase(obj, groups), []).append(planned)
-    phases.setdefault((3, 0), []).extend(own)
+    for planned in own:
+        group = str(planned.manifest["apiVersion"]).rpartition("/")[0]
+        phases.setdefault((6 if group in groups else 3, 0), []).append(planned)
     ordered: list[Planned] = []
     before: tuple[str, ...] = ()
     for _, members in sorted(phases.items()):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from espalier.charts.cache import Cache, digest_of
@@ -128,6 +128,7 @@ class Stage:
     ) -> tuple[Rendered, list[Mistake]]:
         content = _content(record)
         objects, mistakes = objects_of(id, content, rows, scopes)
+        objects = list(_edited(objects, content, inputs))
         mistakes += _unused(id, content, objects)
         objects, left_out = (objects, []) if inputs.facts.runs_containers else withheld(objects)
         objects = [_mirrored(obj, content, self.rule) for obj in objects]
@@ -153,6 +154,14 @@ def _unused(id: str, content: Content, objects: Sequence[Object]) -> list[Mistak
         Mistake(f"espalier:addons.{id}: images", f"{path.kind}: {path.path}", "a path that leads to an image", do)
         for path in unused
     ]
+
+
+def _edited(objects: Sequence[Object], content: Content, inputs: AddonInputs) -> Iterator[Object]:
+    """The objects as the record wants them, without those that it leaves out."""
+    for obj in objects:
+        manifest = content.edit(inputs, obj.manifest)
+        if manifest is not None:
+            yield replace(obj, manifest=dict(manifest))
 
 
 def _mirrored(obj: Object, content: Content, rule: ImageRule) -> Object:

@@ -8,9 +8,17 @@ from pathlib import Path
 from espalier.addons import RECORDS
 from espalier.charts.place import Place
 from espalier.commands.project import read_stack
-from espalier.report.documents import AddonRow, AddonsDocument, CheckDocument, CheckedStack, ErrorEntry, header
+from espalier.report.documents import (
+    AddonRow,
+    AddonsDocument,
+    CheckDocument,
+    CheckedStack,
+    EndedEntry,
+    ErrorEntry,
+    header,
+)
 from espalier.settings import find_stack
-from espalier.types import Mistakes
+from espalier.types import Ended, Mistakes
 
 
 def check(stacks: Sequence[str]) -> CheckDocument:
@@ -47,6 +55,17 @@ def _entry(mistake: dict[str, object]) -> ErrorEntry:
     return entry
 
 
+def _ended(ended: Ended | None) -> EndedEntry | None:
+    if ended is None:
+        return None
+    return {
+        "since": ended.since,
+        "source": ended.source,
+        "instead": ended.instead,
+        "successors": list(ended.successors),
+    }
+
+
 def addons_document() -> AddonsDocument:
     """The registry with the project's own add-ons, sorted by id. Raises Mistakes where one of these is wrong."""
     records = Place.of(Path.cwd(), "").records(RECORDS)
@@ -60,6 +79,7 @@ def addons_document() -> AddonsDocument:
             "licence": record.licence,
             "source": record.source,
             "needs": sorted(record.needs),
+            "ended": _ended(record.ended),
         }
         for _, record in sorted(records.items())
     ]

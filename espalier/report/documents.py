@@ -340,6 +340,15 @@ class StatusDocument(Document):
     clusters: list[dict[str, Any]]
 
 
+class EndedEntry(TypedDict):
+    """Of a project that has ended, or is about to: since when, by whose word, what to do, and add-ons instead."""
+
+    since: str
+    source: str
+    instead: str
+    successors: list[str]
+
+
 class AddonRow(TypedDict):
     """An add-on that a stack file may name."""
 
@@ -351,6 +360,7 @@ class AddonRow(TypedDict):
     licence: str
     source: str
     needs: list[str]
+    ended: EndedEntry | None
 
 
 class AddonsDocument(Document):

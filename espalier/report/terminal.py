@@ -265,8 +265,14 @@ def show_addons(console: Console, document: AddonsDocument) -> None:
     table = _table("Add-on", "Category", "Version", "State", "Licence", "Needs")
     for addon in document["addons"]:
         needs = ", ".join(addon["needs"]) or "nothing"
-        table.add_row(addon["id"], addon["category"], addon["version"], addon["state"], addon["licence"], needs)
+        table.add_row(
+            addon["id"], addon["category"], addon["version"] or "-", addon["state"], addon["licence"] or "-", needs
+        )
     console.print(table)
+    for addon in document["addons"]:
+        if ended := addon["ended"]:
+            after = f" ({', '.join(ended['successors'])})" if ended["successors"] else ""
+            console.print(f"  {addon['id']}, {addon['state']} since {ended['since']}: {ended['instead']}{after}")
 
 
 def money(amount: Any) -> str:

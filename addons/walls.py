@@ -1,0 +1,50 @@
+"""Network policies around controllers, and what else of theirs no chart writes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from espalier.addons.placement import one_at_a_time
+from espalier.types import Planned
+
+_OURS = {"app.kubernetes.io/managed-by": "espalier"}
+
+
+def wall(
+    namespace: str, ports: Sequence[int], *, pods: Mapping[str, str] | None = None, out: Sequence[int] = ()
+) -> Planned:
+    """Pods of a namespace that are reached at some ports, and reach names and API servers alone, or `out` as well.
+
+    The API server is no pod, and its address not known before: hence 443 and 6443 of every address, and webhooks that
+    every address reaches. Port 80, where clouds give out credentials, is not among these. Probes come from the node,
+    which no policy stops.
+    """
+    dns = {
+        "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}},
+        "podSelector": {"matchLabels": {"k8s-app": "kube-dns"}},
+    }
+    spec: dict[str, Any] = {
+        "podSelector": {"matchLabels": dict(pods)} if pods else {},
+        "policyTypes": ["Ingress", "Egress"],
+        "ingress": [{"ports": _tcp(ports)}] if ports else [],
+        "egress": [
+            {"to": [dns], "ports": [*_tcp([53]), {"protocol": "UDP", "port": 53}]},
+            {"ports": _tcp([443, 6443, *out])},
+        ],
+    }
+    metadata = {"name": "controllers", "namespace": namespace, "labels": _OURS}
+    policy = {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": metadata, "spec": spec}
+    return Planned("network-policy", policy)
+
+
+def budget(name: str, namespace: str, pods: Mapping[str, str]) -> Planned:
+    """A PodDisruptionBudget: of such pods one goes at a time."""
+    spec = {**one_at_a_time(), "selector": {"matchLabels": dict(pods)}}
+    metadata = {"name": name, "namespace": namespace, "labels": _OURS}
+    body = {"apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": metadata, "spec": spec}
+    return Planned("disruption-budget", body)
+
+
+def _tcp(ports: Sequence[int]) -> list[dict[str, Any]]:
+    return [{"protocol": "TCP", "port": port} for port in ports]

@@ -41,6 +41,7 @@ def pool_mistakes(cluster: Eks, wanted: Wanted) -> Iterator[Mistake]:
     yield from _reservation(wanted)
     yield from _kinds(wanted)
     yield from _fabric(wanted)
+    yield from _interfaces(cluster, wanted)
     yield from _disks(wanted)
     yield from _preload(wanted)
     yield from _pods(wanted)
@@ -170,6 +171,16 @@ def _fabric(wanted: Wanted) -> Iterator[Mistake]:
         do = "Remove `machines`, or set fabric: false."
         accepted = f"one machine type where EFA joins the nodes: {machine.name}"
         yield Mistake(f"{wanted.path}.machines", ", ".join(pool.machines or ()), accepted, do)
+
+
+def _interfaces(cluster: Eks, wanted: Wanted) -> Iterator[Mistake]:
+    """Source: EKS user guide, ml/node-efa."""
+    asked = cluster.addon_versions.get("vpc-cni")
+    if asked is None or not any(one.type == "efa-only" for one in launch.interfaces(wanted)):
+        return
+    if [int(part) for part in asked[1:].partition("-")[0].split(".")] < [1, 18, 5]:
+        accepted = f"v1.18.5 or later, for the EFA interfaces without addresses of {wanted.machine.name}"
+        yield Mistake("espalier:cluster.addon-versions.vpc-cni", asked, accepted, "Raise it, or remove it.")
 
 
 def _disks(wanted: Wanted) -> Iterator[Mistake]:

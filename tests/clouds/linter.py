@@ -63,6 +63,9 @@ def findings(document: str | Mapping[str, Any], sort: Sort) -> Iterator[str]:
                 yield f"{statement.get('Sid', '')} {better.issue}: {better.title} {better.detail or ''}"
 
 
+_OF_REPOSITORIES = frozenset({"ecr:BatchImportUpstreamImage"})
+"""Actions that parliament knows no resource of, though AWS grants them by repositories: ECR user guide,
+pull-through-cache-iam, whose example names `repository/<prefix>/*`."""
 _PUBLIC_PARAMETER = re.compile(r"arn:aws[-a-z]*:ssm:[-a-z0-9]+::parameter/aws/service/")
 
 
@@ -73,7 +76,8 @@ def _is_answered(finding: Any, sort: Sort, statement: Mapping[str, Any], policy:
     - an action newer than parliament is one that AWS's own model has;
     - a condition is one of its service's, said there of another entry of the same service or of its resources;
     - what an action needs besides is allowed by another statement: a security group is made, and made in a network;
-    - AWS's public parameters are of no account.
+    - AWS's public parameters are of no account;
+    - the import of an upstream image is one of its repository's.
     """
     words = str(finding.detail).split()
     if finding.issue == "RESOURCE_STAR":
@@ -88,7 +92,8 @@ def _is_answered(finding: Any, sort: Sort, statement: Mapping[str, Any], policy:
             return True
         others = [other for other in statements(policy) if other != statement]
         return all(
-            any(detail["action"] in other["Action"] and _fits(other, detail["required_format"]) for other in others)
+            (detail["action"] in _OF_REPOSITORIES and _fits(statement, "arn:*:ecr:*:*:repository/*"))
+            or any(detail["action"] in other["Action"] and _fits(other, detail["required_format"]) for other in others)
             for detail in finding.detail
         )
     return False

@@ -157,8 +157,27 @@ config:
 
 WRITTEN = {"small-eks": SMALL_EKS, "other-eks": OTHER_EKS, "other-gke": OTHER_GKE, "other-aks": OTHER_AKS}
 ALL = [*OF_CHECKOUT, *WRITTEN]
-GIVEN = {"given-eks": GIVEN_EKS, "given-gke": GIVEN_GKE, "given-aks": GIVEN_AKS}
-"""Stacks in networks that are there, with keys and roles by their ids: of what they make the requests are judged."""
+CLOSED_EKS = """
+config:
+  espalier:cluster:
+    kind: eks
+    name: closed
+    version: "1.35"
+    region: us-east-1
+    account-id: "123456789012"
+    network: {egress: none}
+    autoscaler: karpenter
+    storage: {type: efs}
+    image-cache: [public.ecr.aws, registry.k8s.io]
+    buckets: [{name: models}]
+    registries: [{name: images}]
+    access: {via: network, admins: ["arn:aws:iam::123456789012:role/platform"]}
+  espalier:pools:
+    - {name: system, machine: {cpu: 4, memory: 16Gi}, nodes: {min: 2, max: 6}}
+    - {name: l4, accelerator: L4, count: 1, nodes: {max: 4}, capacity: [spot, on-demand]}
+"""
+GIVEN = {"given-eks": GIVEN_EKS, "given-gke": GIVEN_GKE, "given-aks": GIVEN_AKS, "closed-eks": CLOSED_EKS}
+"""Stacks in networks that are there, or without a way out: of what they make requests and policies are judged."""
 
 
 def graph_of(stack: str, *, imagined: bool = False) -> Graph:

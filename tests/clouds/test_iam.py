@@ -10,9 +10,9 @@ import pytest
 from espalier.engine.values import has_unknown
 from tests.clouds.aws import POLICY_DOCUMENTS
 from tests.clouds.linter import Sort, findings, is_read, statements
-from tests.clouds.stacks import ALL, graph_of
+from tests.clouds.stacks import ALL, GIVEN, graph_of
 
-AWS_STACKS = [stack for stack in ALL if stack.startswith("aws") or stack.endswith("eks")]
+AWS_STACKS = [stack for stack in (*ALL, *GIVEN) if stack.startswith("aws") or stack.endswith("eks")]
 _IDENTITIES = {
     "aws:iam/rolePolicy:RolePolicy",
     "aws:iam/policy:Policy",
@@ -49,6 +49,21 @@ def wide(statement: dict[str, Any]) -> list[str]:
         return []
     actions = statement.get("Action", ["NotAction"])
     return [action for action in actions if not is_read(action)]
+
+
+def test_the_linter_sees_what_espalier_writes_for_every_identity() -> None:
+    """Each role that a stack file may name is made in some stack here, and each that has a policy of Espalier's has it
+    read; the others take AWS's own policies. Both autoscalers and both shared file systems are among them."""
+    seen = {name.removeprefix("platform-cluster-") for stack in AWS_STACKS for name, _, _ in policies(stack)}
+    roles = ("cluster", "nodes", "network", "volumes", "files", "autoscaler", "lb")
+    assert {f"role-{role}.assumeRolePolicy" for role in roles} <= seen
+    written = {name.removesuffix(".policy") for name in seen if name.endswith(".policy")}
+    assert written == {
+        *(f"role-{role}-policy" for role in ("cluster", "nodes", "files", "autoscaler", "lb")),
+        "bucket-models-policy",
+        "interruptions-policy",
+        "key-disks",
+    }
 
 
 @pytest.mark.parametrize("stack", AWS_STACKS)

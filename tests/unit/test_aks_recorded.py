@@ -297,6 +297,7 @@ def test_a_key_for_secrets_is_made_before_the_cluster_that_may_use_it() -> None:
     assert vault["vaultName"] == found.inputs("secrets-key")["vaultName"] != found.inputs("vault")["vaultName"]
     assert vault["properties"]["enableRbacAuthorization"]
     assert vault["properties"]["enablePurgeProtection"]
+    assert vault["properties"]["publicNetworkAccess"] == "Enabled"  # the KMS plugin is no service that Azure trusts
     assert found.inputs("vault")["properties"]["publicNetworkAccess"] == "Disabled"
     assert "rotationPolicy" not in found.inputs("secrets-key")["properties"]
     assert str(role["roleDefinitionId"]).endswith("12338af0-0e69-4776-bea7-57ae8d297424")

@@ -107,15 +107,24 @@ def _notebook_conditions() -> list[dict[str, str]]:
 
 
 def _off_spot() -> dict[str, Any]:
-    """Away from spot nodes, in each of the ways that the pod may be placed already: terms are alternatives."""
     away = f'[{{"key": dyn("{names.CAPACITY}"), "operator": dyn("NotIn"), "values": dyn(["spot"])}}]'
+    return narrowing(_matching("", "pods"), _notebook_conditions(), [{"name": "away", "expression": away}])
+
+
+def narrowing(
+    matching: Mapping[str, Any], conditions: Sequence[Mapping[str, str]], variables: Sequence[Mapping[str, str]]
+) -> dict[str, Any]:
+    """Pods are kept away from nodes in each of the ways that they may be placed already: terms are alternatives.
+
+    The variable `away` holds the expressions of a node selector that say so; none leaves the pod as it is.
+    """
     terms = (
         "object.spec.?affinity.?nodeAffinity.?requiredDuringSchedulingIgnoredDuringExecution"
         ".?nodeSelectorTerms.orValue([])"
     )
     add = 'JSONPatch{op: "add", path: '
     patch = (
-        "size(variables.terms) > 0 ? variables.terms.transformList(i, term, "
+        "size(variables.away) == 0 ? [] : size(variables.terms) > 0 ? variables.terms.transformList(i, term, "
         f'{add}"{_TERMS}/nodeSelectorTerms/" + string(i) + "/matchExpressions", '
         "value: (has(term.matchExpressions) ? dyn(term.matchExpressions) : dyn([])) + dyn(variables.away)}) : "
         f'(has(object.spec.affinity) ? [] : [{add}"/spec/affinity", value: {{}}}}]) + '
@@ -123,9 +132,8 @@ def _off_spot() -> dict[str, Any]:
         f'[{add}"/spec/affinity/nodeAffinity", value: {{}}}}]) + '
         f'[{add}"{_TERMS}", value: {{"nodeSelectorTerms": [{{"matchExpressions": variables.away}}]}}}}]'
     )
-    variables = [{"name": "away", "expression": away}, {"name": "terms", "expression": terms}]
-    mutating = _mutating(_matching("", "pods"), _notebook_conditions(), patch, failure="Fail")
-    return {**mutating, "variables": variables}
+    mutating = _mutating(matching, conditions, patch, failure="Fail")
+    return {**mutating, "variables": [*variables, {"name": "terms", "expression": terms}]}
 
 
 def _off_spot_refused() -> dict[str, Any]:
@@ -158,6 +166,6 @@ def _mutating(
         "failurePolicy": failure,
         "reinvocationPolicy": "Never",
         "matchConstraints": dict(matching),
-        "matchConditions": list(conditions),
+        **({"matchConditions": list(conditions)} if conditions else {}),
         "mutations": [{"patchType": "JSONPatch", "jsonPatch": {"expression": patch}}],
     }

@@ -35,13 +35,15 @@ from espalier.blueprint.queues import (
     system_of,
     unqueued_notes,
 )
+from espalier.blueprint.tenant_bounds import Worst, bound_mistakes, bound_notes, reachable, worst_case
 from espalier.blueprint.tenants import Given, TenantPlan, compile_tenant, namespace_of
 from espalier.catalogue import Catalogue, catalogue
 from espalier.charts.images import ImageRule
 from espalier.content import Contents
 from espalier.settings.cloud import CloudCluster
 from espalier.settings.clusters import Simulated
-from espalier.settings.model import Settings, Tenant, Waiver
+from espalier.settings.model import Settings, Waiver
+from espalier.settings.tenants import Tenant
 from espalier.settings.tree import path_text
 from espalier.types import AddonInputs, AddonPlan, AddonRecord, Facts, Mistake, Mistakes, NodeShape, Planned, Proof
 
@@ -70,6 +72,8 @@ class Blueprint:
     """The machines and accelerators that the pools were chosen from; None is Espalier's own."""
     notes: tuple[str, ...] = ()
     """What a reader of the stack file may want to know of the platform as a whole."""
+    worst: tuple[Worst, ...] = ()
+    """What each tenant's quota may cost a month, in the order of the tenants; empty without pools."""
 
     @property
     def machines(self) -> str | None:
@@ -168,7 +172,12 @@ def build(
     )
     if cluster := cloud_of(settings.cluster):
         addons = tuple(compiler_of(cluster.kind).addon(addon) for addon in addons)
-    quota_mistakes = () if pool_mistakes else _quota_mistakes(settings.tenants, pools)
+    borrowing = bool(system_of(wanted)) and settings.queues.borrowing
+    quota_mistakes = (
+        ()
+        if pool_mistakes
+        else (*_quota_mistakes(settings.tenants, pools), *bound_mistakes(settings, pools, facts, borrowing=borrowing))
+    )
     if not pool_mistakes and not quota_mistakes and not addon_mistakes:
         quota_mistakes = queue_mistakes(settings, pools, facts, system_of(wanted))
     namespace_mistakes = [*_namespace_mistakes(settings.tenants, addons), *_twins(settings.tenants)]
@@ -178,8 +187,10 @@ def build(
         raise Mistakes(mistakes)
     devices = sorted(device_maxima(pools))
     given = Given.by(records[addon.id] for addon in addons)
-    borrowing = bool(system_of(wanted)) and settings.queues.borrowing
-    tenants = tuple(compile_tenant(tenant, devices, given, borrowing=borrowing) for tenant in settings.tenants)
+    tenants = tuple(
+        compile_tenant(tenant, devices, given, borrowing=borrowing, notes=bound_notes(tenant, pools))
+        for tenant in settings.tenants
+    )
     queues = plan_queues(settings, pools, tenants, facts, wanted)
     made = [records[addon.id] for addon in addons if addon.content != "existing"]
     privileged = sorted({namespace for record in made for namespace in record.privileged_namespaces})
@@ -194,7 +205,7 @@ def build(
             *admission_policies(
                 facts.kubernetes_version, [shape for pool in pools for shape in pool.shapes], tenants=bool(tenants)
             ),
-            *(guards() if tenants else ()),
+            *(guards(facts.kubernetes_version, _noted(tenants)) if tenants else ()),
         ),
         cost=cost_of(pools, settings.cost.ceiling),
         proofs=(
@@ -208,6 +219,7 @@ def build(
         cloud=_cloud_plan(settings, pools, known),
         catalogue=known,
         notes=unqueued_notes(settings, pools, provided_by(wanted, records)),
+        worst=tuple(worst_case(tenant, pools, borrowing=borrowing) for tenant in settings.tenants if pools),
     )
 
 
@@ -322,6 +334,12 @@ def facts_of(settings: Settings) -> Facts:
     )
 
 
+def _noted(tenants: Sequence[TenantPlan]) -> frozenset[str]:
+    """The annotations that tenants' namespaces have."""
+    objects = (planned.manifest for tenant in tenants for work in tenant.workspaces for planned in work.objects)
+    return frozenset(key for one in objects for key in one["metadata"].get("annotations", {}))
+
+
 def _quota_mistakes(tenants: Sequence[Tenant], pools: Sequence[PoolPlan]) -> list[Mistake]:
     """Quotas that the pools could not back even at their maxima; a stack that names no pools cannot be judged."""
     if not pools:
@@ -334,8 +352,9 @@ def _quota_mistakes(tenants: Sequence[Tenant], pools: Sequence[PoolPlan]) -> lis
             if device not in backing:
                 accepted = ", ".join(backing) or "none: no pool has an accelerator"
                 found.append(Mistake(path, repr(device), accepted, "Name a device that a pool advertises."))
-            elif count > backing[device]:
-                accepted = f"at most {backing[device]}, all pools at their maxima"
+            elif count > (most := reachable(tenant, pools).get(device, 0)):
+                whose = "all pools" if most == backing[device] else "the pools that the tenant may use"
+                accepted = f"at most {most}, {whose} at their maxima"
                 found.append(Mistake(path, str(count), accepted, "Lower the quota or raise a pool's nodes.max."))
     return found
 

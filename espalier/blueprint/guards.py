@@ -8,10 +8,11 @@ webhook. They judge no requests for policies themselves, which the API server ex
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
 from espalier.blueprint import names
+from espalier.blueprint.admission import may_mutate, narrowing
 from espalier.blueprint.priorities import priorities
 from espalier.types import Planned
 
@@ -21,6 +22,8 @@ NAMESPACES: Final = "espalier-guard-namespaces"
 FINALIZERS: Final = "espalier-guard-finalizers"
 PODS: Final = "espalier-guard-pods"
 SERVICES: Final = "espalier-guard-services"
+PLACEMENT: Final = "espalier-guard-placement"
+IMAGES: Final = "espalier-guard-images"
 
 _API: Final = "admissionregistration.k8s.io/v1"
 _ALL: Final = ("CREATE", "UPDATE", "DELETE")
@@ -67,8 +70,13 @@ _NO_DEPLOYER: Final = {
 """Who may take a guard away may do what it guards against: the administrators, and whoever brings the stack up."""
 
 
-def guards() -> tuple[Planned, ...]:
-    """All policies with their bindings; they touch tenants' namespaces and what tenants share alone."""
+def guards(version: str, noted: Collection[str] = ()) -> tuple[Planned, ...]:
+    """All policies with their bindings; they touch tenants' namespaces and what tenants share alone.
+
+    `noted` are the annotations that tenants' namespaces have: what none says needs no policy.
+    """
+    placed = {names.FORBIDDEN_POOLS, names.FORBIDDEN_CAPACITY} & set(noted)
+    mutates = may_mutate(version)
     return (
         *_pair("managed", MANAGED, _managed()),
         *_pair("walls", WALLS, _walls()),
@@ -76,14 +84,16 @@ def guards() -> tuple[Planned, ...]:
         *_pair("finalizers", FINALIZERS, _finalizers()),
         *_pair("pods", PODS, _pods()),
         *_pair("services", SERVICES, _services()),
+        *(_pair("placement", PLACEMENT, _kept_away() if mutates else _placed_apart(), mutates) if placed else ()),
+        *(_pair("images", IMAGES, _images()) if names.REGISTRIES in noted else ()),
     )
 
 
-def _pair(suffix: str, name: str, spec: Mapping[str, Any]) -> tuple[Planned, Planned]:
+def _pair(suffix: str, name: str, spec: Mapping[str, Any], mutates: bool = False) -> tuple[Planned, Planned]:
     metadata = {"name": name, "labels": dict(names.MANAGED_BY)}
-    kind = "ValidatingAdmissionPolicy"
+    kind = "MutatingAdmissionPolicy" if mutates else "ValidatingAdmissionPolicy"
     policy = {"apiVersion": _API, "kind": kind, "metadata": metadata, "spec": {"failurePolicy": "Fail", **spec}}
-    binding = {"policyName": name, "validationActions": ["Deny"]}
+    binding: dict[str, Any] = {"policyName": name} | ({} if mutates else {"validationActions": ["Deny"]})
     bound = {"apiVersion": _API, "kind": f"{kind}Binding", "metadata": dict(metadata), "spec": binding}
     return Planned(f"guard-{suffix}", policy), Planned(f"guard-{suffix}-binding", bound, (f"guard-{suffix}",))
 
@@ -188,23 +198,31 @@ def _finalizers() -> dict[str, Any]:
     }
 
 
+def _note(key: str) -> str:
+    """CEL: what a namespace's annotation says; "" where there is none."""
+    return f'namespaceObject.metadata.?annotations[?"{key}"].orValue("")'
+
+
+def _of_pods(operations: Sequence[str], *resources: str) -> dict[str, Any]:
+    return {"resourceRules": [_rule("", resources, operations, "Namespaced")], "namespaceSelector": _TENANTS}
+
+
 def _pods() -> dict[str, Any]:
     """What pods may not have, whoever makes them: mostly a controller does, in its own name."""
-    allowed = ", ".join(f'"{name}"' for name, _, _ in priorities())
+    classes = ",".join(name for name, _, _ in priorities())
     least = min(value for _, value, _ in priorities())
+    noted = _note(names.PRIORITIES)
     return {
-        "matchConstraints": {
-            "resourceRules": [_rule("", ["pods"], ["CREATE"], "Namespaced")],
-            "namespaceSelector": _TENANTS,
-        },
+        "matchConstraints": _of_pods(["CREATE"], "pods"),
+        "variables": [{"name": "classes", "expression": f'({noted} == "" ? "{classes}" : {noted}).split(",")'}],
         "validations": [
             {
                 # A class below all of ours takes nothing from anyone: it may be the cluster's own default.
-                "expression": f'object.spec.?priorityClassName.orValue("") in ["", {allowed}] '
-                f"|| object.spec.?priority.orValue(0) < {least}",
-                "messageExpression": '"priority class " + object.spec.priorityClassName + " is not for tenants; '
-                f'name one of {allowed.replace(chr(34), "")}, or none"',
-                "message": "a priority class that is not for tenants",
+                "expression": 'object.spec.?priorityClassName.orValue("") == "" '
+                f"|| object.spec.priorityClassName in variables.classes || object.spec.?priority.orValue(0) < {least}",
+                "messageExpression": '"priority class " + object.spec.priorityClassName + " is not for this tenant; '
+                'name one of " + variables.classes.join(", ") + ", or none"',
+                "message": "a priority class that is not for this tenant",
                 "reason": "Forbidden",
             },
             {
@@ -213,6 +231,68 @@ def _pods() -> dict[str, Any]:
                 "spec.nodeName, and select a pool by nodeSelector",
                 "reason": "Forbidden",
             },
+        ],
+    }
+
+
+def _kept_away() -> dict[str, Any]:
+    """Pods get a node affinity that keeps them off pools and kinds of capacity that are not their tenant's."""
+
+    def away(label: str, note: str) -> str:
+        values = f'"key": dyn("{label}"), "operator": dyn("NotIn"), "values": dyn({_note(note)}.split(","))'
+        return f'({_note(note)} == "" ? [] : [{{{values}}}])'
+
+    both = f"{away(names.POOL, names.FORBIDDEN_POOLS)} + {away(names.CAPACITY, names.FORBIDDEN_CAPACITY)}"
+    return narrowing(_of_pods(["CREATE"], "pods"), [], [{"name": "away", "expression": both}])
+
+
+def _placed_apart() -> dict[str, Any]:
+    """Before Kubernetes 1.36 nothing is added to pods: those that could land there select where they go instead."""
+    own = 'toleration.?key.orValue("").startsWith("node.kubernetes.io/")'
+    extended = 'c.?resources.?limits.orValue({}).exists(name, name.contains("/"))'
+    return {
+        "matchConstraints": _of_pods(["CREATE"], "pods"),
+        "variables": [
+            {
+                "name": "may",
+                "expression": f"object.spec.containers.exists(c, {extended}) "
+                f"|| object.spec.?tolerations.orValue([]).exists(toleration, !{own})",
+            }
+        ],
+        "validations": [
+            {
+                "expression": f'!variables.may || {_note(note)} == "" '
+                f'|| !(object.spec.?nodeSelector[?"{label}"].orValue("") in (\',\' + {_note(note)}).split(","))',
+                "messageExpression": f'"select by spec.nodeSelector a {label} that is none of " + {_note(note)}',
+                "message": f"a {label} that is not this tenant's",
+                "reason": "Forbidden",
+            }
+            for label, note in ((names.POOL, names.FORBIDDEN_POOLS), (names.CAPACITY, names.FORBIDDEN_CAPACITY))
+        ],
+    }
+
+
+def _images() -> dict[str, Any]:
+    """Images of a tenant that names registries come from these: a pod's may be changed while it runs, and added to."""
+    of = 'object.spec.?{}.orValue([]).map(c, c.?image.orValue(""))'
+    lists = [of.format(name) for name in ("containers", "initContainers", "ephemeralContainers")]
+    volumes = 'object.spec.?volumes.orValue([]).filter(v, has(v.image)).map(v, v.image.?reference.orValue(""))'
+    allowed = 'variables.registries.exists(r, image.startsWith(r + "/"))'
+    return {
+        "matchConstraints": _of_pods(["CREATE", "UPDATE"], "pods", "pods/ephemeralcontainers"),
+        "variables": [
+            {"name": "noted", "expression": _note(names.REGISTRIES)},
+            {"name": "registries", "expression": 'variables.noted.split(",")'},
+            {"name": "images", "expression": " + ".join((*lists, volumes))},
+        ],
+        "validations": [
+            {
+                "expression": f'variables.noted == "" || variables.images.all(image, {allowed})',
+                "messageExpression": f'"image " + variables.images.filter(image, !{allowed}).join(", ") + " is not '
+                'from a registry of this tenant: " + variables.registries.join(", ")',
+                "message": "an image that is not from a registry of this tenant",
+                "reason": "Forbidden",
+            }
         ],
     }
 

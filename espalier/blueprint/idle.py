@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from espalier.blueprint.gates import WARDEN
-from espalier.settings.model import Settings, Tenant
+from espalier.settings.model import Settings
+from espalier.settings.tenants import Tenant
 from espalier.types import Mistake
 
 AFTER: Final = "espalier.dev/idle-after"

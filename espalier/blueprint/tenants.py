@@ -8,13 +8,17 @@ from typing import Any
 
 from espalier.blueprint import names
 from espalier.blueprint.idle import idle_notes
-from espalier.settings.model import Quota, Tenant, Workspace
+from espalier.settings.tenants import Groups, Quota, Tenant, Workspace
 from espalier.types import AddonRecord, Planned
 
 DEFAULT_QUOTA = {"cpu": 16, "memory": "64Gi", "storage": "200Gi"}
 """The ceiling of a tenant that names none: a small team without accelerators."""
 DEFAULT_REQUESTS = {"cpu": "100m", "memory": "256Mi"}
 """What a container asks for when it says nothing; without it a quota would refuse it."""
+
+NO_EXPOSURE = {"services.loadbalancers": 0, "services.nodeports": 0}
+"""What a tenant counts to unless it says otherwise: its Services stay within the cluster."""
+_OF_A_CLASS = ".storageclass.storage.k8s.io/requests.storage"
 
 READ = ["get", "list", "watch"]
 WRITE = ["create", "update", "patch", "delete", "deletecollection"]
@@ -71,17 +75,18 @@ NOTHING = Given()
 
 @dataclass(frozen=True, slots=True)
 class WorkspacePlan:
-    """A namespace of a tenant. `hard` is its ResourceQuota's `spec.hard`."""
+    """A namespace of a tenant. `hard` is its ResourceQuota's `spec.hard`; `groups` are those that have a role in it."""
 
     name: str
     namespace: str
     hard: Mapping[str, str]
     objects: tuple[Planned, ...]
+    groups: Mapping[str, tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True)
 class TenantPlan:
-    """A tenant, compiled."""
+    """A tenant, compiled. `groups` are those of all its workspaces together."""
 
     name: str
     groups: Mapping[str, tuple[str, ...]]
@@ -94,41 +99,56 @@ class TenantPlan:
 
 
 def compile_tenant(
-    tenant: Tenant, devices: Sequence[str], given: Given = NOTHING, *, borrowing: bool = False
+    tenant: Tenant,
+    devices: Sequence[str],
+    given: Given = NOTHING,
+    *,
+    borrowing: bool = False,
+    notes: Mapping[str, str] | None = None,
 ) -> TenantPlan:
     """A tenant on a platform that advertises `devices`; those that its quota does not name are capped at zero.
 
     `given` is what the platform's add-ons bring for its tenants' own use. With `borrowing` a queue holds the tenant to
     its quota while others want theirs: what it may borrow beyond it is added to the ceilings of its namespaces.
+    `notes` are annotations of its namespaces, by which admission policies hold it.
     """
-    groups = {"view": tenant.groups.view, "edit": tenant.groups.edit, "admin": tenant.groups.admin}
-    used = {role: members for role, members in groups.items() if members}
-    return TenantPlan(
-        name=tenant.name,
-        groups=used,
-        quota=tenant.quota,
-        workspaces=tuple(
-            _workspace(tenant, work, used, devices, given, tenant.queue.borrow if borrowing else {})
-            for work in tenant.workspaces
-        ),
-    )
+    borrow = tenant.queue.borrow if borrowing else {}
+    notes = {**idle_notes(tenant), **(notes or {})}
+    workspaces = tuple(_workspace(tenant, work, devices, given, borrow, notes) for work in tenant.workspaces)
+    return TenantPlan(tenant.name, _together(workspaces), tenant.quota, workspaces)
+
+
+def _together(workspaces: Sequence[WorkspacePlan]) -> dict[str, tuple[str, ...]]:
+    """Role -> groups that have it in some workspace."""
+    found = {
+        role: tuple(dict.fromkeys(member for work in workspaces for member in work.groups.get(role, ())))
+        for role in ROLE_RULES
+    }
+    return {role: members for role, members in found.items() if members}
+
+
+def _groups(groups: Groups) -> dict[str, tuple[str, ...]]:
+    by_role = {"view": groups.view, "edit": groups.edit, "admin": groups.admin}
+    return {role: members for role, members in by_role.items() if members}
 
 
 def _workspace(
     tenant: Tenant,
     work: str | Workspace,
-    groups: Mapping[str, tuple[str, ...]],
     devices: Sequence[str],
     given: Given,
     borrow: Mapping[str, int],
+    notes: Mapping[str, str],
 ) -> WorkspacePlan:
-    name = work.name if isinstance(work, Workspace) else work
-    quota = work.quota if isinstance(work, Workspace) and work.quota else tenant.quota
+    own = work if isinstance(work, Workspace) else Workspace(name=work)
+    name, quota = own.name, own.quota or tenant.quota
+    groups = _groups(own.groups or tenant.groups)
+    people = {"admin": (*tenant.owners, *own.owners)}
     namespace = namespace_of(tenant, name)
     labels = {**names.MANAGED_BY, names.TENANT: tenant.name, names.WORKSPACE: name}
     hard = hard_limits(quota, devices, borrow)
     objects = (
-        _namespace(namespace, labels, tenant.pod_security, idle_notes(tenant)),
+        _namespace(namespace, labels, tenant.pod_security, notes),
         _planned(
             name,
             "quota",
@@ -143,11 +163,12 @@ def _workspace(
         *_network(name, namespace, labels),
         *(
             planned
-            for role, members in groups.items()
-            for planned in _role(name, namespace, role, members, labels, given)
+            for role in ROLE_RULES
+            if (subjects := _subjects(groups.get(role, ()), people.get(role, ())))
+            for planned in _role(name, namespace, role, subjects, labels, given)
         ),
     )
-    return WorkspacePlan(name, namespace, hard, objects)
+    return WorkspacePlan(name, namespace, hard, objects, groups)
 
 
 def namespace_of(tenant: Tenant, workspace: str) -> str:
@@ -170,8 +191,8 @@ def hard_limits(quota: Quota, devices: Sequence[str], borrow: Mapping[str, int] 
         "requests.cpu": str(quota.cpu or DEFAULT_QUOTA["cpu"]),
         "requests.memory": str(quota.memory or DEFAULT_QUOTA["memory"]),
         "requests.storage": str(quota.storage or DEFAULT_QUOTA["storage"]),
-        "services.loadbalancers": "0",
-        "services.nodeports": "0",
+        **{kind: str(count) for kind, count in ({**NO_EXPOSURE, **quota.objects}).items()},
+        **{f"{name}{_OF_A_CLASS}": size for name, size in quota.storage_classes.items()},
     }
     granted = dict.fromkeys(devices, 0) | quota.devices
     granted |= {device: granted.get(device, 0) + count for device, count in (borrow or {}).items()}
@@ -230,14 +251,26 @@ def _network(workspace: str, namespace: str, labels: Mapping[str, str]) -> tuple
     )
 
 
+def _subjects(groups: Sequence[str], people: Sequence[str]) -> list[dict[str, str]]:
+    api = "rbac.authorization.k8s.io"
+    return [
+        *({"kind": "Group", "name": member, "apiGroup": api} for member in sorted(groups)),
+        *({"kind": "User", "name": person, "apiGroup": api} for person in sorted(set(people))),
+    ]
+
+
 def _role(
-    workspace: str, namespace: str, role: str, members: Sequence[str], labels: Mapping[str, str], given: Given
+    workspace: str,
+    namespace: str,
+    role: str,
+    subjects: Sequence[Mapping[str, str]],
+    labels: Mapping[str, str],
+    given: Given,
 ) -> tuple[Planned, ...]:
     """A Role of the namespace and its binding; Kubernetes' own edit and admin let a tenant undo its NetworkPolicies."""
     name = f"tenant-{role}"
     api = "rbac.authorization.k8s.io"
-    subjects = [{"kind": "Group", "name": member, "apiGroup": api} for member in sorted(members)]
-    binding = {"roleRef": {"apiGroup": api, "kind": "Role", "name": name}, "subjects": subjects}
+    binding = {"roleRef": {"apiGroup": api, "kind": "Role", "name": name}, "subjects": list(subjects)}
     rules = {"rules": [*ROLE_RULES[role], *_rules_given(role, given)]}
     made = _planned(workspace, f"{role}-role", f"{api}/v1", "Role", namespace, name, labels, rules)
     bound = _planned(workspace, f"{role}-binding", f"{api}/v1", "RoleBinding", namespace, name, labels, binding)

@@ -12,6 +12,7 @@ from espalier.blueprint.ladder import ladder_proofs
 from espalier.blueprint.pools import PoolPlan
 from espalier.blueprint.probe import probe_images
 from espalier.blueprint.taints import taints_of
+from espalier.blueprint.tenant_bounds import Worst
 from espalier.blueprint.wake import wake_proofs
 from espalier.blueprint.wake_node import Recorded
 from espalier.catalogue import catalogue
@@ -20,7 +21,7 @@ from espalier.commands.stale import stale_prices
 from espalier.content import is_hook
 from espalier.engine.model import Recording
 from espalier.policies.resources import ADDON_TYPE, RENDERED
-from espalier.report.documents import CostEntry, PlanDocument, PolicyEntry, PoolEntry, QueuesEntry, header
+from espalier.report.documents import CostEntry, MonthEntry, PlanDocument, PolicyEntry, PoolEntry, QueuesEntry, header
 from espalier.types import Image, Proof, Registered, Verdict
 
 UNKNOWN: dict[str, bool] = {"$unknown": True}
@@ -58,6 +59,7 @@ def plan_of(project: Project, recording: Recording, today: date | None = None) -
     blueprint = project.blueprint
     objects = kubernetes_objects(resources)
     proofs = (*blueprint.proofs, *_wake_proofs(blueprint, resources, objects))
+    months = {worst.tenant: _month_entry(worst) for worst in blueprint.worst}
     document: PlanDocument = {
         **header("plan"),
         "stack": project.stack.name,
@@ -71,6 +73,7 @@ def plan_of(project: Project, recording: Recording, today: date | None = None) -
                 "namespaces": list(tenant.namespaces),
                 "groups": {role: list(members) for role, members in tenant.groups.items()},
                 "quota": {work.namespace: dict(work.hard) for work in tenant.workspaces},
+                "month": months.get(tenant.name),
             }
             for tenant in blueprint.tenants
         ],
@@ -102,6 +105,10 @@ def plan_of(project: Project, recording: Recording, today: date | None = None) -
     proven = all(proof.ok for proof in proofs)
     usable = all(proof.ok or proof.held for proof in proofs)
     return Plan(document, proven and passes(verdicts), usable and passes(verdicts))
+
+
+def _month_entry(worst: Worst) -> MonthEntry:
+    return {"worst": worst.month, "budget": worst.budget, "unknown": list(worst.unknown)}
 
 
 def _queues_entry(blueprint: Blueprint) -> QueuesEntry | None:

@@ -75,13 +75,22 @@ class PoolEntry(TypedDict):
     device_prices: dict[str, dict[str, Any]]
 
 
+class MonthEntry(TypedDict):
+    """What a tenant's quota may cost a month at the dearest, USD; null where a price in `unknown` is not known."""
+
+    worst: float | None
+    budget: float | None
+    unknown: list[str]
+
+
 class TenantEntry(TypedDict):
-    """A tenant: `quota` holds `spec.hard` by namespace."""
+    """A tenant: `quota` holds `spec.hard` by namespace; `month` is null where the stack names no pools."""
 
     name: str
     namespaces: list[str]
     groups: dict[str, list[str]]
     quota: dict[str, dict[str, str]]
+    month: MonthEntry | None
 
 
 class QueueShareEntry(TypedDict):

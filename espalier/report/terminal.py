@@ -100,14 +100,25 @@ def owners_table(pools: Sequence[Mapping[str, Any]]) -> Table:
 
 def tenants_table(tenants: Sequence[Mapping[str, Any]]) -> Table:
     """A line a namespace with its ceiling."""
-    table = _table("Tenant", "Namespace", "Quota (requests)", "Groups")
+    table = _table("Tenant", "Namespace", "Quota (requests)", "Groups", "At most a month")
     for tenant in tenants[:_SHOWN]:
         groups = "; ".join(f"{role}: {', '.join(members)}" for role, members in tenant["groups"].items())
         for namespace, hard in tenant["quota"].items():
-            table.add_row(escape(tenant["name"]), escape(namespace), escape(_quota(hard)), escape(groups))
+            named = (tenant["name"], namespace, _quota(hard), groups, _month(tenant["month"]))
+            table.add_row(*(escape(cell) for cell in named))
     if len(tenants) > _SHOWN:
-        table.add_row(f"and {len(tenants) - _SHOWN} more", "--json lists all", "", "")
+        table.add_row(f"and {len(tenants) - _SHOWN} more", "--json lists all", "", "", "")
     return table
+
+
+def _month(month: Mapping[str, Any] | None) -> str:
+    """What all of a tenant's quota may cost; of its budget where it has one."""
+    if month is None:
+        return ""
+    if month["worst"] is None:
+        return f"not known: no price of {', '.join(month['unknown'])}"
+    budget = "" if month["budget"] is None else f" of {month['budget']:,.0f}"
+    return f"{month['worst']:,.0f}{budget} USD"
 
 
 def show_queues(console: Console, queues: QueuesEntry) -> None:

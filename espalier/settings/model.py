@@ -6,93 +6,15 @@ Schema and docs their table: a description says what a key is for, `base.FORMS` 
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import Field
 
-from espalier.settings.base import (
-    REGISTRY_PATTERN,
-    Bytes,
-    Count,
-    Day,
-    DeviceName,
-    GroupName,
-    Money,
-    Name,
-    Strict,
-    form,
-)
+from espalier.settings.base import REGISTRY_PATTERN, Day, Money, Strict
 from espalier.settings.clusters import Cluster
 from espalier.settings.pool import Pool
-from espalier.settings.queues import Queues, TenantQueue
-
-_IDLE_PATTERN = form(r"^[1-9][0-9]{0,3}[mhd]$", "a time, such as 30m, 2h or 1d")
-
-
-class Groups(Strict):
-    """Groups of the identity provider by the role that they have in the tenant's namespaces."""
-
-    view: tuple[GroupName, ...] = Field(default=(), description="groups that may read, without Secrets")
-    edit: tuple[GroupName, ...] = Field(default=(), description="groups that may run workloads")
-    admin: tuple[GroupName, ...] = Field(
-        default=(), description="groups that may also manage service accounts and see who has which role"
-    )
-
-
-class Quota(Strict):
-    """What a tenant may ask for at one time, as sums of requests."""
-
-    devices: dict[DeviceName, Count] = Field(default={}, description="devices by resource name")
-    cpu: Annotated[int, Field(ge=1, le=1_000_000)] | None = Field(default=None, description="vCPUs")
-    memory: Bytes | None = Field(default=None, description="memory, as a quantity of bytes")
-    storage: Bytes | None = Field(default=None, description="sum of volume claims, as a quantity of bytes")
-
-
-class Workspace(Strict):
-    """A namespace of the tenant with a share of its quota."""
-
-    name: Name = Field(description="the namespace's name within the tenant")
-    quota: Quota | None = Field(default=None, description="its share of the tenant's quota")
-
-
-class TenantIdle(Strict):
-    """What becomes of the tenant's notebooks and servers that leave their devices idle; `warden` looks after it."""
-
-    after: Annotated[str, Field(pattern=_IDLE_PATTERN)] = Field(description="how long a device must be idle")
-    action: Literal["report", "stop"] = Field(default="report", description="told of, or stopped")
-
-
-def _workspace_tag(value: Any) -> str:
-    return "<workspace>" if isinstance(value, dict | Workspace) else "<name>"
-
-
-class Tenant(Strict):
-    """A team: its groups, its namespaces, its ceiling."""
-
-    name: Name = Field(description="the tenant's name, and the start of its namespaces' names")
-    groups: Groups = Field(default_factory=Groups, description="who may do what in its namespaces")
-    workspaces: Annotated[
-        tuple[
-            Annotated[
-                Annotated[Name, Tag("<name>")] | Annotated[Workspace, Tag("<workspace>")],
-                Discriminator(_workspace_tag),
-            ],
-            ...,
-        ],
-        Field(min_length=1, max_length=50),
-    ] = Field(
-        default=("team",),
-        description="its namespaces: <tenant> for one, <tenant>-<workspace> for several, each with its quota then",
-    )
-    quota: Quota = Field(default_factory=Quota, description="what it may ask for at one time")
-    idle: TenantIdle | None = Field(
-        default=None, description="what becomes of idle notebooks and servers; default: as the add-on warden says"
-    )
-    pod_security: Literal["baseline", "restricted"] = Field(
-        default="baseline",
-        description="the Pod Security level that is enforced; restricted is warned of and audited anyway",
-    )
-    queue: TenantQueue = Field(default_factory=TenantQueue, description="its place among others that wait for devices")
+from espalier.settings.queues import Queues
+from espalier.settings.tenants import Tenant
 
 
 class PriceOverride(Strict):

@@ -12,13 +12,14 @@ from typing import Any, Final
 
 from espalier.quantity import parse_quantity
 from espalier.settings.base import Strict, hyphenated
-from espalier.settings.model import PriceOverride, Workspace
+from espalier.settings.model import PriceOverride
 from espalier.settings.pool import Pool
+from espalier.settings.tenants import Workspace
 from espalier.settings.tree import BROKEN, Fault, Node, Path, find
 
 Tree = dict[str, Any]
-RESERVED: Final = ("default", "kube-node-lease", "kube-public", "kube-system")
-"""Namespaces that Kubernetes makes itself."""
+RESERVED: Final = ("default", "espalier-system", "kubeflow", "istio-system")
+"""Namespaces of the platform; those that start with kube- are Kubernetes' own."""
 
 _UNIQUE = "Rename or remove one of them."
 
@@ -133,8 +134,9 @@ def _namespaces(tree: Any) -> Iterator[Fault]:
         tenants.add(name)
         for path, namespace in _namespaces_of(name, tenant, ("tenants", index)):
             owner = owners.setdefault(namespace, name)
-            if namespace in RESERVED:
-                yield Fault(path, f"namespace {namespace}", "a namespace that Kubernetes does not own", "Rename it.")
+            if namespace in RESERVED or namespace.startswith("kube-"):
+                accepted = "a namespace that is not Kubernetes' or the platform's own"
+                yield Fault(path, f"namespace {namespace}", accepted, "Rename it.")
             elif owner != name:
                 got = f"namespace {namespace}, which tenant {owner} has already"
                 yield Fault(path, got, "each namespace once", "Rename the tenant or the workspace.")
@@ -166,6 +168,7 @@ def _tenant(tenant: Tree, path: Path) -> Iterator[Fault]:
             yield Fault(_workspace_name(path, index, item), f"{name} a second time", "each name once", _UNIQUE)
         if isinstance(name, str):
             seen.add(name)
+        yield from _groups(_mapping(_mapping(item).get("groups")), (*where, "groups"))
         if len(workspaces) > 1 and not _has_unknown_key(Workspace, _mapping(item)):
             yield from _needs_quota(item, where)
     yield from _shares(tenant, path)
@@ -196,6 +199,10 @@ def _shares(tenant: Tree, path: Path) -> Iterator[Fault]:
     shares = [_mapping(_mapping(item).get("quota")) for item in _list(tenant.get("workspaces"))]
     for key in ("cpu", "memory", "storage"):
         yield from _sum(quota.get(key), [share.get(key) for share in shares], (*path, "quota", key))
+    for key in ("storage-classes", "objects"):
+        for name, limit in sorted(_mapping(quota.get(key)).items()):
+            parts = [_mapping(share.get(key)).get(name) for share in shares]
+            yield from _sum(limit, parts, (*path, "quota", key, name))
     if not isinstance(quota.get("devices"), dict):
         return
     devices: Tree = quota["devices"]

@@ -24,10 +24,10 @@ def quota_tasks(context: Context) -> list[Task]:
 
 
 def _quota(context: Context, tenant: TenantPlan) -> Outcome | NotProven:
-    workers = workers_of(tenant)
-    client = as_member(context.client, workers) if workers else context.client
     found: list[Outcome] = []
     for workspace in tenant.workspaces:
+        workers = workers_of(workspace)
+        client = as_member(context.client, workers) if workers else context.client
         try:
             found += [_limits(context, workspace, planned) for planned in _quotas(workspace)]
             if not found[-1].ok:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from espalier.blueprint.tenants import TenantPlan
+from espalier.blueprint.tenants import TenantPlan, WorkspacePlan
 from espalier.kube import ApiError, Client
 
 USER = "verify@espalier"
@@ -21,9 +21,9 @@ def groups_of(tenant: TenantPlan) -> tuple[str, ...]:
     return tuple(sorted({group for members in tenant.groups.values() for group in members}))
 
 
-def workers_of(tenant: TenantPlan) -> tuple[str, ...]:
-    """Groups of a tenant that may make pods."""
-    return tuple(sorted({group for role in ("edit", "admin") for group in tenant.groups.get(role, ())}))
+def workers_of(workspace: WorkspacePlan) -> tuple[str, ...]:
+    """Groups that may make pods in a workspace; none where only its owners may."""
+    return tuple(sorted({group for role in ("edit", "admin") for group in workspace.groups.get(role, ())}))
 
 
 def refused_as_member(error: ApiError) -> bool:

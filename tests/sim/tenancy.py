@@ -18,7 +18,10 @@ from espalier.types import Manifest
 
 STACK: dict[str, Any] = {
     "cluster": {"kind": "simulated", "version": "1.36"},
-    "pools": [{"name": "l4", "accelerator": "L4", "count": 4, "nodes": {"max": 4}}],
+    "pools": [
+        {"name": "l4", "accelerator": "L4", "count": 4, "nodes": {"max": 4}, "capacity": ["spot", "on-demand"]},
+        {"name": "h100", "accelerator": "H100-80", "count": 8, "nodes": {"max": 1}},
+    ],
     "tenants": [
         {
             "name": "vision",
@@ -26,6 +29,19 @@ STACK: dict[str, Any] = {
             "quota": {"devices": {"nvidia.com/gpu": 8}},
         },
         {"name": "language", "groups": {"edit": ["language-engineers"]}},
+        {
+            "name": "small",
+            "groups": {"view": ["small-readers"]},
+            "owners": ["olga"],
+            "workspaces": [
+                {"name": "ana", "owners": ["ana"], "groups": {}, "quota": {"cpu": 8}},
+                {"name": "ben", "owners": ["ben"], "quota": {"cpu": 8}},
+            ],
+            "pools": ["l4"],
+            "capacity": ["on-demand"],
+            "registries": ["registry.example.com/small"],
+            "priority": "batch",
+        },
     ],
 }
 RBAC = "rbac.authorization.k8s.io"

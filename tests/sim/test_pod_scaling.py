@@ -14,7 +14,7 @@ from espalier.blueprint.scaling import Server, scaled_object
 from espalier.blueprint.tenants import Given, compile_tenant
 from espalier.kube import ApiError, Client, Kind
 from espalier.kube.errors import UnknownKindError
-from espalier.settings.model import Tenant
+from espalier.settings.tenants import Tenant
 from espalier.verify.tenants import as_member
 
 UPSTREAM = Path(__file__).parents[2].parent / "shared" / "upstream"

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from espalier import sim
-from espalier.blueprint.guards import FINALIZERS, MANAGED, NAMESPACES, PODS, SERVICES, WALLS, guards
-from espalier.blueprint.names import MANAGED_BY, TENANT
+from espalier.blueprint.guards import FINALIZERS, IMAGES, MANAGED, NAMESPACES, PLACEMENT, PODS, SERVICES, WALLS, guards
+from espalier.blueprint.names import FORBIDDEN_POOLS, MANAGED_BY, TENANT
 from espalier.kube import Client, Kind
 from espalier.types import Manifest
 from tests.sim.tenancy import RBAC, Attempt, add, bound, objects, person, planned, remove, role
@@ -23,7 +23,8 @@ CONFIG_MAP = Kind("v1", "ConfigMap")
 CLAIM = Kind("v1", "PersistentVolumeClaim")
 PRIORITY = Kind("scheduling.k8s.io/v1", "PriorityClass")
 BINDING = Kind("admissionregistration.k8s.io/v1", "ValidatingAdmissionPolicyBinding")
-BY = {guard.manifest["metadata"]["name"]: guard.manifest for guard in guards() if guard.suffix.endswith("-binding")}
+POD = Kind("v1", "Pod")
+BY = {one["metadata"]["name"]: one for one in objects(planned()) if one["kind"] == BINDING.kind}
 ENFORCE = "pod-security.kubernetes.io/enforce"
 CONTAINER = {"name": "main", "image": "example.com/x:1"}
 
@@ -39,8 +40,13 @@ def creates(name: str, guard: str, manifest: Manifest) -> Attempt:
     return Attempt(name, (guard,), lambda client: client.create(manifest, dry_run=True))
 
 
-def patches(name: str, kept_by: tuple[str, ...], kind: Kind, target: str, body: Any, namespace: str | None) -> Attempt:
-    return Attempt(name, kept_by, lambda client: client.patch(kind, target, body, namespace=namespace, dry_run=True))
+def patches(
+    name: str, kept_by: tuple[str, ...], kind: Kind, target: str, body: Any, namespace: str | None, **how: Any
+) -> Attempt:
+    def send(client: Client) -> Any:
+        return client.patch(kind, target, body, namespace=namespace, dry_run=True, **how)
+
+    return Attempt(name, kept_by, send)
 
 
 def deletes(name: str, kept_by: tuple[str, ...], kind: Kind, target: str, namespace: str | None) -> Attempt:
@@ -53,6 +59,12 @@ def labelled(labels: dict[str, Any]) -> Any:
 
 def pod(**spec: Any) -> Manifest:
     return made("v1", "Pod", "p", spec={"containers": [CONTAINER], **spec})
+
+
+def small_pod(name: str = "p", **spec: Any) -> Manifest:
+    """Of a tenant that is held closer; by itself it is let through."""
+    image = {"name": "main", "image": "registry.example.com/small/x:1"}
+    return made("v1", "Pod", name, "small-ana", spec={"containers": [image], **spec})
 
 
 def finalized(kind: str, name: str, *finalizers: str) -> Manifest:
@@ -141,6 +153,29 @@ ATTEMPTS = [
     patches("take a finalizer off", (FINALIZERS,), CLAIM, "data", {"metadata": {"finalizers": None}}, "vision"),
     creates("the system's PriorityClass", PODS, pod(priorityClassName="system-node-critical")),
     creates("another's PriorityClass", PODS, pod(priorityClassName="theirs")),
+    creates("a PriorityClass above its own", PODS, small_pod(priorityClassName="espalier-interactive")),
+    creates("another's image", IMAGES, small_pod(containers=[CONTAINER])),
+    creates("another's image to begin with", IMAGES, small_pod(initContainers=[{**CONTAINER, "name": "init"}])),
+    creates("another's image as a volume", IMAGES, small_pod(volumes=[{"name": "v", "image": {"reference": "a/b:1"}}])),
+    patches(
+        "another's image while it runs",
+        (IMAGES,),
+        POD,
+        "runs",
+        [{"op": "replace", "path": "/spec/containers/0/image", "value": "example.com/x:2"}],
+        "small-ana",
+        how="json",
+    ),
+    patches(
+        "an ephemeral container of another's image",
+        (IMAGES,),
+        POD,
+        "runs",
+        {"spec": {"ephemeralContainers": [{**CONTAINER, "name": "debug"}]}},
+        "small-ana",
+        how="strategic",
+        subresource="ephemeralcontainers",
+    ),
     creates("go round the scheduler", PODS, pod(nodeName="any")),
     creates(
         "take another's address",
@@ -187,7 +222,9 @@ EXTRA = [
     role("test-broad", [EVERYTHING]),
     role("test-shared", [("scheduling.k8s.io", "priorityclasses", "*"), ("", "namespaces", "*")]),
     bound("test-broad", "test-broad", "mallory", "vision"),
+    bound("test-broad", "test-broad", "mallory", "small-ana"),
     bound("test-shared", "test-shared", "mallory"),
+    small_pod("runs"),
     made("v1", "ConfigMap", "kept", labels=MANAGED_BY),
     made("v1", "ConfigMap", "own"),
     made("v1", "PersistentVolumeClaim", "data", spec=DISK),
@@ -212,7 +249,7 @@ def test_an_attempt_fails_by_its_guard(attempt: Attempt, mallory: Client) -> Non
 
 @pytest.mark.parametrize("attempt", ATTEMPTS, ids=lambda attempt: attempt.name)
 def test_who_brings_the_stack_up_is_not_stopped(attempt: Attempt, admin: Client) -> None:
-    if attempt.kept_by[0] not in (PODS, SERVICES):
+    if attempt.kept_by[0] not in (PODS, SERVICES, IMAGES):
         assert attempt.refusal(admin) == ""
 
 
@@ -261,7 +298,7 @@ def test_a_controller_makes_no_pod_that_its_owner_could_not(
     try:
         events = partial(admin.list, Kind("v1", "Event"), "vision")
         told = eventually(lambda: [e["message"] for e in events() if e["reason"] == "FailedCreate"])
-        assert "priority class theirs is not for tenants" in told[0]
+        assert "priority class theirs is not for this tenant" in told[0]
     finally:
         mallory.delete(Kind("batch/v1", "Job"), "first", "vision")
 
@@ -269,6 +306,7 @@ def test_a_controller_makes_no_pod_that_its_owner_could_not(
 def test_what_tenants_do_all_day_is_let_through(mallory: Client, admin: Client) -> None:
     for manifest in (
         pod(),
+        small_pod(priorityClassName="espalier-batch"),
         pod(priorityClassName="espalier-interactive"),
         made("v1", "Service", "s", spec={"ports": [{"port": 80}]}),
         made("v1", "ConfigMap", "c", data={"a": "b"}),
@@ -279,3 +317,57 @@ def test_what_tenants_do_all_day_is_let_through(mallory: Client, admin: Client) 
     mallory.patch(CLAIM, "data", {"metadata": {"labels": {"a": "b"}}}, namespace="vision", dry_run=True)
     mallory.patch(CONFIG_MAP, "own", {"data": {"a": "b"}}, namespace="vision", dry_run=True)
     mallory.create(made("v1", "Namespace", "free", ""), dry_run=True)
+
+
+AWAY = [
+    {"key": "espalier.dev/pool", "operator": "NotIn", "values": ["h100"]},
+    {"key": "espalier.dev/capacity", "operator": "NotIn", "values": ["spot"]},
+]
+
+
+def terms(pod: Manifest) -> list[Any]:
+    affinity = pod["spec"].get("affinity", {}).get("nodeAffinity", {})
+    required = affinity.get("requiredDuringSchedulingIgnoredDuringExecution", {})
+    return [term["matchExpressions"] for term in required.get("nodeSelectorTerms", [])]
+
+
+def test_pods_are_kept_off_anothers_pool_and_off_capacity_that_is_not_theirs(
+    mallory: Client, admin: Client, eventually: Callable[..., Any]
+) -> None:
+    lured = small_pod(nodeSelector={"espalier.dev/pool": "h100"}, tolerations=[{"operator": "Exists"}])
+    eventually(lambda: terms(mallory.create(lured, dry_run=True)) == [AWAY])
+    assert terms(mallory.create(pod(), dry_run=True)) == []
+    kind = Kind("admissionregistration.k8s.io/v1", "MutatingAdmissionPolicyBinding")
+    (binding,) = [
+        one for one in objects(planned()) if one["kind"] == kind.kind and one["metadata"]["name"] == PLACEMENT
+    ]
+    admin.delete(kind, PLACEMENT)
+    try:
+        eventually(lambda: terms(mallory.create(lured, dry_run=True)) == [])
+    finally:
+        admin.apply(binding)
+        eventually(lambda: terms(mallory.create(lured, dry_run=True)) == [AWAY])
+
+
+def test_before_1_36_such_pods_say_where_they_go(
+    mallory: Client, admin: Client, eventually: Callable[..., Any]
+) -> None:
+    older = [g.manifest for g in guards("1.35", [FORBIDDEN_POOLS]) if g.manifest["metadata"]["name"] == PLACEMENT]
+    add(admin, older)
+    on = {"espalier.dev/pool": "l4", "espalier.dev/capacity": "on-demand"}
+    anywhere = Attempt("", (), lambda who: who.create(small_pod(tolerations=[{"operator": "Exists"}]), dry_run=True))
+    try:
+        said = eventually(lambda: anywhere.refusal(mallory))
+        assert "select by spec.nodeSelector a espalier.dev/pool that is none of h100" in said
+        for selector, allowed in (
+            (on, True),
+            ({**on, "espalier.dev/pool": "h100"}, False),
+            ({**on, "espalier.dev/capacity": "spot"}, False),
+        ):
+            body = small_pod(nodeSelector=selector, tolerations=[{"key": "nvidia.com/gpu", "operator": "Exists"}])
+            one = Attempt("", (), lambda who, body=body: who.create(body, dry_run=True))
+            assert (one.refusal(mallory) == "") is allowed
+        mallory.create(small_pod(), dry_run=True)
+        mallory.create(pod(tolerations=[{"operator": "Exists"}]), dry_run=True)
+    finally:
+        remove(admin, older)

@@ -10,7 +10,7 @@ import pytest
 from espalier.addons import RECORDS, keda, metrics_server, vertical_pod_autoscaler
 from espalier.blueprint.order import plan_addons
 from espalier.blueprint.tenants import Given, compile_tenant
-from espalier.settings.model import Tenant
+from espalier.settings.tenants import Tenant
 from espalier.types import AddonInputs, Facts, Manifest
 
 KINDS = ("aks", "eks", "existing", "gke", "onprem", "simulated")

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from espalier.blueprint.tenants import ROLE_RULES, TenantPlan, compile_tenant
-from espalier.settings.model import Tenant
+from espalier.settings.tenants import Tenant
 from espalier.types import Manifest
 
 DEVICES = ["google.com/tpu", "nvidia.com/gpu", "nvidia.com/mig-1g.10gb"]

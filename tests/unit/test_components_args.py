@@ -96,7 +96,7 @@ def test_a_tenant_inherits_its_callers_provider() -> None:
 
     recording = run(program)
     objects = [r for r in recording.resources if r.type.startswith("kubernetes:")]
-    assert len(objects) == 8
+    assert len(objects) == 7
     assert {r.provider.rpartition("::")[2] for r in objects} == {"own"}
     assert {r.parent.rpartition("::")[2] for r in objects} == {"it"}
 

@@ -16,7 +16,8 @@ from espalier.blueprint.queues.flavours import flavours_of
 from espalier.blueprint.queues.model import Flavour, Idle, Share, Shared, TenantQueues
 from espalier.blueprint.queues.shares import shares
 from espalier.blueprint.tenants import DEFAULT_QUOTA, namespaces_of
-from espalier.settings.model import Settings, Tenant
+from espalier.settings.model import Settings
+from espalier.settings.tenants import Tenant
 from espalier.types import Facts
 
 

@@ -1,0 +1,171 @@
+"""What a tenant may use of the platform, what that may cost a month, and what is refused of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Final
+
+from espalier.blueprint import names
+from espalier.blueprint.pools import PoolPlan
+from espalier.blueprint.priorities import priorities
+from espalier.blueprint.tenants import DEFAULT_QUOTA
+from espalier.quantity import parse_quantity
+from espalier.settings.model import Settings
+from espalier.settings.tenants import Tenant
+from espalier.types import Facts, Mistake, NodeShape
+
+HOURS: Final = 730
+"""Hours of a month, as clouds count them: 365 days in 12 months."""
+
+
+def bound_notes(tenant: Tenant, pools: Sequence[PoolPlan]) -> dict[str, str]:
+    """Annotations of the tenant's namespaces by which admission policies hold it; none where nothing bounds it."""
+    kinds = {shape.capacity_kind for pool in pools for shape in pool.shapes}
+    notes = {
+        names.FORBIDDEN_POOLS: sorted(pool.name for pool in pools if not _may_use(tenant, pool)),
+        names.FORBIDDEN_CAPACITY: sorted(kinds - set(tenant.capacity)) if tenant.capacity else [],
+        names.REGISTRIES: sorted(tenant.registries or ()),
+        names.PRIORITIES: _classes(tenant),
+    }
+    return {key: ",".join(values) for key, values in notes.items() if values}
+
+
+def _classes(tenant: Tenant) -> list[str]:
+    """The classes that it may use, where these are not all."""
+    values = {name.removeprefix("espalier-"): value for name, value, _ in priorities()}
+    most = values[tenant.priority]
+    allowed = sorted(f"espalier-{name}" for name, value in values.items() if value <= most)
+    return allowed if len(allowed) < len(values) else []
+
+
+def _may_use(tenant: Tenant, pool: PoolPlan) -> bool:
+    """Pools without an accelerator are everyone's."""
+    return tenant.pools is None or pool.accelerator is None or pool.name in tenant.pools
+
+
+def _shapes(tenant: Tenant, pool: PoolPlan) -> list[NodeShape]:
+    allowed = _may_use(tenant, pool)
+    return [one for one in pool.shapes if allowed and (not tenant.capacity or one.capacity_kind in tenant.capacity)]
+
+
+def reachable(tenant: Tenant, pools: Sequence[PoolPlan]) -> dict[str, int]:
+    """Device -> how many there are on what the tenant may use, all pools at their maxima."""
+    totals: dict[str, int] = {}
+    for pool in pools:
+        if _shapes(tenant, pool):
+            for device, count in pool.shape.devices.items():
+                totals[device] = totals.get(device, 0) + count * pool.maximum
+    return totals
+
+
+@dataclass(frozen=True, slots=True)
+class Worst:
+    """What a tenant's quota may cost a month, USD; None where a price that it takes is not known (`unknown`)."""
+
+    tenant: str
+    month: float | None
+    budget: float | None
+    unknown: tuple[str, ...] = ()
+
+
+def worst_case(tenant: Tenant, pools: Sequence[PoolPlan], *, borrowing: bool) -> Worst:
+    """All that the quota allows at all hours on the dearest nodes that the tenant may use, whole nodes, packed.
+
+    Devices and CPU and memory each have nodes of their own here, though work with a device brings its CPU along: it is
+    a bound, and no forecast.
+    """
+    hourly = 0.0
+    unknown: set[str] = set()
+    wanted = dict(tenant.quota.devices)
+    for device, count in tenant.queue.borrow.items() if borrowing else ():
+        wanted[device] = wanted.get(device, 0) + count
+    for device, count in sorted(wanted.items()):
+        hourly += _of_nodes(tenant, pools, {device: Fraction(count)}, unknown)
+    plain = [pool for pool in pools if pool.accelerator is None]
+    quota = tenant.quota
+    needs = {
+        "cpu": Fraction(quota.cpu or DEFAULT_QUOTA["cpu"]),
+        "memory": parse_quantity(str(quota.memory or DEFAULT_QUOTA["memory"])),
+    }
+    hourly += _of_nodes(tenant, plain, needs, unknown)
+    month = None if unknown else round(hourly * HOURS, 2)
+    return Worst(tenant.name, month, tenant.budget, tuple(sorted(unknown)))
+
+
+def _of_nodes(tenant: Tenant, pools: Sequence[PoolPlan], needs: Mapping[str, Fraction], unknown: set[str]) -> float:
+    """USD an hour of the nodes for `needs`, from the dearest pool on, each up to its maximum."""
+    offers: list[tuple[float, PoolPlan]] = []
+    for pool in pools:
+        if shapes := [shape for shape in _shapes(tenant, pool) if all(_has(shape, need) for need in needs)]:
+            missing = [f"{pool.name}/{shape.capacity_kind}" for shape in shapes if shape.price is None]
+            if missing and any(needs.values()):
+                unknown.update(missing)
+            offers.append((max((one.price.per_hour for one in shapes if one.price), default=0.0), pool))
+    hourly = 0.0
+    left = dict(needs)
+    for price, pool in sorted(offers, key=lambda offer: (-offer[0], offer[1].name)):
+        nodes = max(math.ceil(amount / _has(pool.shape, need)) for need, amount in left.items())
+        taken = min(nodes, pool.maximum)
+        hourly += taken * price
+        left = {need: max(Fraction(0), amount - taken * _has(pool.shape, need)) for need, amount in left.items()}
+    return hourly
+
+
+def _has(shape: NodeShape, need: str) -> Fraction:
+    if need in shape.devices:
+        return Fraction(shape.devices[need])
+    return parse_quantity(shape.capacity[need]) if need in shape.capacity else Fraction(0)
+
+
+def bound_mistakes(
+    settings: Settings, pools: Sequence[PoolPlan], facts: Facts, *, borrowing: bool
+) -> Iterator[Mistake]:
+    """What no pool, no place or no budget allows; a stack that names no pools cannot be judged by them."""
+    for index, tenant in enumerate(settings.tenants):
+        path = f"espalier:tenants[{index}]"
+        yield from _misplaced(tenant, settings, facts, path)
+        if pools:
+            yield from _of_pools(tenant, pools, path)
+            yield from _over_budget(tenant, pools, borrowing, path)
+
+
+def _misplaced(tenant: Tenant, settings: Settings, facts: Facts, path: str) -> Iterator[Mistake]:
+    place = tenant.placement
+    kind = settings.cluster.kind
+    if place is None:
+        return
+    do = "Move the tenant to a stack that is there, or widen its placement."
+    if place.clusters and kind not in place.clusters and facts.kind not in place.clusters:
+        yield Mistake(f"{path}.placement.clusters", f"a cluster of kind {facts.kind}", ", ".join(place.clusters), do)
+    if place.regions and facts.region not in place.regions:
+        got = f"a cluster in {facts.region}" if facts.region else "a cluster whose region is not known"
+        yield Mistake(f"{path}.placement.regions", got, ", ".join(place.regions), do)
+
+
+def _of_pools(tenant: Tenant, pools: Sequence[PoolPlan], path: str) -> Iterator[Mistake]:
+    known = [pool.name for pool in pools if pool.accelerator]
+    for at, name in enumerate(tenant.pools or ()):
+        if name not in known:
+            accepted = ", ".join(known) or "none: no pool has an accelerator"
+            yield Mistake(f"{path}.pools[{at}]", repr(name), accepted, "Name a pool that has an accelerator.")
+    offered = dict.fromkeys(shape.capacity_kind for pool in pools for shape in pool.shapes)
+    if tenant.capacity and not set(tenant.capacity) & set(offered):
+        got = ", ".join(tenant.capacity)
+        yield Mistake(f"{path}.capacity", got, ", ".join(offered), "Name a kind of capacity that a pool has.")
+
+
+def _over_budget(tenant: Tenant, pools: Sequence[PoolPlan], borrowing: bool, path: str) -> Iterator[Mistake]:
+    if tenant.budget is None:
+        return
+    worst = worst_case(tenant, pools, borrowing=borrowing)
+    if worst.month is None:
+        got = f"{tenant.budget:,.0f} USD, and no price of {', '.join(worst.unknown)}"
+        do = "Add the price to espalier:prices, or remove the budget."
+        yield Mistake(f"{path}.budget", got, "a budget where all prices are known", do)
+    elif worst.month > tenant.budget:
+        got = f"{tenant.budget:,.0f} USD a month; its quota may cost {worst.month:,.0f}"
+        do = "Lower the quota, narrow pools or capacity, or raise the budget."
+        yield Mistake(f"{path}.budget", got, "at least what the quota may cost at the dearest", do)

@@ -158,7 +158,8 @@ def build(
     facts = facts_of(settings)
     wanted = addons_of(settings, records)
     pools, pool_mistakes = _pools_of(settings, known, provided_by(wanted, records))
-    pools = with_notices(pools, settings.pools, facts.kind)
+    version = (cloud_of(settings.cluster) or settings.cluster).version
+    pools = with_notices(pools, settings.pools, facts.kind, version)
     pool_facts = tuple(pool.facts() for pool in pools)
     addons, addon_mistakes = plan_addons(
         wanted,

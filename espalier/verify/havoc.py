@@ -1,5 +1,7 @@
 """Many random faults in a row on a simulated cluster whose autoscaler is real: no job may be lost, no node stuck.
 
+Where the stack names the warden, pools are gated, nodes that lose a device are replaced, and it is killed too.
+
 The order is drawn from a seed; what is there to be hit depends on how quick the cluster is, so two runs of a seed are
 alike, not equal.
 """
@@ -67,13 +69,14 @@ def havoc(
     result = Havoc()
     started = time.monotonic()
     pools = [pool for pool in blueprint.pools if pool.node_pools]
+    processes = (*PROCESSES, *(("warden",) if blueprint.warden else ()))
     client.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
     try:
         for _ in range(_AT_ONCE):
             _add_job(client, result, draw, pools)
         lasting: list[str] = []
         while len(result.faults) < faults:
-            said = _one(cluster, draw, pools, lasting)
+            said = _one(cluster, draw, pools, lasting, processes)
             if said is None:
                 continue
             result.faults.append(said)
@@ -92,7 +95,9 @@ def havoc(
     return result
 
 
-def _one(cluster: str, draw: random.Random, pools: Sequence[PoolPlan], lasting: list[str]) -> str | None:
+def _one(
+    cluster: str, draw: random.Random, pools: Sequence[PoolPlan], lasting: list[str], processes: Sequence[str]
+) -> str | None:
     """One fault, or None where there is nothing now that it could hit. One that lasts may first end an earlier one."""
     if lasting and draw.random() < 0.5:
         _end(cluster, lasting.pop(draw.randrange(len(lasting))))
@@ -103,7 +108,7 @@ def _one(cluster: str, draw: random.Random, pools: Sequence[PoolPlan], lasting: 
     try:
         match kind:
             case "kill":
-                process = draw.choice(PROCESSES)
+                process = draw.choice(processes)
                 sim.fault(cluster, process, "kill")
                 sim.up(cluster)
                 return f"{process} killed, and mended"

@@ -134,13 +134,18 @@ def test_what_a_careful_owner_would_set_is_set() -> None:
 
 
 def test_every_node_has_the_account_of_its_own_and_is_guarded() -> None:
-    recording = recording_of(plan_of(L4))
+    recording = recording_of(plan_of({**L4, "capacity": ["spot", "on-demand"]}))
     account = one(recording, "Account").name
+    assert [pool.inputs["nodeConfig"].get("spot", False) for pool in found(recording, "NodePool")].count(True) == 1
     for pool in found(recording, "NodePool"):
         config = pool.inputs["nodeConfig"]
         assert config["workloadMetadataConfig"] == {"mode": "GKE_METADATA"}
         assert config["shieldedInstanceConfig"]["enableSecureBoot"] is True
-        assert config["kubeletConfig"] == {"insecureKubeletReadonlyPortEnabled": "FALSE"}
+        put_off = {"shutdownGracePeriodSeconds": 120, "shutdownGracePeriodCriticalPodsSeconds": 15}
+        assert config["kubeletConfig"] == {
+            "insecureKubeletReadonlyPortEnabled": "FALSE",
+            **(put_off if config.get("spot") else {}),  # on other nodes GKE refuses it
+        }
         assert pool.inputs["networkConfig"]["enablePrivateNodes"] is True
         assert "bootDiskKmsKey" in config
         assert account in before(recording, pool)

@@ -46,19 +46,20 @@ def proof(blueprint: Blueprint, name: str) -> Proof:
 
 
 @pytest.mark.parametrize(
-    ("kind", "capacity", "block", "seconds", "grace"),
+    ("kind", "capacity", "version", "block", "seconds", "grace"),
     [
-        ("eks", "spot", False, 120, 120),
-        ("eks", "reserved", True, 600, 600),
-        ("gke", "spot", False, 30, 15),
-        ("gke", "flex", False, None, None),
-        ("aks", "spot", False, 30, 30),
+        ("eks", "spot", "1.36", False, 120, 120),
+        ("eks", "reserved", "1.36", True, 600, 600),
+        ("gke", "spot", "1.34", False, 30, 15),
+        ("gke", "spot", "1.35", False, 120, 105),
+        ("gke", "flex", "1.35", False, None, None),
+        ("aks", "spot", "1.36", False, 30, 30),
     ],
 )
 def test_each_cloud_gives_what_it_says(
-    kind: str, capacity: CapacityKind, block: bool, seconds: int | None, grace: int | None
+    kind: str, capacity: CapacityKind, version: str, block: bool, seconds: int | None, grace: int | None
 ) -> None:
-    notice = notice_of(kind, capacity, block=block)
+    notice = notice_of(kind, capacity, version, block=block)
     assert notice is not None
     assert (notice.seconds, notice.grace) == (seconds, grace)
     assert notice.source
@@ -70,7 +71,7 @@ def test_each_cloud_gives_what_it_says(
     [("eks", "reserved"), ("eks", "on-demand"), ("gke", "on-demand"), ("existing", "spot"), ("simulated", "spot")],
 )
 def test_what_stays_or_is_not_known_has_no_notice(kind: str, capacity: CapacityKind) -> None:
-    assert notice_of(kind, capacity) is None
+    assert notice_of(kind, capacity, "1.36") is None
 
 
 def test_every_shape_of_a_pool_knows_how_it_ends() -> None:
@@ -93,7 +94,7 @@ def test_policies_are_told_of_the_nodes_that_end() -> None:
     ("stack", "pool", "text"),
     [
         ("aws-dev", "l4", "120 s notice, of which a pod gets 120 s: EKS drains the nodes of a managed group"),
-        ("gcp-dev", "l4", "30 s notice, of which a pod gets 15 s: the kubelet ends the pods (graceful node shutdown"),
+        ("gcp-dev", "l4", "120 s notice, of which a pod gets 105 s: the kubelet ends the pods (graceful node shutdown"),
         ("azure-dev", "t4", "30 s notice, of which a pod gets 30 s: AKS cordons and drains the node (node auto-drain"),
     ],
 )

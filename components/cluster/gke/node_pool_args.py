@@ -78,7 +78,11 @@ def node_config(
             enable_secure_boot=group.secure_boot, enable_integrity_monitoring=True
         ),
         workload_metadata_config=container.NodePoolNodeConfigWorkloadMetadataConfigArgs(mode="GKE_METADATA"),
-        kubelet_config=container.NodePoolNodeConfigKubeletConfigArgs(insecure_kubelet_readonly_port_enabled="FALSE"),
+        kubelet_config=container.NodePoolNodeConfigKubeletConfigArgs(
+            insecure_kubelet_readonly_port_enabled="FALSE",
+            shutdown_grace_period_seconds=group.shutdown[0] if group.shutdown else None,
+            shutdown_grace_period_critical_pods_seconds=group.shutdown[1] if group.shutdown else None,
+        ),
     )
 
 

@@ -59,6 +59,8 @@ class GkeNodePool(NodeGroup):
     """A whole GKE version where the pool pins one; else GKE upgrades it after its control plane."""
     gpus: Gpus | None
     spot: bool
+    shutdown: tuple[int, int] | None
+    """Seconds by which a node's end is put off for pods, and those of them for system pods; None: GKE's default."""
     reservation: str | None
     flex: bool
     max_run: str | None

@@ -11,6 +11,7 @@ from espalier.blueprint.clouds.gke.compute_classes import class_of, class_taint
 from espalier.blueprint.clouds.gke.model import Autoscaling, GkeNodePool, Gpus, Placement
 from espalier.blueprint.clouds.model import Wanted
 from espalier.blueprint.clouds.naming import generation_of, physical
+from espalier.blueprint.notice import GKE_CRITICAL, GKE_SHUTDOWN, extended
 from espalier.settings.gke import Gke
 from espalier.settings.pool import Pool
 from espalier.types import CapacityKind, Taint
@@ -142,6 +143,7 @@ def _node_pool(
         node_version=pool.image.release,
         gpus=_gpus(wanted),
         spot=kind == "spot",
+        shutdown=(GKE_SHUTDOWN, GKE_CRITICAL) if kind == "spot" and extended(cluster.version) else None,
         reservation=pool.reservation.id if kind == "reserved" and pool.reservation else None,
         flex=kind == "flex",
         max_run=f"{seconds(pool.flex.max_run if pool.flex else '7d')}s" if kind == "flex" else None,

@@ -9,7 +9,7 @@ from typing import Any, Final
 from espalier.blueprint.gates import gate_proof
 from espalier.blueprint.owner_proofs import owner_proofs
 from espalier.blueprint.pools import PoolPlan
-from espalier.blueprint.reach import daemonset_reaches
+from espalier.blueprint.reach import daemonset_reaches, not_selected
 from espalier.blueprint.tenants import TenantPlan
 from espalier.types import AddonPlan, AddonRecord, Manifest, Proof
 
@@ -30,7 +30,7 @@ def prove(
     """All proofs, in a stable order."""
     return (
         *(_seen(addon) for addon in addons if addon.held),
-        *(_reaches(addon, records[addon.id], pools) for addon in addons if _is_an_agent(records[addon.id])),
+        *(_reaches(addon, records[addon.id], pools) for addon in addons if _is_an_agent(addon, records[addon.id])),
         *(_one_owner(device, pools, addons, records) for device in _base_devices(pools)),
         *owner_proofs(pools, addons, records),
         *(_not_held(pool, addons) for pool in pools if pool.accelerator),
@@ -49,14 +49,33 @@ def _unseen(addon: AddonPlan) -> str:
     return f"{addon.id} is not rendered: {addon.held.why}. {addon.held.do}"
 
 
-def _is_an_agent(record: AddonRecord) -> bool:
-    return bool(record.reaches) or record.everywhere
+_CNI: Final = ("/etc/cni", "/opt/cni")
+"""Directories of the host in which a network plugin installs itself (containerd's defaults)."""
+
+
+def _is_an_agent(addon: AddonPlan, record: AddonRecord) -> bool:
+    return bool(record.reaches) or record.everywhere or _serves_every_node(addon)
+
+
+def _serves_every_node(addon: AddonPlan) -> bool:
+    """Whether its objects say so: a storage driver, or a network plugin. Pods of any node may need these."""
+    return any(
+        manifest["kind"] == "CSIDriver" or (manifest["kind"] == "DaemonSet" and _is_network(manifest))
+        for manifest in addon.manifests
+    )
+
+
+def _is_network(manifest: Manifest) -> bool:
+    volumes = manifest["spec"]["template"].get("spec", {}).get("volumes") or ()
+    return any(str((volume.get("hostPath") or {}).get("path", "")).startswith(_CNI) for volume in volumes)
 
 
 def _reaches(addon: AddonPlan, record: AddonRecord, pools: Sequence[PoolPlan]) -> Proof:
-    """Every node that the add-on is to serve gets at least one of its DaemonSets, its operator's among them.
+    """Every node that the add-on is to serve gets its DaemonSets, its operator's among them.
 
-    Also one that is marked as failed: what would mend it must land there.
+    Which of them a node is to have, their selectors say: one that selects it and does not tolerate its taints misses
+    it, whatever the others do, and so does the add-on where none selects it. Also a node that is marked as failed:
+    what would mend it must land there.
     """
     if addon.held:
         return Proof(f"daemonset/{addon.id}", False, _unseen(addon), held=True)
@@ -64,16 +83,17 @@ def _reaches(addon: AddonPlan, record: AddonRecord, pools: Sequence[PoolPlan]) -
     missed: list[str] = []
     reached: list[str] = []
     for pool in pools:
-        if not _is_to_reach(record, pool):
+        if not (_is_to_reach(record, pool) or _serves_every_node(addon)):
             continue
         for shape in pool.shapes:
             worst = replace(shape, taints=(*shape.taints, *pool.later_taints))
-            answers = {name: daemonset_reaches(template, worst) for name, template in templates.items()}
-            if any(why is None for why in answers.values()):
+            selecting = {name: pod for name, pod in templates.items() if not_selected(pod, worst) is None}
+            answers = {name: daemonset_reaches(pod, worst) for name, pod in (selecting or templates).items()}
+            if answers and not any(answers.values()):
                 reached.append(f"{pool.name}/{shape.capacity_kind}")
             else:
-                reasons = "; ".join(f"{name} {why}" for name, why in sorted(answers.items())) or "no DaemonSet"
-                missed.append(f"{pool.name}/{shape.capacity_kind}: {reasons}")
+                said = (f"{name} {why}" for name, why in sorted(answers.items()) if why)
+                missed.append(f"{pool.name}/{shape.capacity_kind}: {'; '.join(said) or 'no DaemonSet'}")
     evidence = "; ".join(missed) if missed else f"reaches {', '.join(reached) or 'no pool: none holds its device'}"
     return Proof(f"daemonset/{addon.id}", not missed, evidence)
 

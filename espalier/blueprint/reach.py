@@ -10,10 +10,21 @@ from espalier.types import NodeShape
 
 def daemonset_reaches(template: Mapping[str, Any], shape: NodeShape) -> str | None:
     """None where the pod template's pods can be scheduled on such nodes, else why not."""
-    spec = template.get("spec", {})
+    return not_tolerated(template, shape) or not_selected(template, shape)
+
+
+def not_tolerated(template: Mapping[str, Any], shape: NodeShape) -> str | None:
+    """The first of the nodes' taints that such pods do not tolerate; None where they tolerate all."""
     for taint in (*shape.taints, *shape.startup_taints):
-        if taint.effect != "PreferNoSchedule" and not any(map(taint.tolerated_by, spec.get("tolerations", []))):
+        tolerations = template.get("spec", {}).get("tolerations", [])
+        if taint.effect != "PreferNoSchedule" and not any(map(taint.tolerated_by, tolerations)):
             return f"does not tolerate {taint}"
+    return None
+
+
+def not_selected(template: Mapping[str, Any], shape: NodeShape) -> str | None:
+    """What such pods select that the nodes are not; None where they select them, or all."""
+    spec = template.get("spec", {})
     for key, value in sorted(spec.get("nodeSelector", {}).items()):
         if shape.labels.get(key) != value:
             return f"selects {key}={value}"

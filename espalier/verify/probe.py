@@ -8,7 +8,7 @@ from __future__ import annotations
 import secrets
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from datetime import UTC, datetime, timedelta
 
@@ -19,6 +19,7 @@ from espalier.verify.model import Context, Json, NotProven, Outcome, Skipped, un
 from espalier.verify.nodes import Node, devices_in, list_nodes, of_pool
 from espalier.verify.pods import POD, meek_priority
 from espalier.verify.probe_job import CONTAINER, JOB, JOB_SECONDS, LABEL, RUN_SECONDS, START_SECONDS, objects
+from espalier.verify.probe_pods import hopeless, index, trouble
 from espalier.verify.probe_results import Told, judge
 
 Progress = Callable[[str], None]
@@ -30,10 +31,6 @@ _JOB = Kind("batch/v1", "Job")
 _EVENT = Kind("v1", "Event")
 _NAMESPACE = Kind("v1", "Namespace")
 _STALE = timedelta(seconds=JOB_SECONDS) + timedelta(minutes=15)
-_FINAL = ("ImagePullBackOff", "InvalidImageName", "CreateContainerConfigError", "CreateContainerError")
-"""Reasons for which a container does not start, and will not by itself."""
-_SAID_BY = ("FailedScheduling", "NotTriggerScaleUp", "TriggeredScaleUp", "FailedScaleUp", "Nominated", "FailedMount")
-"""Events of the scheduler and of autoscalers that tell why a pod waits."""
 
 
 class Probes:
@@ -132,7 +129,7 @@ class Probes:
             each["type"] in ("Complete", "Failed") and each["status"] == "True"
             for each in job.get("status", {}).get("conditions", [])
         )
-        return True if over or any(_hopeless(pod) for pod in pods) else None
+        return True if over or any(hopeless(pod) for pod in pods) else None
 
     def _keep(self, pod: Json, logs: dict[str, str]) -> None:
         """What the pod has written so far; what was read before stays where nothing can be read now."""
@@ -149,18 +146,18 @@ class Probes:
         """Each pod that there is, by its index, and those that the Job has taken along."""
         pods = {str(pod["metadata"]["name"]): pod for pod in self._client.list(POD, namespace)}
         events = self._client.list(_EVENT, namespace)
-        names = sorted({*pods, *logs}, key=lambda name: (_index(name), name))
+        names = sorted({*pods, *logs}, key=lambda name: (index(name), name))
         told = [
             Told(
                 name,
                 str(pods.get(name, {}).get("spec", {}).get("nodeName", "")),
                 logs.get(name, ""),
-                _trouble(pods.get(name), events, self._seconds if timed_out else None),
+                trouble(pods.get(name), events, self._seconds if timed_out else None),
             )
             for name in names
         ]
         # One that ran again, since its node was taken, stands for the one before.
-        last = {_index(each.pod): each for each in sorted(told, key=lambda each: each.pod in pods)}
+        last = {index(each.pod): each for each in sorted(told, key=lambda each: each.pod in pods)}
         return [last[index] for index in sorted(last)]
 
     def _busy(self, probe: Probe, namespace: str) -> str:
@@ -206,60 +203,3 @@ def _not_now(probe: Probe, why: str) -> dict[str, Outcome | NotProven]:
 def _whole(node: Node, probe: Probe) -> bool:
     devices = probe.pool.shape.devices
     return all(node.allocatable.get(device, 0) >= int(probe.asks.get(device, "0")) for device in devices)
-
-
-def _index(pod: str) -> int:
-    """The index in the name of a pod of an indexed Job: `probe-<index>-<random>`."""
-    part = pod.removeprefix(f"{JOB}-").partition("-")[0]
-    return int(part) if part.isdigit() else -1
-
-
-def _hopeless(pod: Json) -> bool:
-    return any(reason in _FINAL for reason, _ in _waits(pod))
-
-
-def _waits(pod: Json) -> list[tuple[str, str]]:
-    """Reason and message of each container that waits."""
-    states = [each.get("state", {}).get("waiting") for each in pod["status"].get("containerStatuses", [])]
-    return [(str(state.get("reason", "")), str(state.get("message", ""))) for state in states if state]
-
-
-def _trouble(pod: Json | None, events: Sequence[Json], seconds: float | None) -> str:
-    """Why a pod did not succeed, in the words of who knows it; "" where it did."""
-    if pod is None:
-        return "the pod was removed before it ended"
-    phase = str(pod["status"].get("phase", ""))
-    if phase == "Succeeded":
-        return ""
-    late = f"not ended after {seconds:.0f} s" if seconds is not None else ""
-    if phase in ("Running", "Failed"):
-        return "; ".join(filter(None, (late, _exit(pod))))
-    scheduler = [
-        str(each.get("message", ""))
-        for each in pod["status"].get("conditions", [])
-        if each["type"] == "PodScheduled" and each["status"] == "False"
-    ]
-    waits = [f"{reason} {message}".strip() for reason, message in _waits(pod)]
-    said = [f"scheduler: {each}" for each in scheduler] + waits + _events(pod, events)
-    return "; ".join(filter(None, (late, *(said or [f"phase {phase}"]))))
-
-
-def _exit(pod: Json) -> str:
-    ends = [each.get("state", {}).get("terminated") for each in pod["status"].get("containerStatuses", [])]
-    found = [f"ended with {end.get('exitCode')} {end.get('reason', '')}".strip() for end in ends if end]
-    return "; ".join([*found, *filter(None, [str(pod["status"].get("message", ""))])])
-
-
-def _events(pod: Json, events: Sequence[Json]) -> list[str]:
-    """The last word of each kind, but of the scheduler's, which the pod itself has."""
-    about = [event for event in events if event.get("involvedObject", {}).get("name") == pod["metadata"]["name"]]
-    last: dict[str, str] = {}
-    for event in sorted(about, key=_when):
-        reason = str(event.get("reason", ""))
-        if reason in _SAID_BY and reason != "FailedScheduling":
-            last[reason] = f"{reason}: {event.get('message', '')}"
-    return list(last.values())
-
-
-def _when(event: Json) -> str:
-    return str(event.get("lastTimestamp") or event.get("eventTime") or event["metadata"].get("creationTimestamp") or "")

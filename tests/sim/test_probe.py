@@ -322,14 +322,15 @@ def test_two_nodes_are_judged_by_both_logs(cluster: Cluster, eventually: Callabl
 def test_what_a_killed_run_left_is_removed_by_the_next(
     cluster: Cluster, monkeypatch: pytest.MonkeyPatch, eventually: Callable[..., Any]
 ) -> None:
-    left = {"name": "espalier-probe-left", "labels": {"espalier.dev/probe": "killed"}}
+    name = f"espalier-probe-left-{time.monotonic_ns()}"
+    left = {"name": name, "labels": {"espalier.dev/probe": "killed"}}
     cluster.client.create({"apiVersion": "v1", "kind": "Namespace", "metadata": left})
     plan = plan_probes(cluster.blueprint, ["h100"])
     context = Context(cluster.blueprint, cluster.client, simulated=False, probe=True)
     young = Probes(context, plan, print, 120)
     young.run()
     young.clear()
-    assert "espalier-probe-left" in cluster.namespaces()  # another's run may be on its way
+    assert name in cluster.namespaces()  # another's run may be on its way
     monkeypatch.setattr(probe, "_STALE", timedelta(0))
     time.sleep(1.1)  # creation times are whole seconds
     jobs = Probes(context, plan, print, 120)

@@ -3,6 +3,8 @@
 from typing import Any
 
 from espalier.blueprint.probe import Probe
+from espalier.policies.rules import disruption, pods
+from espalier.types import Registered
 from espalier.verify.probe_job import JOB_SECONDS, objects
 from tests.unit.test_probe_plan import blueprint, of, only, stack
 
@@ -101,3 +103,13 @@ def test_the_program_is_the_one_for_the_device() -> None:
     assert "jax" in programs["tpu"]
     trainium = of(stack("aws-prod"), "trainium")
     assert "neuron-ls" in made(trainium)["ConfigMap"]["data"]["probe.py"]
+
+
+def test_the_platforms_own_policies_find_nothing_wrong_with_it() -> None:
+    """Images are pinned, nothing is privileged, and pods end within a spot node's notice."""
+    facts = stack("aws-prod").policy_facts()
+    for probe in (H100, V6E, MI300X, TURNS, of(stack("aws-prod"), "trainium")):
+        job = made(probe)["Job"]
+        registered = Registered("urn:probe", "kubernetes:batch/v1:Job", "probe", job)
+        for rule in (*pods.RULES, *disruption.RULES):
+            assert list(rule.judge([registered], facts)) == [], rule.name

@@ -3,17 +3,18 @@
 Facts: kubeflow/trainer v2.3.0, charts/kubeflow-trainer (Chart.yaml, values.yaml, templates); its release notes: whoever
 has 2.0 to 2.2 goes by 2.3, whose definitions are templates. JobSet is an add-on of its own, of the version that the
 chart would bring; both of its hooks belong to upstream's runtimes, which are left out: an installer that loads kubectl
-at run time, images without a tag, and no toleration for a tainted pool.
+at run time, images without a tag, and no toleration for a tainted pool. Those of the pools stand in for them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from espalier.addons.placement import staying_affinity, system_tolerations
+from espalier.addons.training_runtimes import FRAMEWORKS, IMAGES, runtimes
 from espalier.addons.walls import budget, wall
 from espalier.content import ChartSource, Content, ContentFacts
 from espalier.types import AddonInputs, AddonRecord, Planned, Window
@@ -26,16 +27,36 @@ PODS: Final = {"app.kubernetes.io/name": NAME, "app.kubernetes.io/component": "m
 _CHART: Final = f"https://github.com/kubeflow/trainer/blob/v{VERSION}/charts/kubeflow-trainer/Chart.yaml"
 
 
-class Options(BaseModel):
-    """Nothing to say."""
+Kind = Annotated[str, Field(pattern=rf"^({'|'.join(FRAMEWORKS)})/[a-z]+$")]
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+
+def _pinned(image: str) -> str:
+    if image.endswith(":latest"):
+        raise ValueError("a tag that stays")
+    return image
+
+
+Image = Annotated[str, Field(pattern=r"^\S+(:[^\s:/]+|@sha256:[0-9a-f]{64})$", max_length=500), AfterValidator(_pinned)]
+
+
+class Options(BaseModel):
+    """Images of the runtimes that follow from the pools."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    images: Annotated[dict[Kind, Image], Field(max_length=50)] = Field(
+        default={}, description="images by framework and vendor, such as jax/google: a pinned tag or digest"
+    )
 
 
 def objects(inputs: AddonInputs) -> Sequence[Planned]:
-    """The wall, metrics at 8443, webhook at 9443, jobs' reports at 10443; and the budget that the chart lacks."""
-    del inputs
-    return (wall(NAMESPACE, (8443, 9443, 10443), pods=PODS), budget(NAME, NAMESPACE, PODS))
+    """The wall, metrics at 8443, webhook at 9443, jobs' reports at 10443; the budget that the chart lacks; runtimes."""
+    options: Options = inputs.options
+    return (
+        wall(NAMESPACE, (8443, 9443, 10443), pods=PODS),
+        budget(NAME, NAMESPACE, PODS),
+        *runtimes(inputs.pools, {**IMAGES, **options.images}),
+    )
 
 
 def values(inputs: AddonInputs) -> Mapping[str, Any]:

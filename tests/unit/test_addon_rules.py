@@ -186,6 +186,16 @@ def test_what_the_cluster_has_owns_its_definitions_still() -> None:
     assert "which add-on certs brings already" in mistake.got
 
 
+def test_a_conflict_that_is_declared_is_told_once() -> None:
+    one = addon("one", "things.example.com", conflicts={"other": "each makes all things"})
+    records = {record.id: record for record in (one, addon("other", "things.example.com"))}
+    for _ in range(2):
+        _, (mistake,) = plan_addons({"one": {}, "other": {}}, records, FACTS, ())
+        assert mistake.accepted == "one of the two: each makes all things"
+        records = {"other": replace(one, id="other", conflicts={"one": one.conflicts["other"]}), "one": records["one"]}
+        records["one"] = replace(one, conflicts={})
+
+
 def test_no_add_on_has_an_option_of_the_same_name() -> None:
     assert [id for id, record in RECORDS.items() if EXISTING in record.options.model_fields] == []
 

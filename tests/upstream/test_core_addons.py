@@ -13,13 +13,15 @@ import yaml
 
 from espalier.addons import RECORDS
 from espalier.addons.training_operator_v1 import INIT_IMAGE
+from espalier.addons.training_runtimes import IMAGES, runtimes
 from espalier.blueprint.order import plan_addons
 from espalier.charts.images import images_of, unused_paths
 from espalier.charts.objects import objects_of
 from espalier.charts.tool import Item
 from espalier.content import ChartSource, Content, KustomizeSource
-from espalier.types import AddonInputs, Facts, Manifest
-from tests.upstream.values import strangers
+from espalier.types import AddonInputs, Facts, Manifest, Taint
+from tests.unit.test_training_runtimes import pool as a_pool
+from tests.upstream.values import schemas_of, strangers
 
 UPSTREAM = Path(__file__).parents[2].parent / "shared" / "upstream"
 CHARTS = ("cert-manager", "jobset", "kubeflow-trainer", "lws")
@@ -127,9 +129,9 @@ def test_images_are_upstreams_and_none_is_hidden(id: str) -> None:
 def test_budgets_and_walls_select_the_pods(id: str) -> None:
     labels = [template["metadata"]["labels"] for template in pods(id)]
     for one in own(id):
-        selector = one["spec"].get("selector") or one["spec"].get("podSelector") if "spec" in one else None
         if one["kind"] in ("PodDisruptionBudget", "NetworkPolicy"):
-            wanted = (selector or {}).get("matchLabels", {}).items()
+            selector = one["spec"].get("selector") or one["spec"]["podSelector"]
+            wanted = selector.get("matchLabels", {}).items()
             assert any(wanted <= found.items() for found in labels), one["metadata"]["name"]
 
 
@@ -195,6 +197,22 @@ def test_tenants_make_the_kinds_that_are_defined_for_namespaces(id: str) -> None
     seen = {f"{kind}.{group}" for group, kinds in record.seen for kind in kinds}
     assert work | seen <= defined
     assert defined - work - seen <= set(NOT_TENANTS)
+
+
+def test_every_runtime_is_one_that_trainers_definition_takes() -> None:
+    """A key that the definition lacks is dropped by the API server in silence: here it is an error."""
+    schema = schemas_of("kubeflow-trainer", "v1alpha1")["ClusterTrainingRuntime"]
+    one = a_pool(taints=(Taint("nvidia.com/gpu", "present"),))
+    found = [planned.manifest for planned in runtimes([one], IMAGES)]
+    assert len(found) == 4
+    for runtime in found:
+        errors = [f"{e.json_path}: {e.message}" for e in jsonschema.Draft7Validator(schema).iter_errors(runtime)]
+        assert errors == []
+
+
+def test_images_of_runtimes_are_upstreams() -> None:
+    theirs = (UPSTREAM / "kubeflow-trainer" / "images.txt").read_text("utf-8").split()
+    assert {image.removeprefix("docker.io/") for image in IMAGES.values()} <= set(theirs)
 
 
 def test_jobset_is_the_version_that_the_trainers_chart_depends_on() -> None:

@@ -279,6 +279,40 @@ def test_p5_on_spot_counts_against_its_own_quota_where_there_is_one() -> None:
     assert quota_of("quantum.large", "spot", ()) is None
 
 
+HELD = "arn:aws:resource-groups:us-east-1:123456789012:group/held"
+OF_GROUP = group(kind="reserved", reservation={"id": HELD, "type": "group"})
+ONE = Reserved("p5.48xlarge", "us-east-1a", 1, 1, "active", block=False)
+
+
+@pytest.mark.parametrize(
+    ("members", "level", "says"),
+    [
+        ((ONE, ONE), "ok", "1 p5.48xlarge in us-east-1a, active"),
+        ((ONE,), "error", "the pool wants 2"),
+        ((ONE, replace(ONE, zone="us-east-1b")), "error", "the pool wants 2"),
+        ((replace(ONE, type="p4d.24xlarge"),), "error", "the pool's are p5.48xlarge in us-east-1a"),
+        ((ONE, replace(ONE, state="expired")), "error", "expired"),
+        ((), "error", "no reservation in it"),
+        (None, "error", "there is no such resource group"),
+        (NotAsked("AccessDenied"), "warning", "not judged: AccessDenied"),
+    ],
+)
+def test_reservations_of_a_group_count_together(members: Any, level: str, says: str) -> None:
+    found = told(judged(replace(GOOD, groups={HELD: members}), OF_GROUP), level)
+    assert says in found[f"reservations {HELD} for gpu"].got
+
+
+def test_members_of_a_group_are_asked_for(calls: Calls, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [
+        {"ResourceArn": f"arn:aws:ec2:us-east-1:123456789012:capacity-reservation/{name}"} for name in ("cr-1", "x")
+    ]
+    monkeypatch.setitem(ANSWERS, "ListGroupResources", {"ResourceIdentifiers": rows})
+    monkeypatch.setitem(ANSWERS, "GetGroup", {})
+    found = ask.facts_of(needs(cluster(), OF_GROUP, resources=MADE), lambda _: None)
+    assert found.groups == {HELD: (replace(RESERVED, available=1),)}
+    assert found.reservations == {}
+
+
 # The asking ---------------------------------------------------------------------------------------------------------
 
 READING = ("Describe", "List", "Get", "Simulate")

@@ -80,7 +80,7 @@ LOOKED_UP: dict[str, dict[str, tuple[Any, str]]] = {
             for each in ("cluster", "nodes", "network", "volumes", "files", "autoscaler", "load-balancer")
         },
         "pools.reservation.id": ({"reservation": {"id": "cr-0123456789abcdef0"}}, "reservation cr-0123456789abcdef0"),
-        "pools.reservation.id (group)": ({"reservation": {"id": _GROUP, "type": "group"}}, f"resource group {_GROUP}"),
+        "pools.reservation.id (group)": ({"reservation": {"id": _GROUP, "type": "group"}}, f"reservations {_GROUP}"),
         "pools.image.release": ({"release": "ami-0123456789abcdef0"}, "image ami-0123456789abcdef0"),
         "pools.preload.snapshot": ({"preload": "snap-0123456789abcdef0"}, "snapshot snap-0123456789abcdef0"),
     },

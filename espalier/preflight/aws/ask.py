@@ -109,6 +109,7 @@ def facts_of(needs: Needs, progress: Progress) -> Facts:
         networks=networks,
         offered=offered,
         reservations=reservations,
+        groups={name: there(lambda name=name: _members(asker, name)) for name in _groups(needs)},
         denied=denied,
         cluster=there(lambda: _cluster(asker, needs.plan.name)),
         taken=_taken(asker, needs),
@@ -159,7 +160,7 @@ def _offered(asker: Asker) -> Mapping[str, frozenset[str]]:
 
 
 def _reservations(asker: Asker, needs: Needs) -> Mapping[str, Reserved | None]:
-    """Each by itself: one that is not there would have all refused. Of groups only that they are there is asked."""
+    """Each by itself: one that is not there would have all refused."""
     wanted = {g.reservation.id for g in needs.groups if g.reservation and g.reservation.id.startswith("cr-")}
     return {name: _reservation(asker, name) for name in sorted(wanted)}
 
@@ -187,6 +188,19 @@ def _reservation(asker: Asker, name: str) -> Reserved | None:
         row.get("ReservationType", "default") == "capacity-block",
         row.get("EndDate"),
     )
+
+
+def _groups(needs: Needs) -> list[str]:
+    found = {g.reservation.id for g in needs.groups if g.reservation and not g.reservation.id.startswith("cr-")}
+    return sorted(found)
+
+
+def _members(asker: Asker, group: str) -> tuple[Reserved, ...]:
+    asker.client("resource-groups").get_group(Group=group)  # says by itself that there is none
+    rows = asker.pages("resource-groups", "list_group_resources", "ResourceIdentifiers", Group=group)
+    names = [row["ResourceArn"].rpartition("/")[2] for row in rows]
+    found = [_reservation(asker, name) for name in names if name.startswith("cr-")]
+    return tuple(each for each in found if each is not None)
 
 
 def _denied(asker: Asker, caller: str, actions: list[str]) -> tuple[Denied, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from espalier.preflight.model import NotAsked
@@ -88,6 +88,10 @@ class Facts:
     """Instance type -> zones of the region that have it."""
     reservations: Mapping[str, Reserved | None] | NotAsked
     """Id -> reservation, None for one that is not there."""
+    groups: Mapping[str, tuple[Reserved, ...] | NotAsked | None] = field(
+        default_factory=dict[str, "tuple[Reserved, ...] | NotAsked | None"]
+    )
+    """ARN of a resource group of reservations -> its members, None where it is not there."""
     denied: tuple[Denied, ...] | NotAsked
     cluster: Running | NotAsked | None
     taken: Mapping[str, Mapping[str, str] | NotAsked]

@@ -240,10 +240,12 @@ def _reservations(needs: Needs, facts: Facts) -> Iterator[Finding]:
     wanted = [(group.reservation.id, group) for group in needs.groups if group.reservation is not None]
     for name, group in sorted(wanted, key=lambda each: (each[0], each[1].pool)):
         what = f"reservation {name} for {group.pool}"
-        if isinstance(facts.reservations, NotAsked):
+        if name in facts.groups:
+            yield _group(f"reservations {name} for {group.pool}", group, facts.groups[name], held(needs.groups, group))
+        elif isinstance(facts.reservations, NotAsked):
             yield not_judged(what, facts.reservations)
         elif name not in facts.reservations:
-            yield doubt(what, "not judged: only single reservations are looked up", "Look at the group's members.")
+            yield not_judged(what, NotAsked("it was not looked up"))
         elif (found := facts.reservations[name]) is None:
             yield wrong(what, f"not in {needs.plan.region} of this account", "Correct the pool's reservation.id.")
         else:
@@ -270,6 +272,26 @@ def _reservation(what: str, group: GroupNeed, found: Reserved, facts: Facts, cou
         return doubt(what, got, "It is not there yet: the pool has no nodes before it starts.")
     if found.total < count:
         return wrong(what, f"{got}; {told}", f"Lower nodes.max to {found.total} in all, or reserve more.")
+    return ok(what, got)
+
+
+def _group(
+    what: str, group: GroupNeed, members: tuple[Reserved, ...] | NotAsked | None, wanted: tuple[int, str]
+) -> Finding:
+    """A resource group of reservations: machines of its members count together."""
+    if isinstance(members, NotAsked):
+        return not_judged(what, members)
+    if members is None:
+        return wrong(what, "there is no such resource group", "Correct the pool's reservation.id.")
+    got = ", ".join(f"{one.total} {one.type} in {one.zone}, {one.state}" for one in members) or "no reservation in it"
+    zones = group.zones or tuple(one.zone for one in members)
+    fit = [one for one in members if one.type in group.machines and one.zone in zones and one.state == "active"]
+    count = sum(one.total for one in fit)
+    if not count:
+        return wrong(what, f"{got}; the pool's are {group.machine} in {shortened(zones)}", "Add such, or change it.")
+    if count < wanted[0]:
+        do = f"Lower nodes.max to {count} in all, or reserve more."
+        return wrong(what, f"{got}; {wanted[1]}", do)
     return ok(what, got)
 
 

@@ -40,7 +40,7 @@ def named_of(clients: Clients, there: There, needs: Needs) -> Iterator[Part]:
 
 
 def _of_pools(clients: Clients, needs: Needs, part: Callable[..., Part]) -> Iterator[Part]:
-    ec2, groups = clients.client("ec2"), clients.client("resource-groups")
+    ec2 = clients.client("ec2")
     for name, pool in named_by_pools(needs.groups, lambda group: group.preload):
         yield part(
             "preload.snapshot",
@@ -56,6 +56,3 @@ def _of_pools(clients: Clients, needs: Needs, part: Callable[..., Part]) -> Iter
                 lambda name=name: ec2.describe_images(ImageIds=[name])["Images"],
                 pool,
             )
-    for name, pool in named_by_pools(needs.groups, lambda group: group.reservation.id if group.reservation else ""):
-        if not name.startswith("cr-"):
-            yield part("reservation.id", f"resource group {name}", lambda name=name: groups.get_group(Group=name), pool)

@@ -30,6 +30,8 @@ class Part:
     """What one that is there is."""
     fault: str = ""
     """Why one that is there does not fit, "" where it does."""
+    do: str = ""
+    """What to do about that; "" for naming another."""
     tags: Mapping[str, str] = field(default_factory=dict[str, str])
     pool: str = ""
     """The pool whose key it is, "" for the cluster's."""
@@ -73,5 +75,5 @@ def _given(part: Part) -> Finding:
             part.what, "there, but the caller may not read of it", f"Allow it, or correct its id under {where}."
         )
     if part.fault:
-        return wrong(part.what, part.fault, f"Name another under {where}.")
+        return wrong(part.what, part.fault, part.do or f"Name another under {where}.")
     return ok(part.what, part.got or "is there")

@@ -403,6 +403,34 @@ def test_an_identity_a_vault_and_an_account_that_are_named_must_be_there() -> No
     assert bad["key vault safe"].do == "Correct its id under espalier:cluster.key-vault."
 
 
+BLOBS = "privatelink.blob.core.windows.net"
+LINKED = {"value": [{"properties": {"virtualNetwork": {"id": SUBNET.partition("/subnets")[0].upper()}}}]}
+
+
+@pytest.mark.parametrize(
+    ("zone", "links", "level", "says"),
+    [
+        (f"{BASE}/Microsoft.Network/privateDnsZones/{BLOBS}", LINKED, "error", "resolves"),
+        (f"{BASE}/Microsoft.Network/privateDnsZones/{BLOBS}", {"value": []}, "ok", "no other"),
+        (f"{HOME}/Microsoft.Network/privateDnsZones/{BLOBS}", LINKED, "ok", "no other"),  # the stack's own
+        (f"{BASE}/Microsoft.Network/privateDnsZones/privatelink.azurecr.io", LINKED, "ok", "no other"),
+    ],
+)
+def test_a_given_network_resolves_one_zone_of_a_name(zone: str, links: Any, level: str, says: str) -> None:
+    rows = {"value": [{"id": zone, "name": zone.rpartition("/")[2]}]}
+    there = {
+        f"/subscriptions/{SUBSCRIPTION}/providers/Microsoft.Network/privateDnsZones": rows,
+        f"{zone}/virtualNetworkLinks": links,
+    }
+    made = [("azure-native:privatedns:PrivateZone", {"privateZoneName": BLOBS})]
+    settings = cluster(network={"id": SUBNET.partition("/subnets")[0], "subnets": [SUBNET]}, endpoints={})
+    found = ask.facts_of(needs(settings, BIG, resources=made), lambda _: None, replace(clients([]), arm=Arm([], there)))
+    judged_ = told(findings(needs(settings, BIG, resources=made), found), level)
+    finding = judged_[f"zone {BLOBS} in the given network"]
+    assert says in finding.got
+    assert ("endpoints.zones" in finding.do) == (level == "error")
+
+
 def test_what_may_not_be_read_is_not_judged_but_by_the_name() -> None:
     account, registry = blob_account(cluster(**PARTS)), parts_of(cluster(**PARTS)).registries[0].name
     found = looked_up({}, (account,), refuses=True)

@@ -59,6 +59,9 @@ def parts_of(arm: Arm, ask: Ask, needs: Needs, cluster: Aks, subscription: str) 
     for name, pool in named_by_pools(needs.groups, lambda group: group.release):
         yield look.given("image.release", f"node pool snapshot {ids.name_of(name)}", name, SNAPSHOT, pool=pool)
     yield from _asked(look, parts, home)
+    for name in needs.names("azure-native:privatedns:PrivateZone", "privateZoneName") if cluster.network.id else ():
+        if name.startswith("privatelink."):
+            yield look.unlinked(name, cluster.network.id or "", home)
 
 
 def _asked(look: _Look, parts: Parts, home: str) -> Iterator[Part]:
@@ -131,6 +134,30 @@ class _Look:
         if state != "there" and check is not None:
             state = self._free(state, check)
         return Part(key=key, what=what, made=True, state=state, tags=_of(found).get("tags") or {}, holds=holds)
+
+    def unlinked(self, name: str, network: str, home: str) -> Part:
+        """Whether a given network resolves another zone of this name, of the subscription's: it takes one alone."""
+        found = self._ask(lambda: self._links(name, home))
+        links = _of(found).get("links", {})
+        there = next((zone for zone, ids_ in links.items() if network.lower() in ids_), "")
+        return Part(
+            key="endpoints.zones",
+            what=f"zone {name} in the given network",
+            made=False,
+            state=found if isinstance(found, NotAsked) else "there",
+            got="the network resolves no other of the subscription",
+            fault=f"the network resolves {there} already" if there else "",
+            do="Name that one under espalier:cluster.endpoints.zones.",
+        )
+
+    def _links(self, name: str, home: str) -> Mapping[str, Any]:
+        where = f"/subscriptions/{self._subscription}/providers/{ids.DNS_ZONES}"
+        zones = [row["id"] for row in self._arm.get(where, ZONE).get("value", ()) if row["name"].lower() == name]
+        return {"links": {zone: self._networks(zone) for zone in zones if not zone.lower().startswith(home.lower())}}
+
+    def _networks(self, zone: str) -> frozenset[str]:
+        rows = self._arm.get(f"{zone}/virtualNetworkLinks", ZONE).get("value", ())
+        return frozenset(row["properties"]["virtualNetwork"]["id"].lower() for row in rows)
 
     def _free(self, state: Any, check: tuple[str, Mapping[str, str], str]) -> Any:
         """`state` is what is known by its id: one that may not be read may have the name itself."""

@@ -79,7 +79,7 @@ RECORD = AddonRecord(
         hooks={"*": "drop"},
     ),
     needs=frozenset({"node-feature-discovery"}),
-    conflicts={"amd-device-plugin": ""},
+    conflicts={"amd-device-plugin": "the operator starts a plugin of its own, and each would hand out all devices"},
     provides=frozenset({f"device-plugin/{DEVICE}", f"metrics/{DEVICE}"}),
     privileged_namespaces=frozenset({NAMESPACE}),
     reaches=frozenset({DEVICE}),

@@ -63,7 +63,7 @@ RECORD = AddonRecord(
         namespace_labels={"pod-security.kubernetes.io/enforce": "privileged"},
         values=values,
     ),
-    conflicts={"nvidia-gpu-operator": ""},
+    conflicts={"nvidia-gpu-operator": "the operator starts an exporter of its own"},
     provides=frozenset({f"metrics/{DEVICE}"}),
     privileged_namespaces=frozenset({NAME}),
     reaches=frozenset({DEVICE}),

@@ -14,7 +14,7 @@ from typing import Any, Final
 from pydantic import BaseModel, ConfigDict, Field
 
 from espalier.addons.placement import apart, one_at_a_time, staying_affinity, system_tolerations
-from espalier.content import ChartSource, Content
+from espalier.content import ChartSource, Content, ContentFacts
 from espalier.types import AddonInputs, AddonRecord, Planned
 
 NAME: Final = "keda"
@@ -110,6 +110,16 @@ RECORD = AddonRecord(
         namespace=NAMESPACE,
         namespace_labels={"pod-security.kubernetes.io/enforce": "restricted"},
         values=values,
+        facts=ContentFacts(
+            crds=(
+                "cloudeventsources.eventing.keda.sh",
+                "clustercloudeventsources.eventing.keda.sh",
+                "clustertriggerauthentications.keda.sh",
+                "scaledjobs.keda.sh",
+                "scaledobjects.keda.sh",
+                "triggerauthentications.keda.sh",
+            )
+        ),
     ),
     provides=frozenset({f"apiservice/{API}"}),
     work=((_GROUP, ("scaledjobs", "scaledobjects", "triggerauthentications")),),

@@ -13,7 +13,7 @@ from typing import Any, Final
 from espalier.addons.device_plugin import NoOptions
 from espalier.addons.placement import staying_affinity, system_tolerations
 from espalier.addons.tolerations import CONTROL_PLANE, tolerations_of
-from espalier.content import ChartSource, Content
+from espalier.content import ChartSource, Content, ContentFacts
 from espalier.types import AddonInputs, AddonRecord
 
 NAME: Final = "node-feature-discovery"
@@ -51,6 +51,13 @@ RECORD = AddonRecord(
         namespace=NAME,
         namespace_labels={"pod-security.kubernetes.io/enforce": "privileged"},
         values=values,
+        facts=ContentFacts(
+            crds=(
+                "nodefeaturegroups.nfd.k8s-sigs.io",
+                "nodefeaturerules.nfd.k8s-sigs.io",
+                "nodefeatures.nfd.k8s-sigs.io",
+            )
+        ),
     ),
     provides=frozenset({NAME}),
     privileged_namespaces=frozenset({NAME}),

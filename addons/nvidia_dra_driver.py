@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from espalier.addons.nvidia_sharing import DEVICE
 from espalier.addons.tolerations import tolerations_of
-from espalier.content import ChartSource, Content
+from espalier.content import ChartSource, Content, ContentFacts
 from espalier.types import AddonInputs, AddonRecord, Facts, Mistake
 
 NAME: Final = "nvidia-dra-driver"
@@ -120,8 +120,14 @@ RECORD = AddonRecord(
         namespace_labels={"pod-security.kubernetes.io/enforce": "privileged"},
         release="dra-driver-nvidia-gpu",
         values=values,
+        facts=ContentFacts(
+            crds=(
+                "computedomaincliques.resource.nvidia.com",
+                "computedomains.resource.nvidia.com",
+            )
+        ),
     ),
-    conflicts={"nvidia-gpu-operator": ""},
+    conflicts={"nvidia-gpu-operator": "each brings its own definition of computedomains.resource.nvidia.com"},
     provides=_provides(Options()),
     provides_by=_provides,
     privileged_namespaces=frozenset({NAMESPACE}),

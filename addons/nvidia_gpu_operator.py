@@ -1,9 +1,10 @@
 """NVIDIA's GPU operator: driver, container toolkit, device plugin, discovery, MIG, metrics, each where it owns it.
 
 Facts: gpu-operator v26.7.0 (values.yaml, templates, crds, controllers/state_manager.go); NVIDIA cloud-native-docs
-(gpu-operator/google-gke.rst, microsoft-aks.rst, gpu-sharing.rst); RKE2 docs, add-ons/gpu_operators.md. Node feature
-discovery is an add-on of its own, so that three operators do not bring three. Hooks: definitions are objects of their
-own here, which is what pre-upgrade does; pre-delete waits for a GPUCluster, which is never made.
+(gpu-operator/life-cycle-policy.rst, google-gke.rst, microsoft-aks.rst, gpu-sharing.rst); RKE2 docs,
+add-ons/gpu_operators.md. Node feature discovery is an add-on of its own, so that three operators do not bring three.
+Hooks: definitions are objects of their own here, which is what pre-upgrade does; pre-delete waits for a GPUCluster,
+which is never made.
 """
 
 from __future__ import annotations
@@ -20,14 +21,12 @@ from espalier.addons.nvidia_sharing import DEVICE, config_name, config_of
 from espalier.addons.placement import staying_affinity, system_tolerations
 from espalier.addons.tolerations import CONTROL_PLANE, tolerations_of
 from espalier.blueprint.ownership import OPERANDS
-from espalier.content import ChartSource, Content
-from espalier.types import AddonInputs, AddonRecord, Facts, Manifest, Mistake, PoolFacts
+from espalier.content import ChartSource, Content, ContentFacts
+from espalier.types import AddonInputs, AddonRecord, Facts, Manifest, Mistake, PoolFacts, Window
 
 NAME: Final = "nvidia-gpu-operator"
 VERSION: Final = "v26.7.0"
 NAMESPACE: Final = "gpu-operator"
-KUBERNETES: Final = ("1.33", "1.36")
-"""First and last minor that this release is made for (life-cycle-policy.rst)."""
 TOOLKIT: Final = "nvidia.com/gpu.deploy.container-toolkit"
 """Label of nodes: "false" keeps the toolkit alone off, as OPERANDS does all."""
 _GKE_ROOT: Final = "/home/kubernetes/bin/nvidia"
@@ -179,14 +178,6 @@ def operands(manifest: Manifest) -> Iterator[tuple[str, Mapping[str, Any]]]:
         yield f"driver {manifest['metadata']['name']}", {"spec": pod}
 
 
-def refuses(facts: Facts) -> Iterator[Mistake]:
-    """Versions of Kubernetes that this release is not made for."""
-    first, last = KUBERNETES
-    if not int(first[2:]) <= int(facts.kubernetes_version[2:]) <= int(last[2:]):
-        got, accepted = f"Kubernetes {facts.kubernetes_version}", f"{first} to {last}, for which {VERSION} is made"
-        yield Mistake(f"espalier:addons.{NAME}", got, accepted, "Take one of these versions, or another add-on.")
-
-
 def judges(inputs: AddonInputs) -> Iterator[Mistake]:
     """Pools with a second owner, and what has one answer for all pools and is asked for two."""
     pools, options, path = served(inputs.pools), inputs.options, f"espalier:addons.{NAME}"
@@ -238,16 +229,25 @@ RECORD = AddonRecord(
         namespace_labels={"pod-security.kubernetes.io/enforce": "privileged"},
         release="gpu-operator",
         values=values,
+        facts=ContentFacts(
+            crds=(
+                "clusterpolicies.nvidia.com",
+                "computedomaincliques.resource.nvidia.com",
+                "computedomains.resource.nvidia.com",
+                "gpuclusters.nvidia.com",
+                "nvidiadrivers.nvidia.com",
+            )
+        ),
         hooks={"*/gpu-operator-upgrade-crd*": "drop", "Job/gpu-operator-cleanup-gpucluster": "drop"},
         cluster_scoped=frozenset({"ClusterPolicy", "NVIDIADriver"}),
     ),
     needs=frozenset({"node-feature-discovery"}),
-    conflicts={"nvidia-device-plugin": ""},
+    conflicts={"nvidia-device-plugin": "the operator starts a plugin of its own, and each would hand out all devices"},
     provides=_provides(Options()),
     provides_by=_provides,
     privileged_namespaces=frozenset({NAMESPACE}),
     reaches=frozenset({DEVICE}),
     operands=operands,
-    refuses=refuses,
+    kubernetes=Window("1.33", "1.36"),
     judges=judges,
 )

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict
 
 from espalier.addons.metrics_server import needed
 from espalier.addons.placement import staying_affinity, system_tolerations
-from espalier.content import ChartSource, Content
+from espalier.content import ChartSource, Content, ContentFacts
 from espalier.types import AddonInputs, AddonRecord, Facts, Mistake
 
 NAME: Final = "vertical-pod-autoscaler"
@@ -74,6 +74,12 @@ RECORD = AddonRecord(
         namespace="kube-system",
         create_namespace=False,
         values=values,
+        facts=ContentFacts(
+            crds=(
+                "verticalpodautoscalercheckpoints.autoscaling.k8s.io",
+                "verticalpodautoscalers.autoscaling.k8s.io",
+            )
+        ),
     ),
     refuses=refuses,
     needs_on=needed,

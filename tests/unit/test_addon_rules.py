@@ -186,6 +186,15 @@ def test_what_the_cluster_has_owns_its_definitions_still() -> None:
     assert "which add-on certs brings already" in mistake.got
 
 
+def test_a_need_of_two_needs_is_told_once() -> None:
+    """Not once a way: who is missing is added once."""
+    ways = addon("top", needs=frozenset({"left", "right"}))
+    sides = [addon(id, needs=frozenset({"bottom"})) for id in ("left", "right")]
+    records = {record.id: record for record in (ways, *sides, addon("bottom", needs=frozenset({"top"})))}
+    _, mistakes = plan_addons({"top": {}}, records, FACTS, ())
+    assert [mistake.got for mistake in mistakes] == ["no left", "no right", "no bottom, which left needs"]
+
+
 def test_a_conflict_that_is_declared_is_told_once() -> None:
     one = addon("one", "things.example.com", conflicts={"other": "each makes all things"})
     records = {record.id: record for record in (one, addon("other", "things.example.com"))}

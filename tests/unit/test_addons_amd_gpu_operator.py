@@ -75,6 +75,6 @@ def test_the_plain_plugin_beside_it_is_refused() -> None:
     wanted = {**BESIDE, "amd-device-plugin": {}}
     _, mistakes = plan_addons(wanted, RECORDS, Facts("existing", "1.35", True), [a_pool().facts()])
     assert [mistake.text() for mistake in mistakes] == [
-        "espalier:addons.amd-gpu-operator: got beside amd-device-plugin; accepted: one of the two. Remove "
-        "amd-gpu-operator or amd-device-plugin."
+        "espalier:addons.amd-gpu-operator: got beside amd-device-plugin; accepted: one of the two: the operator "
+        "starts a plugin of its own, and each would hand out all devices. Remove amd-gpu-operator or amd-device-plugin."
     ]

@@ -75,8 +75,9 @@ def test_gpus_make_it_the_one_owner_of_the_device_plugins_part() -> None:
         (
             {"nvidia-dra-driver": {}, "nvidia-gpu-operator": {}, "node-feature-discovery": {}},
             "1.36",
-            "espalier:addons.nvidia-dra-driver: got beside nvidia-gpu-operator; accepted: one of the two. Remove "
-            "nvidia-dra-driver or nvidia-gpu-operator.",
+            "espalier:addons.nvidia-dra-driver: got beside nvidia-gpu-operator; accepted: one of the two: each "
+            "brings its own definition of computedomains.resource.nvidia.com. Remove nvidia-dra-driver or "
+            "nvidia-gpu-operator.",
         ),
     ],
 )
@@ -125,8 +126,8 @@ def test_the_exporter_is_where_the_devices_are() -> None:
 def test_two_that_measure_are_refused_and_so_is_gke() -> None:
     both = {"dcgm-exporter": {}, "nvidia-gpu-operator": {}, "node-feature-discovery": {}}
     assert (
-        "espalier:addons.dcgm-exporter: got beside nvidia-gpu-operator; accepted: one of the two. Remove dcgm-exporter "
-        "or nvidia-gpu-operator." in texts(both, {}, version="1.35")
+        "espalier:addons.dcgm-exporter: got beside nvidia-gpu-operator; accepted: one of the two: the operator starts "
+        "an exporter of its own. Remove dcgm-exporter or nvidia-gpu-operator." in texts(both, {}, version="1.35")
     )
     assert texts({"dcgm-exporter": {}}, {}, kind="gke") == [
         "espalier:addons.dcgm-exporter: got on a cluster of kind gke; accepted: GKE's own DCGM metrics: on its nodes a "

@@ -283,8 +283,9 @@ def texts(addons: dict[str, dict[str, Any]], version: str = "1.35") -> list[str]
 def test_the_plugin_beside_the_operator_is_refused() -> None:
     found = texts({**BESIDE, "nvidia-device-plugin": {}})
     assert (
-        "espalier:addons.nvidia-gpu-operator: got beside nvidia-device-plugin; accepted: one of the two. "
-        "Remove nvidia-gpu-operator or nvidia-device-plugin." in found
+        "espalier:addons.nvidia-gpu-operator: got beside nvidia-device-plugin; accepted: one of the two: the operator "
+        "starts a plugin of its own, and each would hand out all devices. Remove "
+        "nvidia-gpu-operator or nvidia-device-plugin." in found
     )
 
 

@@ -130,7 +130,7 @@ def test_vpa_needs_a_metrics_server_where_the_cluster_has_none() -> None:
 
 def test_two_servers_of_one_api_are_refused() -> None:
     """As a stack's own record of prometheus-adapter or Datadog would say it in `provides`."""
-    other = replace(keda.RECORD, id="prometheus-adapter")
+    other = replace(keda.RECORD, id="prometheus-adapter", content=None)
     assert refused("keda", "prometheus-adapter", records=RECORDS | {other.id: other}) == [
         "espalier:addons.prometheus-adapter: got v1beta1.external.metrics.k8s.io, which add-on keda serves already; "
         "accepted: one server of each API; of two servers one is never asked, "

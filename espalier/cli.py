@@ -24,6 +24,10 @@ app = typer.Typer(
 )
 sim = typer.Typer(no_args_is_help=True, help="The simulated cluster of this machine.\n\nExample: espalier sim status")
 app.add_typer(sim, name="sim")
+tenant = typer.Typer(
+    no_args_is_help=True, help="Tenants of a stack file.\n\nExample: espalier tenant show local vision"
+)
+app.add_typer(tenant, name="tenant")
 
 Stack = Annotated[str, typer.Argument(help="a name in stacks/, or a path to a Pulumi.<name>.yaml")]
 AsJson = Annotated[bool, typer.Option("--json", help="one JSON document on stdout; people's text on stderr")]
@@ -447,6 +451,69 @@ def sim_fault(
         return inflict(name, component, kind, Aim(count, pool, node, seconds), out) if component else list_faults(out)
 
     _run("sim fault", as_json, body)
+
+
+TenantName = Annotated[str, typer.Argument(help="the tenant's name", metavar="NAME")]
+
+
+@tenant.command("show")
+def tenant_show(stack: Stack, name: TenantName, as_json: AsJson = False) -> None:
+    """What a tenant consists of: namespaces, quota, roles, and what it may cost a month at the dearest.
+
+    Example: espalier tenant show local vision
+    """
+
+    def body(out: Output) -> int:
+        from espalier.commands.tenant import show
+
+        return show(stack, name, out)
+
+    _run("tenant show", as_json, body)
+
+
+@tenant.command("add")
+def tenant_add(
+    stack: Stack,
+    name: TenantName,
+    edit: Annotated[list[str] | None, typer.Option(help="a group that may run workloads; repeatable")] = None,
+    view: Annotated[list[str] | None, typer.Option(help="a group that may read; repeatable")] = None,
+    admin: Annotated[list[str] | None, typer.Option(help="a group that may also manage accounts; repeatable")] = None,
+    owner: Annotated[list[str] | None, typer.Option(help="a person with the role admin; repeatable")] = None,
+    device: Annotated[list[str] | None, typer.Option(help="devices, such as nvidia.com/gpu=8; repeatable")] = None,
+    cpu: Annotated[int | None, typer.Option(help="vCPUs; default: 16")] = None,
+    memory: Annotated[str | None, typer.Option(help="memory, such as 64Gi, the default")] = None,
+    storage: Annotated[str | None, typer.Option(help="volumes, such as 200Gi, the default")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write a tenant into a stack file, which is otherwise left as it is, and show it.
+
+    Example: espalier tenant add local speech --edit speech-engineers --device nvidia.com/gpu=4
+    """
+
+    def body(out: Output) -> int:
+        from espalier.commands.tenant import add, block_of, devices_of
+
+        amounts = {"devices": devices_of(device or []), "cpu": cpu, "memory": memory, "storage": storage}
+        quota = {key: value for key, value in amounts.items() if value}
+        groups = {"view": view or [], "edit": edit or [], "admin": admin or []}
+        return add(stack, block_of(name, groups, owner or [], quota), out)
+
+    _run("tenant add", as_json, body)
+
+
+@tenant.command("remove")
+def tenant_remove(stack: Stack, name: TenantName, as_json: AsJson = False) -> None:
+    """Take a tenant out of a stack file, and say what becomes of its volumes; nothing is deleted yet.
+
+    Example: espalier tenant remove local speech
+    """
+
+    def body(out: Output) -> int:
+        from espalier.commands.tenant import remove
+
+        return remove(stack, name, out)
+
+    _run("tenant remove", as_json, body)
 
 
 def _run(command: str, as_json: bool, body: Callable[[Output], int]) -> None:

@@ -467,6 +467,27 @@ class CatalogueDocument(Document):
     machines: list[MachineEntry]
 
 
+class TenantObjectEntry(TypedDict):
+    """An object of a tenant; `namespace` is "" for a Namespace itself."""
+
+    kind: str
+    namespace: str
+    name: str
+
+
+class TenantPartsEntry(TenantEntry):
+    """A tenant with all its objects."""
+
+    objects: list[TenantObjectEntry]
+
+
+class TenantDocument(Document):
+    """`espalier tenant show`, `add` and `remove`: the tenant as it is, or as it was before it was taken out."""
+
+    stack: str
+    tenant: TenantPartsEntry
+
+
 DOCUMENTS: dict[str, Any] = {
     "plan": PlanDocument,
     "check": CheckDocument,
@@ -479,6 +500,7 @@ DOCUMENTS: dict[str, Any] = {
     "render": RenderDocument,
     "images": ImagesDocument,
     "status": StatusDocument,
+    "tenant": TenantDocument,
     "addons": AddonsDocument,
     "catalogue": CatalogueDocument,
     "fetch": FetchDocument,

@@ -1,0 +1,129 @@
+"""`tenant show`, `add`, `remove`: a tenant of a stack, and the lines of the stack file that are its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from espalier.blueprint import Blueprint
+from espalier.commands.project import open_project
+from espalier.report.console import Output
+from espalier.report.documents import header
+from espalier.settings import find_stack
+from espalier.settings.edit import with_tenant, without_tenant
+from espalier.types import Mistake, Mistakes
+from espalier.whole import write_whole
+
+
+def show(stack: str, name: str, out: Output) -> int:
+    """Shows what a tenant consists of."""
+    return _shown("tenant show", stack, name, open_project(stack).blueprint, out)
+
+
+def add(stack: str, block: Mapping[str, Any], out: Output) -> int:
+    """Writes a tenant into the stack file, unless the stack would be wrong with it, and shows it."""
+    blueprint = _rewritten(stack, lambda text: with_tenant(text, block))
+    return _shown("tenant add", stack, block["name"], blueprint, out)
+
+
+def remove(stack: str, name: str, out: Output) -> int:
+    """Takes a tenant out of the stack file, and says what becomes of what it has."""
+    before = open_project(stack).blueprint
+    entry = _entry(before, name)
+    _rewritten(stack, lambda text: without_tenant(text, name))
+    where = ", ".join(entry["namespaces"])
+    said = [
+        f"{name} is out of the stack file. Nothing is deleted yet: see `espalier preview {stack}`.",
+        f"`espalier up {stack}` deletes {where}, and refuses to while volume claims are in there.",
+        "Save their data, then delete them:",
+        *(f"  kubectl delete persistentvolumeclaims --all --namespace {one}" for one in entry["namespaces"]),
+    ]
+    for line in said:
+        out.people.print(line, markup=False)
+    out.document({**header("tenant remove"), "stack": stack, "tenant": entry})
+    return 0
+
+
+def block_of(
+    name: str, groups: Mapping[str, Sequence[str]], owners: Sequence[str], quota: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The block of a new tenant: only what was said."""
+    said = {role: list(members) for role, members in groups.items() if members}
+    block: dict[str, Any] = {"name": name}
+    return block | {
+        key: value for key, value in (("groups", said), ("owners", list(owners)), ("quota", dict(quota))) if value
+    }
+
+
+def devices_of(texts: Sequence[str]) -> dict[str, int]:
+    """Devices by resource name, each from `nvidia.com/gpu=8`. Raises Mistakes with all that are wrong."""
+    split = {text: text.rpartition("=") for text in texts}
+    wrong = [text for text, (name, _, count) in split.items() if not name or not count.isascii() or not count.isdigit()]
+    if wrong:
+        accepted, do = "a device and how many, such as nvidia.com/gpu=8", "Change it to what is accepted."
+        raise Mistakes([Mistake("--device", repr(text), accepted, do) for text in wrong])
+    return {name: int(count) for name, _, count in split.values()}
+
+
+def _rewritten(stack: str, change: Any) -> Blueprint:
+    """The stack with a change to its file; where it is wrong then, the file is as it was."""
+    path: Path = find_stack(stack, Path.cwd())
+    old = path.read_bytes().decode()
+    open_project(stack)
+    new = change(old)
+    blueprint: Blueprint | None = None
+    write_whole(path, new)
+    try:
+        blueprint = open_project(stack).blueprint
+        return blueprint
+    finally:
+        if blueprint is None:
+            write_whole(path, old)
+
+
+def _shown(command: str, stack: str, name: str, blueprint: Blueprint, out: Output) -> int:
+    entry = _entry(blueprint, name)
+    out.people.print(f"{name} in {stack}", markup=False)
+    for key, text in (
+        ("namespaces", ", ".join(entry["namespaces"])),
+        ("groups", "; ".join(f"{role}: {', '.join(found)}" for role, found in entry["groups"].items()) or "none"),
+        ("at most a month", _month(entry["month"])),
+    ):
+        out.people.print(f"  {key}: {text}", markup=False)
+    for one in entry["objects"]:
+        where = f"{one['namespace']}/" if one["namespace"] else ""
+        out.people.print(f"  {one['kind']} {where}{one['name']}", markup=False)
+    for namespace, hard in entry["quota"].items():
+        limits = ", ".join(f"{key} {value}" for key, value in hard.items())
+        out.people.print(f"  quota of {namespace}: {limits}", markup=False)
+    out.document({**header(command), "stack": stack, "tenant": entry})
+    return 0
+
+
+def _month(month: Mapping[str, Any] | None) -> str:
+    if month is None:
+        return "not known: the stack names no pools"
+    if month["worst"] is None:
+        return f"not known: no price of {', '.join(month['unknown'])}"
+    return f"{month['worst']:,.0f} USD"
+
+
+def _entry(blueprint: Blueprint, name: str) -> dict[str, Any]:
+    tenant = next((one for one in blueprint.tenants if one.name == name), None)
+    if tenant is None:
+        accepted = ", ".join(sorted(one.name for one in blueprint.tenants)) or "none: the stack has no tenants"
+        raise Mistakes([Mistake("NAME", repr(name), accepted, "Name a tenant of the stack.")])
+    worst = next((one for one in blueprint.worst if one.tenant == name), None)
+    manifests = [planned.manifest for work in tenant.workspaces for planned in work.objects]
+    return {
+        "name": name,
+        "namespaces": list(tenant.namespaces),
+        "groups": {role: list(members) for role, members in tenant.groups.items()},
+        "quota": {work.namespace: dict(work.hard) for work in tenant.workspaces},
+        "month": worst and {"worst": worst.month, "budget": worst.budget, "unknown": list(worst.unknown)},
+        "objects": [
+            {"kind": one["kind"], "namespace": one["metadata"].get("namespace", ""), "name": one["metadata"]["name"]}
+            for one in manifests
+        ],
+    }

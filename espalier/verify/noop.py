@@ -38,6 +38,8 @@ def noop_check(
         seconds = time.monotonic() - started
         if changes or touched:
             return Check(NAME, False, "; ".join([*(f"up: {change}" for change in changes), *touched]), seconds)
+        if not before:  # Pulumi's engine keeps its state elsewhere
+            return Check(NAME, True, "up: no change; no inventory in the cluster names objects to compare", seconds)
         equal = sum(before[name][0] == after[name][0] for name in before)
         moved = len(before) - equal
         rest = f"; of {moved} the status moved by itself" if moved else ""

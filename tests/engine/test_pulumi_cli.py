@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from espalier.commands.plan import plan
-from espalier.commands.project import open_project
+from espalier.commands.project import open_project, program_of
+from espalier.engine.record import record
 
 FLAGS = ("--yes", "--skip-preview")
 
@@ -19,6 +20,11 @@ Cli = Any
 
 def contents(cli: Cli) -> dict[tuple[str, str], str]:
     return {key: file.read_text() for key, file in cli.objects().items()}
+
+
+def count(cli: Cli) -> int:
+    """How many resources the stack `local` has by Espalier's own recording."""
+    return len(record(program_of(open_project(str(cli.folder / "stacks/Pulumi.local.yaml")))).resources)
 
 
 @pytest.mark.supports("Pulumi CLI", "planned")
@@ -35,7 +41,7 @@ def test_up_makes_every_object_of_the_plan(brought_up: Cli) -> None:
 def test_a_second_up_does_nothing(brought_up: Cli) -> None:
     before = contents(brought_up)
     said = brought_up.pulumi("up", "--stack", "local", *FLAGS)
-    assert "52 unchanged" in said
+    assert f"{count(brought_up)} unchanged" in said
     assert "created" not in said
     assert "updated" not in said
     assert contents(brought_up) == before
@@ -97,7 +103,7 @@ class TestPolicies:
 
     def test_a_good_stack_passes(self, project: Cli) -> None:
         said = project.pulumi("preview", "--stack", "local", "--policy-pack", "policies")
-        assert "52 to create" in said
+        assert f"{count(project)} to create" in said
         assert "espalier@v" in said
         assert "[mandatory]" not in said
 

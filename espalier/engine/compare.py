@@ -96,8 +96,8 @@ class Comparison:
 
     def relabelled(self) -> list[Entry]:
         """Entries of objects that need nothing but whose marks changed: protection, order, URN."""
-        fresh = {urn: self.targets[urn].same_entry(entry) for urn, entry in self.same.items()}
-        return [entry for urn, entry in fresh.items() if entry != self.same[urn]]
+        targets = ((self.targets[urn], entry) for urn, entry in self.same.items())
+        return [target.same_entry(entry) for target, entry in targets if not target.is_marked(entry)]
 
     def gone(self) -> list[Entry]:
         """The inventory's objects that the program no longer has, by URN."""

@@ -26,7 +26,7 @@ from espalier.engine.namespace import (
     ensure,
     remove_if_unused,
 )
-from espalier.kube import FIELD_MANAGER, ApiError, Client, Kind, Reference
+from espalier.kube import FIELD_MANAGER, ApiError, Client, Reference, kind_named
 
 __all__ = ["NAMESPACE", "Entry", "Inventory", "Key", "cluster_uid", "other_stacks", "short_id"]
 
@@ -88,7 +88,7 @@ class Entry:
         api_version, kind, namespace, name = row["object"]
         return cls(
             urn=row["urn"],
-            reference=Reference(Kind(api_version, kind), namespace, name),
+            reference=Reference(kind_named(api_version, kind), namespace, name),
             uid=row["uid"],
             desired=row["desired"],
             live=row["live"],

@@ -10,7 +10,7 @@ from typing import Any
 
 from espalier.engine.model import Resource
 from espalier.engine.values import UNKNOWN, Json, Secret
-from espalier.kube.kinds import Kind
+from espalier.kube.kinds import Kind, kind_named
 
 PREFIX = "kubernetes:"
 _REMOTE_MODULES = ("yaml", "helm.sh", "kustomize")
@@ -77,15 +77,10 @@ def kind_of(resource: Resource) -> Kind | None:
         return None
     api_version = resource.inputs.get("apiVersion")
     kind = resource.inputs.get("kind")
-    return _kind(
+    return kind_named(
         api_version if isinstance(api_version, str) else module.removeprefix("core/"),
         kind if isinstance(kind, str) else name,
     )
-
-
-@lru_cache(maxsize=4096)
-def _kind(api_version: str, kind: str) -> Kind:
-    return Kind(api_version, kind)
 
 
 @lru_cache(maxsize=4096)

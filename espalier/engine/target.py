@@ -115,22 +115,22 @@ class Target:
 
     def entry(self, *, uid: str = "", desired: str = "", live: str = "", fields: str = "") -> Entry:
         """The inventory's entry of the object; with nothing given, of one that is about to be applied."""
+        return Entry(uid=uid, desired=desired, live=live, fields=fields, **self._marks())
+
+    def _marks(self) -> dict[str, Any]:
+        """What an entry has of the program alone."""
         options = self.resource.options
-        return Entry(
-            urn=self.resource.urn,
-            reference=self.known,
-            uid=uid,
-            desired=desired,
-            live=live,
-            depends=tuple(short_id(urn) for urn in self.resource.dependencies),
-            protect=bool(options.get("protect")),
-            retain=bool(options.get("retainOnDelete")),
-            generation=self.generation,
-            deleted_with=short_id(options["deletedWith"]) if options.get("deletedWith") else "",
-            delete_seconds=seconds_for(self.resource, "delete") or 0.0,
-            fields=fields,
-            trigger=self.trigger,
-        )
+        return {
+            "urn": self.resource.urn,
+            "reference": self.known,
+            "depends": tuple(short_id(urn) for urn in self.resource.dependencies),
+            "protect": bool(options.get("protect")),
+            "retain": bool(options.get("retainOnDelete")),
+            "generation": self.generation,
+            "deleted_with": short_id(options["deletedWith"]) if options.get("deletedWith") else "",
+            "delete_seconds": seconds_for(self.resource, "delete") or 0.0,
+            "trigger": self.trigger,
+        }
 
     def applied_entry(self, live: Mapping[str, Any], *, ready: bool) -> Entry:
         """The entry of an object that was applied; one that is not yet ready has no hashes, so it is tried again."""
@@ -140,6 +140,10 @@ class Target:
             live=self.digest(live) if ready else "",
             fields=field_marks(live),
         )
+
+    def is_marked(self, before: Entry) -> bool:
+        """Tells whether the entry of an object that needs nothing has the marks that it has now."""
+        return all(getattr(before, name) == mark for name, mark in self._marks().items())
 
     def same_entry(self, before: Entry) -> Entry:
         """The entry of an object that needs nothing, with the marks that it has now."""
@@ -272,7 +276,10 @@ def _reference(manifest: Mapping[str, Json], kind: Kind) -> Reference | None:
     metadata: Any = manifest.get("metadata")
     if not isinstance(metadata, dict):
         return None
-    name, namespace = reveal(metadata.get("name")), reveal(metadata.get("namespace") or "")
+    name, namespace = metadata.get("name"), metadata.get("namespace") or ""
+    if isinstance(name, str) and isinstance(namespace, str):
+        return Reference(kind, namespace, name)
+    name, namespace = reveal(name), reveal(namespace)
     return Reference(kind, namespace, name) if isinstance(name, str) and isinstance(namespace, str) else None
 
 

@@ -2,7 +2,7 @@
 
 from espalier.kube.client import FIELD_MANAGER, Client
 from espalier.kube.errors import ApiError, KubeconfigError, KubeError, UnknownKindError, UnreachableError
-from espalier.kube.kinds import Kind, Manifest, Reference, reference_of
+from espalier.kube.kinds import Kind, Manifest, Reference, kind_named, reference_of
 from espalier.kube.kubeconfig import Kubeconfig
 from espalier.kube.watch import Event, Watch
 
@@ -20,5 +20,6 @@ __all__ = [
     "UnknownKindError",
     "UnreachableError",
     "Watch",
+    "kind_named",
     "reference_of",
 ]

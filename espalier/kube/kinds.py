@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 Manifest = Mapping[str, Any]
@@ -25,6 +25,12 @@ class Kind:
 
     def __str__(self) -> str:
         return f"{self.api_version}/{self.kind}"
+
+
+@lru_cache(maxsize=4096)
+def kind_named(api_version: str, kind: str) -> Kind:
+    """The same `Kind` each time: thousands of objects have a few kinds."""
+    return Kind(api_version, kind)
 
 
 @dataclass(frozen=True, order=True)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+from dataclasses import fields, replace
+from types import SimpleNamespace
 from typing import Any
 
 import pulumi
@@ -10,6 +12,7 @@ import pytest
 from rich.console import Console
 
 from espalier.engine.ignoring import NOTHING, keep_live
+from espalier.engine.inventory import Entry
 from espalier.engine.model import Resource
 from espalier.engine.ownership import field_marks, owned_digest, owned_fields, was_ours
 from espalier.engine.paths import parse
@@ -18,7 +21,7 @@ from espalier.engine.record import record
 from espalier.engine.secrecy import hidden
 from espalier.engine.target import Target
 from espalier.engine.values import Secret
-from espalier.kube import Kind
+from espalier.kube import Kind, Reference
 from espalier.report.terminal import show_changes
 
 
@@ -180,6 +183,20 @@ def target(value: Any, kind: str = "ConfigMap") -> Any:
     cluster: Any = None
     named: dict[str, Any] = {"kind": Kind("v1", kind), "reference": None, "desired": ""}
     return Target(resource=resource, cluster=cluster, manifest=manifest, **named)
+
+
+OBSERVED = {"uid", "desired", "live", "fields"}
+"""What an entry has of the cluster and of the last run; all else it has of the program."""
+
+
+@pytest.mark.parametrize("mark", [field.name for field in fields(Entry) if field.name not in OBSERVED])
+def test_an_entry_is_written_anew_when_the_program_changes_a_mark_of_it(mark: str) -> None:
+    resource: Any = SimpleNamespace(urn="urn", dependencies=("urn of another",), options={"protect": True})
+    made = replace(target({}), resource=resource, reference=Reference(Kind("v1", "ConfigMap"), "a", "b"))
+    entry = made.entry(uid="u", desired="d", live="l", fields="f")
+    assert made.is_marked(entry)
+    assert not made.is_marked(replace(entry, **{mark: "another"}))
+    assert made.same_entry(replace(entry, **{mark: "another"})) == entry
 
 
 @pytest.mark.parametrize("quoted", ['say "no"', 'say \\"no\\"', "c2F5ICJubyI="])

@@ -238,6 +238,7 @@ def _rights(inputs: AddonInputs) -> Iterator[Planned]:
         _rule("coordination.k8s.io", "leases", ["get", "update"], NAME),
     ]
     if options.idle and options.idle.action == "stop":
+        yield from _bounds()
         here.append(_rule("", "configmaps", ["patch"], _STOPPED))
         yield Planned("stopped", _object("v1", "ConfigMap", _STOPPED, {}), ("namespace",))
     yield from _bound("cluster-role", "ClusterRole", NAME, everywhere, None)
@@ -257,6 +258,40 @@ def _idle_rights(idle: Idle) -> list[dict[str, Any]]:
         found.append(_rule("kubeflow.org", "notebooks", ["patch"]))
         found.append(_rule("autoscaling", "horizontalpodautoscalers", ["list"]))
     return found
+
+
+def _bounds() -> tuple[Planned, Planned]:
+    """What no role can say of its right to stop: where, and how far; of notebooks it changes annotations alone."""
+    api, name = "admissionregistration.k8s.io/v1", f"{NAME}-stops-tenants-alone"
+    rules = [
+        {"apiGroups": [group], "apiVersions": ["v1"], "operations": ["UPDATE"], "resources": resources}
+        for group, resources in (
+            ("apps", ["deployments/scale", "statefulsets/scale"]),
+            ("kubeflow.org", ["notebooks"]),
+        )
+    ]
+    tenants = "has(namespaceObject.metadata.labels) && 'espalier.dev/tenant' in namespaceObject.metadata.labels"
+    zero = "request.subResource != 'scale' || !has(object.spec.replicas) || object.spec.replicas == 0"
+    same = "request.subResource == 'scale' || object.?spec == oldObject.?spec"
+    spec = {
+        "failurePolicy": "Fail",
+        "matchConstraints": {"resourceRules": rules},
+        "matchConditions": [
+            {"name": "warden", "expression": f"request.userInfo.username == 'system:serviceaccount:{NAME}:{NAME}'"}
+        ],
+        "validations": [
+            {"expression": tenants, "message": "the warden stops what is idle in tenants' namespaces alone"},
+            {"expression": zero, "message": "the warden scales to zero alone"},
+            {"expression": same, "message": "the warden changes annotations of notebooks alone"},
+        ],
+    }
+    binding = {"policyName": name, "validationActions": ["Deny"]}
+    return (
+        Planned("stops", _object(api, "ValidatingAdmissionPolicy", name, {"spec": spec}, None)),
+        Planned(
+            "stops-binding", _object(api, "ValidatingAdmissionPolicyBinding", name, {"spec": binding}, None), ("stops",)
+        ),
+    )
 
 
 def _bound(

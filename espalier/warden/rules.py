@@ -277,7 +277,9 @@ def _judged(node: Node, pool: Pool, health: Health, now: float, measured: str | 
         return []
     if not health.act:
         return [Action("report", name, f"for {int(now - since)} s: {why}")]
-    return [Action("mark", name, why)] if room else []
+    if room:
+        return [Action("mark", name, why)]
+    return [Action("report", name, f"stays, as {health.at_once} of its pool are out already, all that may be: {why}")]
 
 
 def _taken_out(node: Node, pool: Pool, why: str) -> list[Action]:

@@ -272,6 +272,8 @@ def test_no_more_nodes_are_out_than_the_budget_lets(place: Place, eventually: Ca
     eventually(lambda: FAILED in place.taints("a") or FAILED in place.taints("b"))
     out, waiting = ("a", "b") if FAILED in place.taints("a") else ("b", "a")
     assert FAILED["key"] not in place.keys(waiting)
+    told = f"report {waiting}: stays, as 1 of its pool are out already, all that may be"
+    eventually(lambda: told in said(place))
     place.api.delete(f"/api/v1/nodes/{out}")
     eventually(lambda: FAILED in place.taints(waiting))
 
@@ -446,6 +448,44 @@ REFUSED = [
     ("PATCH", "/api/v1/namespaces/default", {"metadata": {"labels": {"a": "b"}}}),
     ("PATCH", "/api/v1/nodes/victim/status", {"status": {"phase": "x"}}),
 ]
+
+
+def test_it_stops_in_tenants_namespaces_alone_and_to_zero_alone(place: Place, eventually: Callable[..., Any]) -> None:
+    """Its role says `patch` of every scale and notebook; the policy beside it says of which, and how."""
+    place.apply(NOTEBOOKS)
+    for name, labels in (("own", {"espalier.dev/tenant": "own"}), ("platform", {})):
+        place.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}})
+        labels = {"app": "web"}
+        spec = {"replicas": 2, "selector": {"matchLabels": labels}, "template": worker(labels)}
+        metadata = {"name": "web", "namespace": name}
+        place.apply({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": spec})
+        book = {"apiVersion": "kubeflow.org/v1", "kind": "Notebook", "metadata": {"name": "nb", "namespace": name}}
+        where = f"/apis/kubeflow.org/v1/namespaces/{name}/notebooks"
+        eventually(lambda where=where, book=book: place.api.ask("POST", where, book)[0] in (201, 409))
+    groups = ("system:serviceaccounts", "system:serviceaccounts:espalier-warden")
+    warden = place.connect(sim.issue_client(place.name, USER, groups))
+
+    def tried(path: str, body: Any) -> tuple[int, str]:
+        status, answer = warden.ask("PATCH", f"{path}?dryRun=All", body, "application/merge-patch+json")
+        return status, str(answer.get("message", ""))
+
+    def scaled(namespace: str, replicas: int) -> tuple[int, str]:
+        path = f"/apis/apps/v1/namespaces/{namespace}/deployments/web/scale"
+        return tried(path, {"spec": {"replicas": replicas}})
+
+    def noted(namespace: str, body: Any) -> tuple[int, str]:
+        return tried(f"/apis/kubeflow.org/v1/namespaces/{namespace}/notebooks/nb", body)
+
+    stamp = {"metadata": {"annotations": {"kubeflow-resource-stopped": "now"}}}
+    eventually(lambda: scaled("platform", 0)[0] == 422)  # the policy is in force
+    assert "tenants' namespaces alone" in scaled("platform", 0)[1]
+    assert noted("platform", stamp)[0] == 422
+    assert scaled("own", 0)[0] == 200
+    assert "scales to zero alone" in scaled("own", 9)[1]
+    assert noted("own", stamp)[0] == 200
+    assert "annotations of notebooks alone" in noted("own", {"spec": {"template": {}}})[1]
+    for name in ("own", "platform"):
+        place.api.delete(f"/api/v1/namespaces/{name}")
 
 
 @pytest.mark.parametrize(("method", "path", "body"), REFUSED)

@@ -149,7 +149,8 @@ def test_where_nothing_is_to_be_done_it_is_told() -> None:
 def test_one_node_of_a_pool_is_out_at_a_time() -> None:
     pair = [node(name, allocatable=WELL, annotations=noted(600)) for name in ("a", "b")]
     found = rules.decide(pair, config(Health(after=600)), NOW, {"a": WHY, "b": WHY})
-    assert [(action.kind, action.node) for action in found] == [("mark", "a")]
+    assert [(action.kind, action.node) for action in found] == [("mark", "a"), ("report", "b")]
+    assert found[1].why == f"stays, as 1 of its pool are out already, all that may be: {WHY}"
 
 
 def test_silence_neither_marks_nor_clears() -> None:

@@ -271,8 +271,8 @@ def _bounds() -> tuple[Planned, Planned]:
         )
     ]
     tenants = "has(namespaceObject.metadata.labels) && 'espalier.dev/tenant' in namespaceObject.metadata.labels"
-    zero = "request.subResource != 'scale' || !has(object.spec.replicas) || object.spec.replicas == 0"
-    same = "request.subResource == 'scale' || object.?spec == oldObject.?spec"
+    zero = "request.resource.resource == 'notebooks' || !has(object.spec.replicas) || object.spec.replicas == 0"
+    same = "request.resource.resource != 'notebooks' || object.?spec == oldObject.?spec"
     spec = {
         "failurePolicy": "Fail",
         "matchConstraints": {"resourceRules": rules},

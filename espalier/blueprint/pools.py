@@ -109,7 +109,7 @@ def compile_pools(
     plans: list[PoolPlan] = []
     mistakes: list[Mistake] = []
     for index, pool in enumerate(pools):
-        found = _mistakes_of(pool, f"espalier:pools[{index}]", known, kind)
+        found = mistakes_of_pool(pool, f"espalier:pools[{index}]", known, kind)
         mistakes += found
         if found:
             continue
@@ -136,7 +136,7 @@ def _in_cloud(
     first = system_pool(pools)
     for index, pool in enumerate(pools):
         path = f"espalier:pools[{index}]"
-        found = _mistakes_of(pool, path, known, site.cluster.kind, reference=False)
+        found = mistakes_of_pool(pool, path, known, site.cluster.kind, reference=False)
         if not found:
             accelerator = known[pool.accelerator] if pool.accelerator else None
             one, found = wanted_of(pool, path, accelerator, prices, site, system=pool is first or pool.system)
@@ -310,7 +310,12 @@ def _label_mistakes(pool: Pool, plan: PoolPlan, path: str) -> list[Mistake]:
     ]
 
 
-def _mistakes_of(
+def unknown_accelerator(path: str, name: str, known: Mapping[str, Accelerator]) -> Mistake:
+    """A pool's accelerator that the catalogue does not have."""
+    return Mistake(f"{path}.accelerator", repr(name), ", ".join(known), "Write one of the catalogue's names.")
+
+
+def mistakes_of_pool(
     pool: Pool,
     path: str,
     known: Mapping[str, Accelerator],
@@ -323,14 +328,7 @@ def _mistakes_of(
         return list(ownership_mistakes(pool, path, None, kind))
     accelerator = known.get(pool.accelerator)
     if accelerator is None:
-        return [
-            Mistake(
-                f"{path}.accelerator",
-                repr(pool.accelerator),
-                ", ".join(known),
-                "Write one of the catalogue's names.",
-            )
-        ]
+        return [unknown_accelerator(path, pool.accelerator, known)]
     return [
         *_sharing_mistakes(pool, accelerator, path),
         *_topology_mistakes(pool, accelerator, path, reference),

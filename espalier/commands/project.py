@@ -16,6 +16,7 @@ from espalier.charts.place import Place
 from espalier.charts.prepare import Progress, blueprint_of
 from espalier.failures import Missing
 from espalier.settings import StackFile, find_stack, load_file
+from espalier.settings.load import WrongSettingsError
 from espalier.types import AddonRecord, Mistake, Mistakes
 
 
@@ -47,7 +48,12 @@ def read_stack(path: Path) -> tuple[StackFile, Mapping[str, AddonRecord], Bluepr
 
     Raises Mistakes, each with its line where the file itself gave the value.
     """
-    file = load_file(path)
+    try:
+        file = load_file(path)
+    except WrongSettingsError as error:
+        from espalier.commands.halfway import all_mistakes
+
+        raise all_mistakes(error, Place.of(path.resolve().parent, "")) from None
     place = Place.of(path.resolve().parent, file.name)
     try:
         records = place.records(RECORDS, file.settings.addons)

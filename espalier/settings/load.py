@@ -59,6 +59,16 @@ class StackFile:
         return tuple(replace(mistake, line=mistake.line or lines.get(mistake.path)) for mistake in mistakes)
 
 
+class WrongSettingsError(Mistakes):
+    """Settings with mistakes, and what was read of them all the same: a later judge may say more of that."""
+
+    def __init__(self, mistakes: Iterable[Mistake], tree: Node) -> None:
+        super().__init__(mistakes)
+        self.values: Mapping[str, Any] = plain(tree) if isinstance(tree.value, dict) else {}
+        """The merged values under `espalier:`, without the prefix, right or wrong."""
+        self.lines = lines_of(tree, PREFIX)
+
+
 def load_file(path: File) -> StackFile:
     """Read `Pulumi.<name>.yaml` and what it extends. Raises Mistakes, with lines."""
     name = stack_name(path)
@@ -176,7 +186,7 @@ def _settings(own: Mapping[str, Node], bases: Bases, faults: list[Fault], name: 
     merged = bases.lay_under(own, faults)
     settings = _judge(merged, faults, lambda path: (f"{PREFIX}{path[0]}", *path[1:]))
     if settings is None:
-        raise Mistakes(to_mistakes(faults, name))
+        raise WrongSettingsError(to_mistakes(faults, name), merged)
     return settings, merged
 
 

@@ -276,7 +276,8 @@ def _judged(node: Node, pool: Pool, health: Health, now: float, measured: str | 
     if now - since < health.after or age < to_come:
         return []
     if not health.act:
-        return [Action("report", name, f"for {int(now - since)} s: {why}")]
+        # The same words as long as it lasts: what is new is told, and an event made of it.
+        return [Action("report", name, f"since {text_of(since)}: {why}")]
     if room:
         return [Action("mark", name, why)]
     return [Action("report", name, f"stays, as {health.at_once} of its pool are out already, all that may be: {why}")]

@@ -308,9 +308,13 @@ def test_in_a_dry_run_it_tells_and_changes_nothing(place: Place, eventually: Cal
         eventually(lambda: place.opened("ill"))
         place.pod("stays", "ill")
         place.advertise("ill", 7)
-        eventually(lambda: "report ill: for " in said(place))
+        eventually(lambda: "report ill: since " in said(place))
         assert FAILED["key"] not in place.keys("ill")
         assert not place.api.missing("/api/v1/namespaces/default/pods/stays")
+        for later in ("later", "latest"):  # rounds, of which none has news of it
+            place.node(later, 8)
+            eventually(lambda later=later: place.opened(later))
+        assert said(place).count("report ill: ") == 1
     finally:
         wet = place.healthy(act=True)
         eventually(lambda: wet in said(place))

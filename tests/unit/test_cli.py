@@ -182,6 +182,33 @@ def test_all_mistakes_at_once_are_exit_2_with_paths_and_lines(
         jsonschema.validate({**wrong, "stack": "local"}, schema_of("plan"))
 
 
+def test_wrong_names_and_options_are_told_with_wrong_settings(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Not at the next try: what the catalogue and the add-ons say of a file does not wait for the rest of it."""
+    edit(project, 'version: "1.36"', "version: 1.36")
+    edit(project, "accelerator: H100-80", "accelerator: H100-81\n      taintz: []")
+    edit(project, "mig: all-1g.10gb", "mig: all-1g.11gb")
+    (project / "stacks" / "base.yaml").write_text("config: {}\n")
+    path = project / "stacks" / "Pulumi.local.yaml"
+    path.write_text(path.read_text() + "  espalier:addons: {wardn: {}, warden: {helth: {}}, kueue: 3}\n")
+    code, wrong = document(capsys, "check", "local")
+    assert code == 2
+    errors = {error["path"]: error for error in wrong["stacks"][0]["errors"]}
+    assert set(errors) == {
+        "espalier:cluster.version",
+        "espalier:pools[1].taintz",
+        "espalier:pools[1].accelerator",
+        "espalier:pools[2].sharing.mig",
+        "espalier:addons.wardn",
+        "espalier:addons.warden.helth",
+        "espalier:addons.kueue",
+    }
+    assert "H100-80" in errors["espalier:pools[1].accelerator"]["accepted"]
+    assert errors["espalier:addons.wardn"]["do"] == "Did you mean 'warden'?"
+    assert all(error["line"] > 0 for error in errors.values())
+
+
 def test_mistakes_of_the_catalogue_and_the_quota_are_exit_2(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     edit(project, "quota: {devices: {nvidia.com/gpu: 8}", "quota: {devices: {nvidia.com/gpu: 800}")
     code, wrong = document(capsys, "check", "local")

@@ -143,7 +143,9 @@ def test_an_error_that_lasts_leads_to_taint_and_replacement() -> None:
 
 def test_where_nothing_is_to_be_done_it_is_told() -> None:
     reports = Health(after=600, act=False)
-    assert decided({"n": WHY}, told=reports, annotations=noted(600)) == [("report", f"for 600 s: {WHY}")]
+    assert decided({"n": WHY}, told=reports, annotations=noted(600)) == [
+        ("report", f"since {rules.text_of(NOW - 600)}: {WHY}")
+    ]
 
 
 def test_one_node_of_a_pool_is_out_at_a_time() -> None:

@@ -246,7 +246,10 @@ def test_a_dry_run_reports_and_does_nothing_else() -> None:
     told = config(Health(after=600, act=False), gate="")
     ill = node(allocatable={GPU: "7"}, annotations=since(700))
     (action,) = decide([ill], told, NOW)
-    assert (action.kind, action.why) == ("report", "for 700 s: nvidia.com/gpu: 7 of 8 allocatable")
+    assert (action.kind, action.why) == (
+        "report",
+        f"since {rules.text_of(NOW - 700)}: nvidia.com/gpu: 7 of 8 allocatable",
+    )
     assert patch_of(ill, action, told, NOW) == []
     assert decide([node(allocatable={GPU: "0"}, taints=[dict(FAILED)], annotations=since(700))], told, NOW) == []
 

@@ -2,13 +2,14 @@
 
 Facts: kubernetes-sigs/dra-driver-nvidia-gpu v0.4.1 (values.yaml, templates/validation.yaml: GPUs only with
 gpuResourcesEnabledOverride; a device plugin beside them hands out each GPU twice); NVIDIA cloud-native-docs,
-dra-intro-install.rst (Kubernetes 1.34.2, driver 580). Its definition of ComputeDomain differs from the GPU operator's,
+dra-intro-install.rst (Kubernetes 1.34.2, driver 580); GKE, "Prepare GKE infrastructure for DRA workloads" (where the
+driver lies). Its definition of ComputeDomain differs from the GPU operator's,
 so that one of the two is there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -16,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from espalier.addons.nvidia_sharing import DEVICE
 from espalier.addons.tolerations import tolerations_of
 from espalier.content import ChartSource, Content, ContentFacts
-from espalier.types import AddonInputs, AddonRecord, Facts, Mistake
+from espalier.types import AddonInputs, AddonRecord, Facts, Mistake, PoolFacts
 
 NAME: Final = "nvidia-dra-driver"
 VERSION: Final = "0.4.1"
@@ -27,6 +28,8 @@ _SHIM: Final = 36
 the chart's class gpu.nvidia.com names it), so that quotas and node templates stay as they are."""
 _DOMAINS: Final = 32
 """The chart's own kubeVersion."""
+_GKE_ROOTS: Final = {"cos": "/home/kubernetes/bin/nvidia", "ubuntu": "/opt/nvidia"}
+"""Operating system of GKE's nodes -> where the driver lies."""
 _PATH: Final = f"espalier:addons.{NAME}"
 
 
@@ -46,7 +49,7 @@ def values(inputs: AddonInputs) -> Mapping[str, Any]:
     options: Options = inputs.options
     pools = [pool for pool in inputs.pools if pool.vendor == "nvidia"]
     found: dict[str, Any] = {
-        "nvidiaDriverRoot": "/home/kubernetes/bin/nvidia" if inputs.facts.kind == "gke" else "/",
+        "nvidiaDriverRoot": next(iter(_roots(pools, inputs.facts))),
         "resources": {
             "gpus": {"enabled": options.gpus},
             "computeDomains": {"enabled": options.compute_domains},
@@ -54,6 +57,15 @@ def values(inputs: AddonInputs) -> Mapping[str, Any]:
         "kubeletPlugin": {"tolerations": tolerations_of(pools)},
     }
     return found | ({"gpuResourcesEnabledOverride": True} if options.gpus else {})
+
+
+def _roots(pools: Sequence[PoolFacts], facts: Facts) -> Mapping[str, list[str]]:
+    """Where the driver lies -> the pools where it lies there; never nothing."""
+    roots = _GKE_ROOTS if facts.kind == "gke" else {}
+    found: dict[str, list[str]] = {}
+    for pool in pools:
+        found.setdefault(roots.get(pool.os, "/"), []).append(pool.name)
+    return found or {roots.get("cos", "/"): []}
 
 
 def refuses(facts: Facts) -> Iterator[Mistake]:
@@ -72,6 +84,10 @@ def judges(inputs: AddonInputs) -> Iterator[Mistake]:
         if branch.isdigit() and int(branch) < _LEAST_DRIVER:
             got, do = f"driver.version {pool.driver_version} of pool {pool.name}", f'Write "{_LEAST_DRIVER}" or later.'
             yield Mistake(_PATH, got, f"a driver of {_LEAST_DRIVER} or later", do)
+    if len(roots := _roots(pools, inputs.facts)) > 1:
+        got = " and ".join(f"a driver in {root} ({', '.join(names)})" for root, names in sorted(roots.items()))
+        accepted = "one place for all pools, which is all that the chart can be told"
+        yield Mistake(_PATH, got, accepted, "Give these pools one image.os.")
     if not options.gpus:
         if not options.compute_domains:
             yield Mistake(_PATH, "neither gpus nor compute-domains", "one of the two", "Remove the add-on, or set one.")

@@ -186,8 +186,20 @@ def judges(inputs: AddonInputs) -> Iterator[Mistake]:
             got = f"a device plugin on pool {pool.name}, where {pool.owners.device_plugin.why}"
             do = f'Remove {NAME}, or keep it off the pool: labels: {{{OPERANDS}: "false"}}.'
             yield Mistake(path, got, "one device plugin a node", do)
+    yield from _place_mistakes(pools, inputs.facts, path)
     yield from _toolkit_mistakes(pools, options, path)
     yield from version_mistakes(path, pools, precompiled=options.precompiled)
+
+
+def _place_mistakes(pools: Sequence[PoolFacts], facts: Facts, path: str) -> Iterator[Mistake]:
+    """An operator's driver lies elsewhere than Google's on Container-Optimized OS: half of the nodes would wait."""
+    cos = [pool.name for pool in pools if facts.kind == "gke" and pool.os == "cos"]
+    others = [pool.name for pool in pools if pool.name not in cos]
+    if cos and others:
+        got = f"{', '.join(cos)} on cos beside {', '.join(others)} on ubuntu"
+        accepted = "one image.os for all pools: the operator looks for drivers in one place"
+        do = f'Give them one image.os, or keep the operator off some: labels: {{{OPERANDS}: "false"}}.'
+        yield Mistake(path, got, accepted, do)
 
 
 def _toolkit_mistakes(pools: Sequence[PoolFacts], options: Options, path: str) -> Iterator[Mistake]:

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from espalier.blueprint import names
 from espalier.blueprint.clouds import cloud_of
+from espalier.blueprint.ownership import CLAIMS
 from espalier.catalogue import Accelerator
 from espalier.settings.clusters import Existing
 from espalier.settings.model import Settings
@@ -26,7 +27,6 @@ WARDEN: Final = "warden"
 """The add-on that takes the taint off."""
 CONFIG: Final = "config.json"
 """The key of its ConfigMap that says what each pool's nodes have."""
-_CLAIMS: Final = "nvidia-dra-driver"
 
 
 def gated_pools(settings: Settings, autoscaler: str, known: Mapping[str, Accelerator]) -> frozenset[str]:
@@ -46,7 +46,7 @@ def by_claims(vendor: str, addons: Mapping[str, Mapping[str, Any]]) -> bool:
     The scheduler then takes them from ResourceSlices (KEP-5004, DRAExtendedResource). A gate would never open, and a
     well node would count as failed.
     """
-    return vendor == "nvidia" and addons.get(_CLAIMS, {}).get("gpus") is True
+    return vendor == "nvidia" and addons.get(CLAIMS, {}).get("gpus") is True
 
 
 def gate_mistakes(settings: Settings, autoscaler: str, known: Mapping[str, Accelerator]) -> tuple[Mistake, ...]:
@@ -73,7 +73,7 @@ def ungated_notes(settings: Settings, known: Mapping[str, Accelerator]) -> tuple
     ]
     said = [
         f"readiness: nodes of {', '.join(claimed)} do not wait for their GPUs, and warden does not count these: "
-        f"{_CLAIMS} hands them out by claims, of which a node's allocatable tells nothing"
+        f"{CLAIMS} hands them out by claims, of which a node's allocatable tells nothing"
     ]
     return (*(found if pools else ()), *(said if claimed else ()))
 
@@ -133,8 +133,8 @@ def _refused(
     elif why := _never(settings, autoscaler):
         yield Mistake(path, "true", f"false or nothing here: {why}", "Remove it.")
     elif _by_claims(pool, settings, known):
-        why = f"{_CLAIMS} hands its GPUs out by claims, and no node's allocatable tells of them"
-        yield Mistake(path, "true", f"false or nothing here: {why}", f"Remove it, or set {_CLAIMS}'s gpus: false.")
+        why = f"{CLAIMS} hands its GPUs out by claims, and no node's allocatable tells of them"
+        yield Mistake(path, "true", f"false or nothing here: {why}", f"Remove it, or set {CLAIMS}'s gpus: false.")
     elif WARDEN not in settings.addons:
         do = f"Add `{WARDEN}: {{}}` to espalier:addons: without it such nodes would wait for ever."
         yield Mistake(path, f"true without the add-on {WARDEN}", f"true beside {WARDEN}", do)

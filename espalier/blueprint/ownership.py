@@ -26,6 +26,8 @@ controllers/state_manager.go."""
 LAST_OF_VOLTA: Final = 580
 """Volta's last driver branch: later ones have dropped it, and the open kernel modules begin with Turing. Source: NVIDIA
 data centre driver documentation, R580 (Maxwell to Volta end with it)."""
+CLAIMS: Final = "nvidia-dra-driver"
+"""The add-on that hands GPUs out by claims: what a container gets is a CDI device, which containerd reads itself."""
 VENDORS: Final = ("nvidia", "amd", "aws", "google")
 """Vendors whose devices some cloud's image has a driver for; of others nobody knows but the stack's own team."""
 Provided = Mapping[str, tuple[str, ...]]
@@ -52,6 +54,8 @@ def owners_of(
     driver, toolkit, plugin = (_named(part, owner, accelerator.resource, provided) for part, owner in base.parts()[:3])
     if plugin.who == "nobody" and _has_a_plugin(pool, accelerator, kind):
         plugin = Owner("host", "no add-on of the stack brings a device plugin: the nodes have it themselves")
+    if toolkit.who == "nobody" and plugin.addon == CLAIMS and pool.driver.toolkit is None:
+        toolkit = Owner("host", "claims reach containers by CDI, which the nodes' containerd reads itself")
     named = Owners(driver, toolkit, plugin)
     return replace(
         named,

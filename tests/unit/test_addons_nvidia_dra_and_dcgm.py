@@ -35,7 +35,7 @@ def test_gpus_are_switched_on_in_the_way_in_which_the_chart_renders() -> None:
     assert gpus["resources"]["gpus"] == {"enabled": True}
     assert gpus["gpuResourcesEnabledOverride"] is True
     assert gpus["nvidiaDriverRoot"] == "/"
-    assert told(DRA, pools_of({}), "gke")["nvidiaDriverRoot"] == "/home/kubernetes/bin/nvidia"
+    assert told(DRA, (), "gke")["nvidiaDriverRoot"] == "/home/kubernetes/bin/nvidia"
 
 
 def test_gpus_make_it_the_one_owner_of_the_device_plugins_part() -> None:

@@ -8,9 +8,10 @@ a node, and are pods that a restricted namespace takes. A TrainJob says its own 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from math import prod
 from typing import Any, Final
 
+from espalier.blueprint import names
+from espalier.catalogue.model import chips
 from espalier.types import Manifest, Planned, PoolFacts
 
 API: Final = "trainer.kubeflow.org/v1alpha1"
@@ -22,8 +23,6 @@ IMAGES: Final[Mapping[str, str]] = {
 }
 """Images by framework and vendor of devices: those of upstream's own runtimes. For others the stack names them."""
 FRAMEWORKS: Final = ("deepspeed", "jax", "torch", "xgboost")
-_POOL: Final = "espalier.dev/pool"
-_TPU_TOPOLOGY: Final = "cloud.google.com/gke-tpu-topology"
 _STEP: Final = {"trainer.kubeflow.org/trainjob-ancestor-step": "trainer"}
 _USER: Final = 1000
 _HOME: Final = {"HOME": "/tmp", "USER": "trainer"}  # noqa: S108 - in a container of its own
@@ -46,7 +45,7 @@ def _of_pool(pool: PoolFacts, images: Mapping[str, str]) -> Iterator[Manifest]:
         if image := images.get(f"{framework}/{pool.vendor}"):
             labels = {
                 "app.kubernetes.io/managed-by": "espalier",
-                _POOL: pool.name,
+                names.POOL: pool.name,
                 "trainer.kubeflow.org/framework": framework,
             }
             metadata = {"name": f"{framework}-{pool.name}", "labels": labels}
@@ -101,7 +100,7 @@ def _pod(pool: PoolFacts, image: str, container: Mapping[str, Any]) -> dict[str,
     """The container is called `node`, as Trainer wants it. Shared memory is a volume: 64 MiB is too little for NCCL."""
     taints = dict.fromkeys(taint for shape in pool.shapes for taint in shape.taints)
     return {
-        "nodeSelector": {_POOL: pool.name},
+        "nodeSelector": {names.POOL: pool.name},
         "tolerations": [
             {"key": one.key, "operator": "Equal", "value": one.value, "effect": one.effect} for one in taints
         ],
@@ -136,8 +135,7 @@ def _devices(pool: PoolFacts) -> dict[str, int]:
 
 def hosts(pool: PoolFacts) -> int:
     """Nodes of a TPU slice, which is of use only as a whole; 1 for other devices."""
-    topology = pool.shape.labels.get(_TPU_TOPOLOGY)
+    topology = pool.shape.labels.get(names.TPU_TOPOLOGY)
     if topology is None:
         return 1
-    chips = prod(int(side) for side in topology.split("x"))
-    return max(1, chips // sum(pool.shape.devices.values()))
+    return max(1, chips(topology) // sum(pool.shape.devices.values()))

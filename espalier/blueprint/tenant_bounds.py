@@ -13,6 +13,7 @@ from espalier.blueprint.pools import PoolPlan
 from espalier.blueprint.priorities import priorities
 from espalier.blueprint.tenants import DEFAULT_QUOTA
 from espalier.quantity import parse_quantity
+from espalier.settings.clusters import Simulated
 from espalier.settings.model import Settings
 from espalier.settings.tenants import Tenant
 from espalier.types import Facts, Mistake, NodeShape
@@ -133,9 +134,10 @@ def bound_mistakes(
 
 
 def _misplaced(tenant: Tenant, settings: Settings, facts: Facts, path: str) -> Iterator[Mistake]:
-    place = tenant.placement
-    kind = settings.cluster.kind
-    if place is None:
+    """A rehearsal of a cluster that is in no cloud is not judged: the stack itself was."""
+    place, cluster = tenant.placement, settings.cluster
+    kind = cluster.kind
+    if place is None or (isinstance(cluster, Simulated) and cluster.partial and cluster.stands_for is None):
         return
     do = "Move the tenant to a stack that is there, or widen its placement."
     if place.clusters and kind not in place.clusters and facts.kind not in place.clusters:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from espalier.addons import RECORDS
+from espalier.blueprint import build
 from espalier.charts.cache import Cache
 from espalier.charts.download import Downloader
 from espalier.charts.errors import SourceError, SourcesError
@@ -38,6 +39,7 @@ def fetch(stack: str, out: Output) -> FetchDocument:
 
 def _fetch(file: StackFile, records: Mapping[str, AddonRecord], place: Place, out: Output) -> FetchDocument:
     settings = file.settings
+    build(settings, records, known=place.catalogue())  # with a mistake in it, the lock would lose what it holds
     wanted = {id: record for id, (record, _) in with_content(settings, records, place).items()}
     round_ = _Round(settings, place)
     with out.progress(f"fetching for {file.name}") as progress:

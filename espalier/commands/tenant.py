@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from espalier.commands.project import open_project
 from espalier.report.console import Output
 from espalier.report.documents import header
 from espalier.settings import find_stack
-from espalier.settings.edit import with_tenant, without_tenant
+from espalier.settings.edit import TENANTS, tenants_of, with_tenant, without_tenant
 from espalier.types import Mistake, Mistakes
 from espalier.whole import write_whole
 
@@ -23,7 +23,16 @@ def show(stack: str, name: str, out: Output) -> int:
 
 def add(stack: str, block: Mapping[str, Any], out: Output) -> int:
     """Writes a tenant into the stack file, unless the stack would be wrong with it, and shows it."""
-    blueprint = _rewritten(stack, lambda text: with_tenant(text, block))
+
+    def change(text: str, before: Blueprint) -> str:
+        own = {tenant["name"] for tenant in tenants_of(text)}
+        if inherited := [tenant.name for tenant in before.tenants if tenant.name not in own]:
+            got = f"{', '.join(inherited)}, of a file that this one extends"
+            do = "Add the tenant to that file, or write all of them into this one."
+            raise Mistakes([Mistake(TENANTS, got, "tenants of the file's own: a list here would replace those", do)])
+        return with_tenant(text, block)
+
+    blueprint = _rewritten(stack, change)
     return _shown("tenant add", stack, block["name"], blueprint, out)
 
 
@@ -31,7 +40,7 @@ def remove(stack: str, name: str, out: Output) -> int:
     """Takes a tenant out of the stack file, and says what becomes of what it has."""
     before = open_project(stack).blueprint
     entry = _entry(before, name)
-    _rewritten(stack, lambda text: without_tenant(text, name))
+    _rewritten(stack, lambda text, _: without_tenant(text, name))
     where = ", ".join(entry["namespaces"])
     said = [
         f"{name} is out of the stack file. Nothing is deleted yet: see `espalier preview {stack}`.",
@@ -66,12 +75,11 @@ def devices_of(texts: Sequence[str]) -> dict[str, int]:
     return {name: int(count) for name, _, count in split.values()}
 
 
-def _rewritten(stack: str, change: Any) -> Blueprint:
+def _rewritten(stack: str, change: Callable[[str, Blueprint], str]) -> Blueprint:
     """The stack with a change to its file; where it is wrong then, the file is as it was."""
     path: Path = find_stack(stack, Path.cwd())
     old = path.read_bytes().decode()
-    open_project(stack)
-    new = change(old)
+    new = change(old, open_project(stack).blueprint)
     blueprint: Blueprint | None = None
     write_whole(path, new)
     try:

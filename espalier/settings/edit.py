@@ -26,7 +26,7 @@ def with_tenant(text: str, block: Mapping[str, Any]) -> str:
     if found is None:
         last = _last_line(config)
         head = [f"{' ' * indent}{TENANTS}:\n", *_item(block, indent + 2)]
-        return _checked(text, _spliced(lines, last + 1, last + 1, head), [*_tenants(text), block])
+        return _checked(text, _spliced(lines, last + 1, last + 1, head), [*tenants_of(text), block])
     key, tenants = found
     if tenants.value and not tenants.flow_style:
         last = _last_line(tenants)
@@ -35,12 +35,12 @@ def with_tenant(text: str, block: Mapping[str, Any]) -> str:
         start = key.start_mark.line
         head = [f"{' ' * indent}{TENANTS}:\n", *_item(block, indent + 2)]
         new = _spliced(lines, start, _last_line(tenants) + 1, head)
-    return _checked(text, new, [*_tenants(text), block])
+    return _checked(text, new, [*tenants_of(text), block])
 
 
 def without_tenant(text: str, name: str) -> str:
     """The file without a tenant. Raises Mistakes where it has none such, or its form is too strange."""
-    names = [tenant["name"] for tenant in _tenants(text)]
+    names = [tenant["name"] for tenant in tenants_of(text)]
     if name not in names:
         accepted = ", ".join(sorted(names)) or "none: the file has no tenants of its own"
         do = "Name a tenant of this very file; one of a file that it extends is removed there."
@@ -53,7 +53,7 @@ def without_tenant(text: str, name: str) -> str:
         start, left = key.start_mark.line, [f"{' ' * key.start_mark.column}{TENANTS}: []\n"]
     else:
         left = []
-    return _checked(text, _spliced(lines, start, end, left), [one for one in _tenants(text) if one["name"] != name])
+    return _checked(text, _spliced(lines, start, end, left), [one for one in tenants_of(text) if one["name"] != name])
 
 
 def _root(text: str) -> Any:
@@ -110,7 +110,8 @@ def _spliced(lines: Sequence[str], start: int, end: int, new: Sequence[str]) -> 
     return "".join((*before, *new, *lines[end:]))
 
 
-def _tenants(text: str) -> list[Any]:
+def tenants_of(text: str) -> list[Any]:
+    """The tenants that the file itself has."""
     return yaml.safe_load(text)["config"].get(TENANTS) or []
 
 

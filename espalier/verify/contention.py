@@ -5,6 +5,7 @@ The pods carry a scheduling gate: quota admission counts them as any others, and
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -15,11 +16,13 @@ from espalier.kube import ApiError, Client, Kind
 from espalier.verify.model import Context, Json, NotProven, Outcome, Task
 from espalier.verify.pods import POD, probe_pod
 from espalier.verify.stage import LABEL, Stage
-from espalier.verify.tenants import EVERYONE, may_not_impersonate, workers_of
+from espalier.verify.tenants import EVERYONE, at_home, may_not_impersonate, workers_of
 
 USERS = 4
 _QUOTA = Kind("v1", "ResourceQuota")
 _PREFIX = "requests."
+_OF_DEVICES = re.compile(r"requests\.[^=,]+/")
+"""In a refusal of the quota's: a limit of devices. A tenant may as well have used up its pods, or its CPU."""
 _FIT = 12
 """About how many pods fit; with a big quota each asks for more."""
 _MORE = 12
@@ -63,7 +66,7 @@ def _rush(context: Context, stage: Stage, workspace: WorkspacePlan) -> Outcome |
         return NotProven(f"{where}: no device is limited")
     asked = max(1, left // _FIT)
     number = left // asked + _MORE
-    pods = [_pod(where, f"rush-{stage.run}-{index}", {device: asked}, stage.run) for index in range(number)]
+    pods = [_pod(workspace, f"rush-{stage.run}-{index}", {device: asked}, stage.run) for index in range(number)]
     for pod in pods:
         stage.note(pod)
     users = [_user(context, workers_of(workspace), index) for index in range(USERS)]
@@ -100,7 +103,8 @@ def judge(what: str, said: Sequence[str], hard: int, highest: int, asked: int) -
     if max(highest, (len(said) - len(refusals)) * asked) > hard:
         return Outcome(False, f"{what}: {counts}; the quota is {hard}, and {highest} were held")
     quota_only = [each for each in refusals if "exceeded quota" in each]
-    if highest + asked <= hard and len(quota_only) == len(refusals):
+    of_devices = [each for each in quota_only if _OF_DEVICES.search(each)]
+    if highest + asked <= hard and len(of_devices) == len(refusals):
         return Outcome(False, f"{what}: {counts}, though only {highest} of {hard} were held")
     first = f', such as "{quota_only[0]}"' if quota_only else ""
     return Outcome(True, f"{what}: {counts}{first}; never more than {highest} of {hard} held")
@@ -117,8 +121,8 @@ def _ask(client: Client, pod: Json) -> str:
     return ""
 
 
-def _pod(namespace: str, name: str, devices: Mapping[str, int], run: str) -> Json:
-    pod = probe_pod(name, namespace, devices)
+def _pod(workspace: WorkspacePlan, name: str, devices: Mapping[str, int], run: str) -> Json:
+    pod = at_home(probe_pod(name, workspace.namespace, devices), workspace)
     pod["metadata"]["labels"] = {LABEL: run}
     pod["spec"]["schedulingGates"] = _GATE
     return pod

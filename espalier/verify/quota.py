@@ -10,7 +10,7 @@ from espalier.kube import ApiError, Client, Kind
 from espalier.quantity import parse_quantity
 from espalier.verify.model import Context, Json, NotProven, Outcome, Task
 from espalier.verify.pods import probe_pod
-from espalier.verify.tenants import as_member, may_not_impersonate, workers_of
+from espalier.verify.tenants import as_member, at_home, may_not_impersonate, workers_of
 
 QUOTA = Kind("v1", "ResourceQuota")
 _PREFIX = "requests."
@@ -81,7 +81,7 @@ def _one_too_many(context: Context, client: Client, workspace: WorkspacePlan) ->
         admitted = _left_of(context, workspace, limited)
         too_many = {device: left + 1 for device, left in admitted.items()}
         try:
-            client.create(probe_pod("verify-quota", workspace.namespace, too_many), dry_run=True)
+            client.create(at_home(probe_pod("verify-quota", workspace.namespace, too_many), workspace), dry_run=True)
         except ApiError as error:
             if may_not_impersonate(error):
                 raise

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from espalier import sim
 from espalier.blueprint import Blueprint
+from espalier.blueprint.addon_rules import existing_version
 from espalier.blueprint.clouds import cloud_of
 from espalier.blueprint.clouds.sdks import missing_sdk
 from espalier.charts.place import Place
@@ -207,6 +208,9 @@ def _wakes(
 def _notes(file: StackFile) -> Iterable[str]:
     """How the rehearsal differs from the stack itself."""
     cloud = cloud_of(file.settings.cluster)
+    for id, options in sorted(file.settings.addons.items()):
+        if there := existing_version(options):
+            yield f"{id} {there}, which the cluster has already, is not on this one: what is of its kinds fails here"
     version = (cloud or file.settings.cluster).version
     if version != SIMULATED_VERSION:
         yield f"rehearsed on Kubernetes {SIMULATED_VERSION}, the simulator's; the stack asks for {version}"

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from espalier.blueprint import names
 from espalier.blueprint.tenants import TenantPlan, WorkspacePlan
 from espalier.kube import ApiError, Client
+from espalier.verify.model import Json
 
 USER = "verify@espalier"
 EVERYONE = "system:authenticated"
+_NOWHERE = "None"
+"""The name of no pool and of no kind of capacity: these have no capitals."""
 
 
 def as_member(client: Client, groups: Sequence[str]) -> Client:
@@ -24,6 +28,23 @@ def groups_of(tenant: TenantPlan) -> tuple[str, ...]:
 def workers_of(workspace: WorkspacePlan) -> tuple[str, ...]:
     """Groups that may make pods in a workspace; none where only its owners may."""
     return tuple(sorted({group for role in ("edit", "admin") for group in workspace.groups.get(role, ())}))
+
+
+def at_home(pod: Json, workspace: WorkspacePlan) -> Json:
+    """The pod as the guards of its namespace let it through to the quota; it is for no node: it would find none.
+
+    Its image is from a registry of the tenant, and it selects a pool and capacity that are not forbidden to it, as
+    Kubernetes before 1.36 has to be told.
+    """
+    namespaces = [each.manifest["metadata"] for each in workspace.objects if each.manifest["kind"] == "Namespace"]
+    notes = namespaces[0].get("annotations", {}) if namespaces else {}
+    spec: Json = pod["spec"]
+    if registries := notes.get(names.REGISTRIES):
+        own = f"{registries.split(',')[0]}/pause:3.10"
+        spec = {**spec, "containers": [{**each, "image": own} for each in spec["containers"]]}
+    bounds = {names.POOL: names.FORBIDDEN_POOLS, names.CAPACITY: names.FORBIDDEN_CAPACITY}
+    away = {label: _NOWHERE for label, note in bounds.items() if note in notes}
+    return {**pod, "spec": {**spec, "nodeSelector": {**spec["nodeSelector"], **away}}}
 
 
 def refused_as_member(error: ApiError) -> bool:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from espalier import sim
 from espalier.addons import RECORDS
@@ -174,6 +175,20 @@ def test_another_version_is_rehearsed_on_the_simulators_and_that_is_said(tmp_pat
         rehearsal = Rehearsal.of(file, "rehearse-x", root=ROOT, project="espalier", records=RECORDS)
         assert rehearsal.notes == notes
         assert rehearsal.blueprint.facts.kubernetes_version == "1.36"
+
+
+def test_what_only_the_stacks_own_cluster_has_does_not_stop_a_rehearsal(tmp_path: Path) -> None:
+    text = (ROOT / "stacks" / "Pulumi.existing.yaml").read_text().replace("  espalier:extends: [base]\n", "")
+    stack = yaml.safe_load(text)
+    stack["config"]["espalier:addons"] = {"cert-manager": {"existing": "1.18.2"}}
+    for tenant in stack["config"]["espalier:tenants"]:
+        tenant["placement"] = {"clusters": ["existing"]}
+    (tmp_path / "Pulumi.there.yaml").write_text(yaml.safe_dump(stack))
+    file = load_file(tmp_path / "Pulumi.there.yaml")
+    rehearsal = Rehearsal.of(file, "rehearse-x", root=ROOT, project="espalier", records=RECORDS)
+    assert rehearsal.notes == (
+        "cert-manager 1.18.2, which the cluster has already, is not on this one: what is of its kinds fails here",
+    )
 
 
 def test_names_of_clusters_are_fit_and_never_the_same() -> None:

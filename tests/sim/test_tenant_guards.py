@@ -13,6 +13,10 @@ from espalier.blueprint.guards import FINALIZERS, IMAGES, MANAGED, NAMESPACES, P
 from espalier.blueprint.names import FORBIDDEN_POOLS, MANAGED_BY, TENANT
 from espalier.kube import Client, Kind
 from espalier.types import Manifest
+from espalier.verify.contention import contention_tasks
+from espalier.verify.model import Context, Outcome
+from espalier.verify.quota import quota_tasks
+from espalier.verify.stage import Stage
 from tests.sim.tenancy import RBAC, Attempt, add, bound, objects, person, planned, remove, role
 
 NAMESPACE = Kind("v1", "Namespace")
@@ -347,6 +351,25 @@ def test_pods_are_kept_off_anothers_pool_and_off_capacity_that_is_not_theirs(
     finally:
         admin.apply(binding)
         eventually(lambda: terms(mallory.create(lured, dry_run=True)) == [AWAY])
+
+
+def test_the_quotas_of_a_tenant_that_is_held_closer_are_asked_all_the_same(
+    mallory: Client, admin: Client, eventually: Callable[..., Any]
+) -> None:
+    """By pods that its guards let through, the one of before Kubernetes 1.36 too: else a guard would answer."""
+    older = [g.manifest for g in guards("1.35", [FORBIDDEN_POOLS]) if g.manifest["metadata"]["name"] == PLACEMENT]
+    anywhere = Attempt("", (), lambda who: who.create(small_pod(tolerations=[{"operator": "Exists"}]), dry_run=True))
+    context = Context(planned(), admin, simulated=True, probe=True)
+    stage = Stage(context)
+    add(admin, older)
+    try:
+        eventually(lambda: anywhere.refusal(mallory))
+        asked = [*quota_tasks(context), *contention_tasks(context, stage)]
+        found = {task.name: task.run() for task in asked if task.name.endswith("/small")}
+        assert set(found) == {"quota/small", "contention/small"}
+        assert [one for one in found.values() if not (isinstance(one, Outcome) and one.ok)] == []
+    finally:
+        remove(admin, older)
 
 
 def test_before_1_36_such_pods_say_where_they_go(

@@ -255,6 +255,25 @@ def test_a_lock_of_another_version_is_refused_until_it_is_fetched(
     assert "quay.io/x/y:2.0.0" in {row["image"] for row in project.good("plan")["images"]}
 
 
+def test_fetch_tells_of_a_mistake_and_leaves_the_lock_as_it_is(
+    project: Project, web: Any, made_archive: Archive
+) -> None:
+    site = web()
+    site.repository("queue", {"1.0.0": chart(made_archive)})
+    project.addon("queue", source(f"{site.url}/charts"))
+    project.good("fetch")
+    lock = project.lock.read_bytes()
+    project.settings["pools"] = [{"name": "gpus", "accelerator": "H100-81", "nodes": {"max": 1}}]
+    project.settings["addons"]["tf-operator"] = {}
+    code, document = project.run("fetch")
+    assert code == 2
+    assert [error["path"] for error in document["errors"]] == [
+        "espalier:pools[0].accelerator",
+        "espalier:addons.tf-operator",
+    ]
+    assert project.lock.read_bytes() == lock
+
+
 def test_what_cannot_be_reached_is_named_and_the_rest_is_fetched(
     project: Project, web: Any, made_archive: Archive
 ) -> None:

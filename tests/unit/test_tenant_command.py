@@ -132,3 +132,20 @@ def test_what_is_wrong_is_said_and_the_file_stays(
     assert code == 2
     assert said in json.dumps(wrong["errors"])
     assert project.read_text() == text
+
+
+def test_tenants_that_a_stack_inherits_are_not_replaced_by_a_list_of_one(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    heir = project.with_name("Pulumi.heir.yaml")
+    project.rename(project.with_name("parent.yaml"))
+    heir.write_text("config:\n  espalier:extends: [parent]\n")
+    code, wrong = run(capsys, "tenant", "add", "heir", "speech")
+    assert code == 2
+    (error,) = wrong["errors"]
+    assert error["got"] == "vision, language, of a file that this one extends"
+    assert error["do"] == "Add the tenant to that file, or write all of them into this one."
+    assert heir.read_text() == "config:\n  espalier:extends: [parent]\n"
+    heir.write_text("config:\n  espalier:extends: [parent]\n  espalier:tenants:\n    - name: own\n")
+    assert run(capsys, "tenant", "add", "heir", "speech")[0] == 0
+    assert heir.read_text().endswith("    - name: own\n    - name: speech\n")

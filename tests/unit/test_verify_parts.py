@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from espalier.addons import RECORDS
-from espalier.blueprint import Blueprint, build
+from espalier.blueprint import Blueprint, build, names
 from espalier.blueprint.pools import PoolPlan
 from espalier.settings import load_file, validate
 from espalier.types import Check
@@ -18,9 +18,11 @@ from espalier.verify.disruption import reclaim_tasks, sold_out, stock_out_tasks
 from espalier.verify.elastic import revived
 from espalier.verify.model import CancelledError, Context, NotProven, Outcome, Skipped, Verification, until
 from espalier.verify.nodes import Node, follows, sharing
+from espalier.verify.pods import probe_pod
 from espalier.verify.quota import same_quantity
 from espalier.verify.slices import amounts
 from espalier.verify.stage import Stage
+from espalier.verify.tenants import at_home
 
 if TYPE_CHECKING:
     from espalier.kube import Client
@@ -154,7 +156,12 @@ def test_no_tenants_quota_is_contended_for_on_a_cluster_that_is_not_simulated() 
     assert contention_tasks(context, Stage(context)) == []
 
 
-EXCEEDED, MODIFIED = 'pods "a" is forbidden: exceeded quota: tenant', "the object has been modified; please apply"
+EXCEEDED = (
+    'pods "a" is forbidden: exceeded quota: tenant, requested: requests.nvidia.com/gpu=1, '
+    "used: requests.nvidia.com/gpu=8, limited: requests.nvidia.com/gpu=8"
+)
+NO_POD = 'pods "a" is forbidden: exceeded quota: tenant, requested: pods=1, used: pods=5, limited: pods=5'
+MODIFIED = "the object has been modified; please apply"
 
 
 @pytest.mark.parametrize(
@@ -166,6 +173,7 @@ EXCEEDED, MODIFIED = 'pods "a" is forbidden: exceeded quota: tenant', "the objec
         ([""] * 6 + [EXCEEDED] * 14, 6, False, "though only 6 of 8 were held"),
         ([""] * 7 + [EXCEEDED] * 12 + [MODIFIED], 7, True, "never more than 7 of 8 held"),
         ([EXCEEDED] * 12, 8, True, "0 admitted, 12 refused"),
+        ([""] * 5 + [NO_POD] * 15, 5, True, "never more than 5 of 8 held"),
         ([""] * 8 + ["may not create pods"], 8, False, 'refused with "may not create pods"'),
     ],
 )
@@ -175,6 +183,30 @@ def test_a_quota_holds_in_a_rush_where_just_what_fits_is_admitted(
     found = judge("20 pods", said, 8, highest, 1)
     assert isinstance(found, Outcome)
     assert (found.ok, says in found.evidence) == (ok, True), found.evidence
+
+
+def test_a_pod_that_asks_the_quota_is_one_that_the_guards_let_through() -> None:
+    """What guards read is on the namespace; before Kubernetes 1.36 they refuse what selects no pool of the tenant's."""
+    held = {"pools": ["l4"], "capacity": ["on-demand"], "registries": ["registry.example.com/x", "a.example.com/y"]}
+    stack: dict[str, Any] = {
+        "cluster": {"kind": "existing", "version": "1.35", "kubeconfig": "k", "context": "c"},
+        "pools": [
+            {"name": "l4", "accelerator": "L4", "nodes": {"max": 4}, "capacity": ["spot", "on-demand"]},
+            {"name": "h100", "accelerator": "H100-80", "count": 8, "nodes": {"max": 1}},
+        ],
+        "tenants": [{"name": "free"}, {"name": "held", **held}],
+    }
+    made = build(validate(stack, where="test"), RECORDS)
+    free, bound = (
+        at_home(probe_pod("p", work.namespace, {"nvidia.com/gpu": 1}), work)["spec"]
+        for tenant in made.tenants
+        for work in tenant.workspaces
+    )
+    assert free == probe_pod("p", "free", {"nvidia.com/gpu": 1})["spec"]
+    assert [container["image"] for container in bound["containers"]] == ["a.example.com/y/pause:3.10"]
+    assert set(bound["nodeSelector"]) == {names.POOL, names.CAPACITY}
+    assert not set(bound["nodeSelector"].values()) & {"h100", "spot", ""}
+    assert bound["tolerations"] == []
 
 
 def test_the_pods_that_try_a_node_ask_for_all_of_it_together() -> None:

@@ -372,6 +372,11 @@ def test_a_stack_that_does_not_speak_of_queues_has_none_and_is_told_of_them() ->
     assert blueprint("kueue", pools=[L4], tenants=tenants).notes == ()
 
 
+def test_of_many_tenants_without_queues_a_few_are_named() -> None:
+    (note,) = blueprint("", pools=[L4], tenants=[tenant(f"t{index}", gpu=1) for index in range(500)]).notes
+    assert "work of t0, t1, t2, t3, t4, t5, t6, t7, ... t499 (500 in all) does not wait" in note
+
+
 def test_queues_of_a_teams_own_add_on_are_its_own_affair() -> None:
     own = replace(RECORDS["node-feature-discovery"], id="own", content=None, provides=frozenset({"queues"}))
     keys = {"cluster": {"kind": "simulated"}, "addons": {"own": {}}, "pools": [L4], "tenants": [tenant("a", gpu=1)]}

@@ -12,6 +12,7 @@ from espalier.blueprint.queues.kueue import together
 from espalier.blueprint.queues.model import SYSTEMS, Flavour, Shared
 from espalier.blueprint.queues.shared import shared_of
 from espalier.blueprint.queues.volcano import OWN_QUEUES
+from espalier.catalogue.model import words
 from espalier.settings.base import hyphenated
 from espalier.settings.model import Settings
 from espalier.settings.queues import Queues, TenantQueue
@@ -51,8 +52,8 @@ def unqueued_notes(settings: Settings, pools: Sequence[PoolPlan], provided: Mapp
     if PROVIDED in provided or not tenants:
         return ()
     return (
-        f"queues: work of {', '.join(tenants)} does not wait for devices in a queue, and what one tenant leaves idle "
-        "no other may use beyond its quota; `espalier:queues: {}` brings Kueue",
+        f"queues: work of {words(tuple(tenants))} does not wait for devices in a queue, and what one tenant leaves "
+        "idle no other may use beyond its quota; `espalier:queues: {}` brings Kueue",
     )
 
 

@@ -16,6 +16,7 @@ from espalier.blueprint.addon_rules import unreadable
 from espalier.blueprint.pools import mistakes_of_pool, unknown_accelerator
 from espalier.catalogue import Accelerator
 from espalier.charts.place import Place
+from espalier.settings.files import PREFIX
 from espalier.settings.load import WrongSettingsError
 from espalier.settings.pool import Pool
 from espalier.types import Mistake, Mistakes
@@ -23,14 +24,20 @@ from espalier.types import Mistake, Mistakes
 
 def all_mistakes(wrong: WrongSettingsError, place: Place) -> Mistakes:
     """The mistakes of the settings, and those of what could be read of them all the same, with their lines."""
-    paths = [mistake.path for mistake in wrong.mistakes]
+    # Those of a file that is extended begin with its name.
+    paths = [mistake.path[max(0, mistake.path.find(PREFIX)) :] for mistake in wrong.mistakes]
     try:
         found = [*_of_pools(wrong.values, place, paths), *_of_addons(wrong.values, place)]
     except Mistakes as error:  # of the catalogue's, or of a record of the folder's own
         found = list(error.mistakes)
     lines = wrong.lines
-    further = (replace(one, line=one.line or lines.get(one.path)) for one in found if one.path not in paths)
+    further = (replace(one, line=one.line or lines.get(one.path)) for one in found if not _within(one.path, paths))
     return Mistakes([*wrong.mistakes, *further])
+
+
+def _within(path: str, told: list[str]) -> bool:
+    """Whether what a path names was told of already, or lies in such: what is there may be a secret."""
+    return any(path == one or path.startswith((f"{one}.", f"{one}[")) for one in told)
 
 
 def _of_pools(values: Mapping[str, Any], place: Place, wrong: list[str]) -> Iterator[Mistake]:
@@ -39,7 +46,7 @@ def _of_pools(values: Mapping[str, Any], place: Place, wrong: list[str]) -> Iter
     kind = cast("Mapping[str, Any]", cluster).get("kind") if isinstance(cluster, Mapping) else None
     for index, pool in enumerate(cast("list[Any]", pools) if isinstance(pools, list) else []):
         path = f"espalier:pools[{index}]"
-        told = any(one == path or one.startswith(f"{path}.") for one in wrong)
+        told = any(_within(one, [path]) for one in wrong)
         yield from _of_pool(pool, path, known, "" if told or not isinstance(kind, str) else kind)
 
 

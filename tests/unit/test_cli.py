@@ -209,6 +209,17 @@ def test_wrong_names_and_options_are_told_with_wrong_settings(
     assert all(error["line"] > 0 for error in errors.values())
 
 
+def test_what_is_told_of_wrong_settings_shows_no_secret(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    edit(project, "    - name: v6e\n", "    - name: v6e\n      cout: 1\n")
+    base = project / "stacks" / "base.yaml"
+    base.write_text(base.read_text().replace("nvidia-device-plugin: {}", "nvidia-device-plugin: {secure: v1:canary}"))
+    code, out, err = run(capsys, "check", "local")
+    assert code == 2
+    assert "a secret" in out
+    assert "cout" in out
+    assert "canary" not in out + err
+
+
 def test_mistakes_of_the_catalogue_and_the_quota_are_exit_2(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     edit(project, "quota: {devices: {nvidia.com/gpu: 8}", "quota: {devices: {nvidia.com/gpu: 800}")
     code, wrong = document(capsys, "check", "local")

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from espalier.commands.project import read_stack
 from espalier.settings import load_file
 from espalier.settings.tree import MAX_DEPTH, path_text
 from espalier.types import Mistake, Mistakes
@@ -300,6 +301,15 @@ def reported(path: Path) -> dict[str, set[int | None]]:
     return found
 
 
+def told_by_commands(path: Path) -> set[str]:
+    """These look on, at pools and add-ons that could be read all the same."""
+    try:
+        read_stack(path)
+    except Mistakes as mistakes:
+        return {mistake.path for mistake in mistakes.mistakes}
+    return set()
+
+
 def full(path: Where, in_base: set[str]) -> str:
     text = path_text((f"espalier:{path[0]}", *path[1:]))
     return f"base.yaml: {text}" if path[0] in in_base else text
@@ -331,6 +341,7 @@ def test_each_report_names_exactly_the_paths_that_were_broken(tmp_path: Path) ->
         for text, path in expected.items():
             line = (base if path[0] in in_base else own).line_of.get(path)
             assert line is None or line in found[text], (text, line, found[text], what)
+        assert told_by_commands(stack) >= set(found)
         ran += 1
         broken += len(picked)
         kinds.update(kind.split(" ")[0] for kind in what)
@@ -355,6 +366,7 @@ def test_any_bytes_end_in_mistakes_that_say_where(tmp_path: Path) -> None:
         found = mistakes_of(stack)
         refused += bool(found)
         assert all(m.path and m.got and m.accepted and m.do and m.line for m in found)
+        assert told_by_commands(stack) >= {mistake.path for mistake in found}
 
     fuzz()
     assert ran >= BYTE_EXAMPLES * 0.9

@@ -119,6 +119,7 @@ class Blueprint:
                     "name": tenant.name,
                     "namespaces": list(tenant.namespaces),
                     "groups": {role: list(members) for role, members in tenant.groups.items()},
+                    "people": list(tenant.people),
                 }
                 for tenant in self.tenants
             ],

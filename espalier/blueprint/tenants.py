@@ -86,12 +86,13 @@ class WorkspacePlan:
 
 @dataclass(frozen=True, slots=True)
 class TenantPlan:
-    """A tenant, compiled. `groups` are those of all its workspaces together."""
+    """A tenant, compiled. `groups` are those of all its workspaces together, and `people` the owners of any."""
 
     name: str
     groups: Mapping[str, tuple[str, ...]]
     quota: Quota
     workspaces: tuple[WorkspacePlan, ...]
+    people: tuple[str, ...] = ()
 
     @property
     def namespaces(self) -> tuple[str, ...]:
@@ -115,7 +116,9 @@ def compile_tenant(
     borrow = tenant.queue.borrow if borrowing else {}
     notes = {**idle_notes(tenant), **(notes or {})}
     workspaces = tuple(_workspace(tenant, work, devices, given, borrow, notes) for work in tenant.workspaces)
-    return TenantPlan(tenant.name, _together(workspaces), tenant.quota, workspaces)
+    owners = [work.owners for work in tenant.workspaces if isinstance(work, Workspace)]
+    people = tuple(sorted({*tenant.owners, *(person for named in owners for person in named)}))
+    return TenantPlan(tenant.name, _together(workspaces), tenant.quota, workspaces, people)
 
 
 def _together(workspaces: Sequence[WorkspacePlan]) -> dict[str, tuple[str, ...]]:

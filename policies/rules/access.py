@@ -17,6 +17,8 @@ _READS = frozenset(("get", "list", "watch"))
 _ESCALATES = frozenset(("escalate", "bind", "impersonate"))
 _PROTECTED = frozenset(("limitranges", "namespaces", "networkpolicies", "resourcequotas", "roles"))
 _EVERYONE = frozenset(("system:authenticated", "system:unauthenticated", "system:serviceaccounts"))
+Members = Mapping[str, frozenset[str]]
+"""Names of the tenants' groups and people, by the kind of subject that they are."""
 
 
 def least_privilege(resources: Sequence[Registered], facts: Mapping[str, Any] | None) -> Iterator[Finding | str]:
@@ -113,7 +115,7 @@ def _faults(groups: frozenset[str], resources: frozenset[str], verbs: frozenset[
 def _judge_cluster_bindings(index: Index, tenancy: Tenancy, facts: Mapping[str, Any] | None) -> Iterator[Finding | str]:
     """A ClusterRoleBinding reaches every namespace, so a tenant has none."""
     bindings = index.of(RBAC, "ClusterRoleBinding")
-    groups = _groups(facts)
+    members = _members(facts)
     if bindings and tenancy.namespaces and facts is None:
         yield "ClusterRoleBindings: no facts of a Platform are known, so the tenants' groups are not known"
     for binding in bindings:
@@ -123,34 +125,39 @@ def _judge_cluster_bindings(index: Index, tenancy: Tenancy, facts: Mapping[str, 
         if any(is_hidden(part) for part in (subjects, *entries, *fields)):
             yield f"{describe(binding)}: its subjects are not known"
         _, role = _role_of(binding)
-        members = {
+        found = {
             member
             for entry in entries
-            if (member := _tenant_member(mapping(entry), groups, tenancy, role in _TOO_BROAD))
+            if (member := _tenant_member(mapping(entry), members, tenancy, role in _TOO_BROAD))
         }
-        if members:
+        if found:
             advice = "bind a Role in the tenant's namespaces instead"
-            text = f"{describe(binding)}: gives {', '.join(sorted(members))} rights in every namespace; {advice}"
+            text = f"{describe(binding)}: gives {', '.join(sorted(found))} rights in every namespace; {advice}"
             yield Finding(binding.urn, text)
 
 
-def _groups(facts: Mapping[str, Any] | None) -> frozenset[str]:
+def _members(facts: Mapping[str, Any] | None) -> Members:
     tenants = [mapping(tenant) for tenant in listing(mapping(facts).get("tenants"))]
     roles = [members for tenant in tenants for members in mapping(tenant.get("groups")).values()]
-    return frozenset(name for members in roles for name in texts(members))
+    return {
+        "Group": frozenset(name for members in roles for name in texts(members)),
+        "User": frozenset(name for tenant in tenants for name in texts(tenant.get("people"))),
+    }
 
 
-def _tenant_member(subject: Mapping[str, Any], groups: frozenset[str], tenancy: Tenancy, broad: bool) -> str:
+def _tenant_member(subject: Mapping[str, Any], members: Members, tenancy: Tenancy, broad: bool) -> str:
     """How to name a subject that is a tenant's, or everyone under a broad role; "" for any other."""
     kind, name, namespace = subject.get("kind"), subject.get("name"), subject.get("namespace")
     if not isinstance(name, str):
         return ""
     if kind == "ServiceAccount":
         return f"service account {namespace}/{name}" if _in_tenancy(namespace, tenancy) else ""
+    if kind == "User":
+        return f"user {name}" if name in members["User"] else ""
     if kind != "Group":
         return ""
     of_namespace = name.removeprefix("system:serviceaccounts:")
-    theirs = name in groups or (of_namespace != name and _in_tenancy(of_namespace, tenancy))
+    theirs = name in members["Group"] or (of_namespace != name and _in_tenancy(of_namespace, tenancy))
     return f"group {name}" if theirs or (broad and name in _EVERYONE) else ""
 
 

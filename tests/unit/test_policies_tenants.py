@@ -18,7 +18,12 @@ FACTS: dict[str, Any] = {
         {"name": "system", "devices": {}},
     ],
     "tenants": [
-        {"name": "vision", "namespaces": ["vision"], "groups": {"edit": ["vision-engineers"], "view": ["readers"]}}
+        {
+            "name": "vision",
+            "namespaces": ["vision"],
+            "groups": {"edit": ["vision-engineers"], "view": ["readers"]},
+            "people": ["olga@example.com"],
+        }
     ],
 }
 HARD = {
@@ -238,6 +243,7 @@ def test_a_cluster_role_bound_in_a_tenant_namespace_is_judged_as_a_role_there():
         group("vision-engineers"),
         group("system:serviceaccounts:vision"),
         {"kind": "ServiceAccount", "name": "default", "namespace": "vision"},
+        {"kind": "User", "name": "olga@example.com", "apiGroup": RBAC},
     ],
 )
 def test_a_cluster_role_binding_for_a_tenant_is_a_finding(subject: Mapping[str, Any]):

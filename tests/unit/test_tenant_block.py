@@ -45,6 +45,12 @@ def notes(**keys: Any) -> dict[str, str]:
     return {key.removeprefix("espalier.dev/"): value for key, value in made.get("annotations", {}).items()}
 
 
+def test_policies_know_all_people_of_a_tenant() -> None:
+    spaces = [{"name": "x", "owners": ["ben", "ana"], "quota": {"cpu": 1}}, {"name": "y", "quota": {"cpu": 1}}]
+    made = platform({"name": "a", "owners": ["olga", "ana"], "workspaces": spaces}, {"name": "b"})
+    assert [tenant["people"] for tenant in made.policy_facts()["tenants"]] == [["ana", "ben", "olga"], []]
+
+
 def test_one_line_is_a_whole_tenant_with_nothing_to_lift() -> None:
     made = platform({"name": "a"})
     assert notes() == {}

@@ -47,7 +47,8 @@ def _may_use(tenant: Tenant, pool: PoolPlan) -> bool:
     return tenant.pools is None or pool.accelerator is None or pool.name in tenant.pools
 
 
-def _shapes(tenant: Tenant, pool: PoolPlan) -> list[NodeShape]:
+def shapes_of(tenant: Tenant, pool: PoolPlan) -> list[NodeShape]:
+    """The pool's shapes that the tenant may use."""
     allowed = _may_use(tenant, pool)
     return [one for one in pool.shapes if allowed and (not tenant.capacity or one.capacity_kind in tenant.capacity)]
 
@@ -56,7 +57,7 @@ def reachable(tenant: Tenant, pools: Sequence[PoolPlan]) -> dict[str, int]:
     """Device -> how many there are on what the tenant may use, all pools at their maxima."""
     totals: dict[str, int] = {}
     for pool in pools:
-        if _shapes(tenant, pool):
+        if shapes_of(tenant, pool):
             for device, count in pool.shape.devices.items():
                 totals[device] = totals.get(device, 0) + count * pool.maximum
     return totals
@@ -100,7 +101,7 @@ def _of_nodes(tenant: Tenant, pools: Sequence[PoolPlan], needs: Mapping[str, Fra
     """USD an hour of the nodes for `needs`, from the dearest pool on, each up to its maximum."""
     offers: list[tuple[float, PoolPlan]] = []
     for pool in pools:
-        if shapes := [shape for shape in _shapes(tenant, pool) if all(_has(shape, need) for need in needs)]:
+        if shapes := [shape for shape in shapes_of(tenant, pool) if all(_has(shape, need) for need in needs)]:
             missing = [f"{pool.name}/{shape.capacity_kind}" for shape in shapes if shape.price is None]
             if missing and any(needs.values()):
                 unknown.update(missing)

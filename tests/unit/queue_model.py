@@ -62,25 +62,29 @@ class Model:
         whole = {(ALL, counters[device]): count} if device in counters else {}
         return [{(flavour.name, device): count, **whole} for flavour in self.shared.holding(device)]
 
+    def _amount(self, tenant: str, key: Key) -> Mapping[str, str]:
+        """A queue may use and borrow nothing of a flavour that it does not have."""
+        return self.queues[tenant].get(key, {"nominalQuota": "0"})
+
     def _run(self, tenant: str, needs: Mapping[Key, int]) -> Job:
         self.jobs.append(Job(tenant, needs))
         return self.jobs[-1]
 
     def _own(self, tenant: str, key: Key) -> int:
-        return int(self.queues[tenant][key]["nominalQuota"])
+        return int(self._amount(tenant, key)["nominalQuota"])
 
     def _is_own(self, tenant: str, key: Key, more: int) -> bool:
         return self.used(tenant, key) + more <= self._own(tenant, key)
 
     def _kept(self, tenant: str, key: Key) -> int:
         """What it does not lend."""
-        amount = self.queues[tenant][key]
+        amount = self._amount(tenant, key)
         if not self.capacity:
             return self._own(tenant, key)
         return self._own(tenant, key) - int(amount.get("lendingLimit", amount["nominalQuota"]))
 
     def _fits(self, tenant: str, key: Key, more: int) -> bool:
-        amount, after = self.queues[tenant][key], self.used(tenant, key) + more
+        amount, after = self._amount(tenant, key), self.used(tenant, key) + more
         if after > self._own(tenant, key) + int(amount.get("borrowingLimit", 0)):
             return False
         common = int(self.capacity.get(key, {"nominalQuota": "0"})["nominalQuota"])

@@ -156,6 +156,74 @@ def test_what_a_tenant_borrows_and_lends_is_in_its_queue_and_its_namespaces() ->
     assert [work.hard[f"requests.{GPU}"] for one in made.tenants for work in one.workspaces] == ["4", "2"]
 
 
+NEAR_AND_FAR = [{**L4, "name": name, "count": 2} for name in ("near", "far")]
+"""Two pools of 8."""
+
+
+def rights(plan: QueuePlan, name: str) -> dict[str, tuple[int, int]]:
+    """Quota and what may be borrowed, by flavour."""
+    found = amounts(objects(plan)["ClusterQueue", name])
+    return {flavour: (own, borrow or 0) for (flavour, _), (own, borrow, _) in found.items()}
+
+
+def test_a_tenant_of_some_pools_has_its_own_there_and_the_others_leave_it_room() -> None:
+    tenants = [tenant("all", gpu=8), {**tenant("bound", gpu=8), "pools": ["near"]}]
+    plan = queues(pools=NEAR_AND_FAR, tenants=tenants)
+    assert rights(plan, "bound") == {"near-on-demand": (8, 0), ALL: (8, 0)}
+    assert rights(plan, "all") == {"near-on-demand": (0, 8), "far-on-demand": (8, 0), ALL: (8, 0)}
+    assert plan.notes == ()
+    assert {proof.name: proof.ok for proof in plan.proofs}["queue-order/far"]
+
+
+def test_who_may_use_the_fewest_pools_comes_first_and_has_each_device_once() -> None:
+    third = {**L4, "name": "third", "count": 2}
+    tenants = [
+        {**tenant("wide", gpu=8), "pools": ["near", "far"]},
+        {**tenant("narrow", gpu=8), "pools": ["near"]},
+        tenant("all", gpu=8),
+    ]
+    plan = queues(pools=[*NEAR_AND_FAR, third], tenants=tenants)
+    assert rights(plan, "narrow") == {"near-on-demand": (8, 0), ALL: (8, 0)}
+    assert rights(plan, "wide") == {"near-on-demand": (0, 8), "far-on-demand": (8, 0), ALL: (8, 0)}
+    assert rights(plan, "all")["third-on-demand"] == (8, 0)
+    alone = queues(pools=[*NEAR_AND_FAR, third], tenants=[tenants[0], tenant("all", gpu=16)])
+    assert rights(alone, "all")["far-on-demand"] == (8, 0)
+    assert alone.notes == ()
+
+
+def test_who_share_a_pool_that_is_too_small_part_it_though_others_have_room() -> None:
+    tenants = [{**tenant(name, gpu=8), "pools": ["near"]} for name in ("a", "b")]
+    plan = queues(pools=NEAR_AND_FAR, tenants=tenants)
+    for name in ("a", "b"):
+        assert rights(plan, name) == {"near-on-demand": (4, 4), ALL: (4, 4)}
+        assert (
+            f"queues: 4 of the 8 nvidia.com/gpu of {name} are its own; all tenants' quotas together are more than the "
+            "pools that it may use hold"
+        ) in plan.notes
+    assert amounts(objects(plan)["Cohort", "espalier"])["far-on-demand", GPU] == (8, None, None)
+
+
+def test_a_tenant_of_some_kinds_of_capacity_has_no_flavour_of_another() -> None:
+    steady = {**tenant("steady", gpu=8), "capacity": ["on-demand"]}
+    by_kind = queues(pools=[H100], tenants=[steady, tenant("b", gpu=8)])
+    assert rights(by_kind, "steady") == {"h100-on-demand": (8, 0), ALL: (8, 0)}
+    assert set(rights(by_kind, "b")) == {"h100-spot", "h100-on-demand", ALL}
+    by_pool = queues(pools=[H100], tenants=[steady], queues={"ladder": "pools"})
+    assert rights(by_pool, "steady") == {"h100": (8, 0)}  # the pods' own node affinity keeps them off spot
+
+
+def test_a_tenant_without_a_pool_that_holds_a_device_has_no_group_of_it_and_no_check() -> None:
+    flex = [{**L4, "name": name, "capacity": ["flex"], "flex": {"queued": True}} for name in ("one", "two")]
+    tenants = [{**tenant("a", gpu=8), "pools": ["h100"]}, tenant("b"), {**tenant("c"), "pools": ["two"]}]
+    made = objects(queues(pools=[H100, *flex, V6E], tenants=tenants))
+    spec = made["ClusterQueue", "a"]["spec"]
+    assert [group["coveredResources"] for group in spec["resourceGroups"]] == [[GPU], [COUNTER]]
+    assert "admissionChecksStrategy" not in spec
+    for name, behind in (("b", ["one-flex", "two-flex"]), ("c", ["two-flex"])):
+        (check,) = made["ClusterQueue", name]["spec"]["admissionChecksStrategy"]["admissionChecks"]
+        assert check["onFlavors"] == behind
+
+
 def test_slices_are_whole_in_every_number() -> None:
     plan = queues(pools=[V6E], tenants=[tenant("a", tpu=24), tenant("b", {"borrow": {TPU: 8}}, tpu=16)])
     made = objects(plan)
@@ -305,6 +373,11 @@ CASES: list[tuple[str, str, dict[str, Any], str]] = [
     ("more than there is", "kueue", {"pools": [L4], "tenants": [tenant("a", {"borrow": {GPU: 4}}, gpu=1)]},
      'espalier:tenants[0].queue.borrow["nvidia.com/gpu"]: got 4; accepted: at most 3: with its quota of 1, all that '
      "the pools have. Lower it."),
+    ("more than its pools have", "kueue",
+     {"pools": [L4, {**L4, "name": "other"}],
+      "tenants": [{**tenant("a", {"borrow": {GPU: 4}}, gpu=1), "pools": ["other"]}]},
+     'espalier:tenants[0].queue.borrow["nvidia.com/gpu"]: got 4; accepted: at most 3: with its quota of 1, all that '
+     "the pools that it may use have. Lower it."),
     ("borrowing that is off", "kueue", {"pools": [L4], "tenants": [tenant("a", {"borrow": {GPU: 1}}, gpu=1)],
                                         "queues": {"borrowing": False}},
      "espalier:tenants[0].queue.borrow: got borrowing, which is off; accepted: nothing. Remove it, or set "
@@ -408,6 +481,21 @@ def test_more_taints_than_a_flavour_tolerates_are_refused() -> None:
     assert queue_mistakes(SETTINGS, (replace(POOL, shapes=(tainted(8),)),), FACTS, "kueue") == []
 
 
+def test_more_groups_of_devices_than_a_queue_has_are_refused() -> None:
+    pools = [{**L4, "name": f"l{index}"} for index in range(16)]
+    settings = validate({"cluster": {"kind": "simulated"}, "pools": pools}, where="espalier")
+    plans = [
+        replace(plan, shapes=(replace(plan.shape, devices={f"example.com/d{index}": 1}),))
+        for index, plan in enumerate(build(settings, RECORDS).pools)
+    ]
+    (found,) = queue_mistakes(settings, plans, FACTS, "kueue")
+    assert found.text() == (
+        "espalier:pools: got 16 groups of devices that no pool has together; accepted: at most 15, Kueue's bound. Make "
+        "a stack of its own of some pools."
+    )
+    assert queue_mistakes(settings, plans[:15], FACTS, "kueue") == []
+
+
 # Proofs ------------------------------------------------------------------------------------------------------------
 
 STACK: dict[str, Any] = {
@@ -489,6 +577,28 @@ def test_a_proof_fails_of_what_is_wrong(
     assert {proof.name for proof in proofs if not proof.ok} == set(failing)
     for proof in proofs:
         assert failing.get(proof.name, "") in proof.evidence
+
+
+def test_a_flavour_behind_the_tenants_walls_fails_the_proof_and_so_does_one_that_is_left_out() -> None:
+    whole = blueprint(pools=NEAR_AND_FAR, tenants=[{**tenant("a", gpu=8), "pools": ["near"]}])
+    assert whole.queues
+
+    def order(change: Callable[[dict[str, Any]], None]) -> dict[str, str]:
+        assert whole.queues
+        spoiled = [replace(p, manifest=copy.deepcopy(dict(p.manifest))) for p in whole.queues.objects]
+        (queue,) = [p.manifest for p in spoiled if p.manifest["kind"] == "ClusterQueue"]
+        change(queue["spec"]["resourceGroups"][0])
+        proofs = prove_queues(whole.queues.shared, spoiled, whole.pools, whole.tenants)
+        return {
+            proof.name: proof.evidence for proof in proofs if proof.name.startswith("queue-order/") and not proof.ok
+        }
+
+    def more(group: dict[str, Any]) -> None:
+        group["flavors"].append({**copy.deepcopy(group["flavors"][0]), "name": "far-on-demand"})
+
+    assert order(lambda group: None) == {}
+    assert order(more) == {"queue-order/far": "a tries far-on-demand"}
+    assert order(lambda group: group["flavors"].clear()) == {"queue-order/near": "a tries none"}
 
 
 def test_a_quota_without_a_pool_is_not_backed() -> None:

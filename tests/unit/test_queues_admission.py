@@ -11,6 +11,7 @@ from espalier.addons import RECORDS
 from espalier.blueprint import Blueprint, build
 from espalier.blueprint.proofs import device_maxima
 from espalier.blueprint.queues import QueuePlan
+from espalier.blueprint.queues.kueue import ALL
 from espalier.blueprint.queues.shares import shares
 from espalier.settings import validate
 from tests.unit.queue_model import Model
@@ -45,8 +46,31 @@ def stacks(draw: st.DrawFn) -> dict[str, Any]:
             queue["borrow"] = {GPU: draw(st.integers(0, most - quota))}
         if draw(st.booleans()):
             queue["lend"] = {GPU: draw(st.integers(0, quota))}
-        tenants.append({"name": f"t{index}", "quota": {"devices": devices}, "queue": queue})
+        tenants.append(draw(bounded(pools, {"name": f"t{index}", "quota": {"devices": devices}, "queue": queue})))
     return {"cluster": {"kind": "simulated"}, "pools": pools, "tenants": tenants, "addons": {"kueue": {}}}
+
+
+@st.composite
+def bounded(draw: st.DrawFn, pools: list[dict[str, Any]], tenant: dict[str, Any]) -> dict[str, Any]:
+    """The tenant on some pools and some kinds of capacity alone, or on all; with no more than these could back."""
+    named = [pool["name"] for pool in pools]
+    mine = draw(st.none() | st.lists(st.sampled_from(named), min_size=1, unique=True))
+    offered = sorted({kind for pool in pools for kind in pool.get("capacity", ["on-demand"])})
+    kinds = draw(st.none() | st.lists(st.sampled_from(offered), min_size=1, unique=True))
+    within = {GPU: 0, TPU: 0}
+    for pool in pools:
+        usable = not kinds or set(kinds) & set(pool.get("capacity", ["on-demand"]))
+        if usable and (mine is None or pool["name"] in mine):
+            device, count = (TPU, 4) if pool["name"] == "tpu" else (GPU, pool["count"])
+            within[device] += count * pool["nodes"]["max"]
+    quota = {device: min(count, within[device]) for device, count in tenant["quota"]["devices"].items()}
+    queue = dict(tenant["queue"])
+    if "borrow" in queue:
+        queue["borrow"] = {GPU: min(queue["borrow"][GPU], within[GPU] - quota[GPU])}
+    if "lend" in queue:
+        queue["lend"] = {GPU: min(queue["lend"][GPU], quota[GPU])}
+    bounds = {"pools": mine, "capacity": kinds}
+    return {**tenant, "quota": {"devices": quota}, "queue": queue, **{key: one for key, one in bounds.items() if one}}
 
 
 def planned(stack: dict[str, Any]) -> tuple[Blueprint, QueuePlan]:
@@ -92,6 +116,24 @@ def test_a_tenant_gets_back_what_is_its_own(stack: dict[str, Any], jobs: list[An
         unit = 16 if share.device == TPU else 1
         for _ in range(share.own // unit):
             assert model.admit(first.name, share.device, unit) is not None
+
+
+@settings(max_examples=60, deadline=None)
+@given(stacks())
+def test_a_queue_has_what_its_tenant_may_use_and_nothing_else(stack: dict[str, Any]) -> None:
+    _, plan = planned(stack)
+    assert [proof.evidence for proof in plan.proofs if not proof.ok] == []
+    for tenant, block in zip(plan.shared.tenants, stack["tenants"], strict=True):
+        mine = {
+            flavour.name
+            for flavour in plan.shared.flavours
+            if flavour.pool in (block.get("pools") or [flavour.pool])
+            and set(flavour.kinds) & set(block.get("capacity") or flavour.kinds)
+        }
+        assert {flavour for flavour, _ in Model.of(plan.shared, plan.objects).queues[tenant.name]} - {ALL} == mine
+        for share in tenant.shares:
+            assert share.own <= share.quota <= share.ceiling
+            assert sum(share.flavours.values()) >= share.own
 
 
 @settings(max_examples=200, deadline=None)

@@ -79,6 +79,7 @@ def _flavour(asked: Pool, pool: PoolPlan, shapes: tuple[NodeShape, ...], setting
         taints=tuple(dict.fromkeys(taint for one in shapes for taint in one.taints)),
         devices={device: count * pool.maximum for device, count in sorted(shape.devices.items())},
         unit=unit_of(pool),
+        kinds=tuple(one.capacity_kind for one in shapes),
         topology=levels_of(asked, pool, shape, facts) if settings.queues.topology else (),
         queued=_QUEUED.get(facts.kind, _ATOMIC) if _is_queued(asked, shape) else "",
     )

@@ -135,7 +135,10 @@ def _named(shared: Shared) -> list[str]:
 
 
 def _groups(shared: Shared, amounts: Mapping[tuple[str, str], Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Groups of devices that some flavour holds together, each with its flavours in their order; then the counters."""
+    """Groups of devices that some flavour holds together, each with its flavours in their order; then the counters.
+
+    `amounts` has all flavours that are meant.
+    """
     found = [
         {
             "coveredResources": list(devices),
@@ -148,11 +151,12 @@ def _groups(shared: Shared, amounts: Mapping[tuple[str, str], Mapping[str, Any]]
                     ],
                 }
                 for flavour in shared.flavours
-                if set(devices) & set(flavour.devices)
+                if any((flavour.name, device) in amounts for device in devices)
             ],
         }
         for devices in together(shared)
     ]
+    found = [group for group in found if group["flavors"]]
     if counters := counted(shared):
         resources = [{"name": counter, **amounts[ALL, device]} for device, counter in counters.items()]
         whole = {"name": ALL, "resources": resources}
@@ -181,13 +185,14 @@ def _tenant(shared: Shared, tenant: TenantQueues) -> Iterator[Planned]:
     }
     if shared.borrowing:
         spec["cohortName"] = COHORT
-    queued = dict.fromkeys(flavour.queued for flavour in shared.flavours if flavour.queued)
+    mine = {name for share in tenant.shares for name in share.flavours}
+    held = [flavour for flavour in shared.flavours if flavour.name in mine]
+    queued = dict.fromkeys(flavour.queued for flavour in held if flavour.queued)
     if queued:
         needs += [f"check-{_check_name(one)}" for one in queued]
         spec["admissionChecksStrategy"] = {
             "admissionChecks": [
-                {"name": _check_name(one), "onFlavors": [f.name for f in shared.flavours if f.queued == one]}
-                for one in queued
+                {"name": _check_name(one), "onFlavors": [f.name for f in held if f.queued == one]} for one in queued
             ]
         }
     yield _planned(f"tenant-{tenant.name}", "ClusterQueue", tenant.name, spec, needs)
@@ -211,6 +216,8 @@ def _amounts(shared: Shared, tenant: TenantQueues) -> Iterator[tuple[tuple[str, 
     counters = counted(shared)
     for share in tenant.shares:
         for flavour in shared.holding(share.device):
+            if flavour.name not in share.flavours:
+                continue
             own = share.flavours[flavour.name]
             most = min(share.ceiling, flavour.devices[share.device]) // flavour.unit * flavour.unit
             lend = None if share.device in counters else share.lend // flavour.unit * flavour.unit

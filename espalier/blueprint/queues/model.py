@@ -26,6 +26,8 @@ class Flavour:
     """Devices with all its nodes."""
     unit: int = 1
     """Devices that are used together or not at all: those of a TPU slice over several nodes."""
+    kinds: tuple[CapacityKind, ...] = ()
+    """The kinds of capacity that its nodes are of."""
     topology: tuple[str, ...] = ()
     """Labels of its nodes from the widest to the closest, where work may ask for nodes close together."""
     queued: str = ""
@@ -43,7 +45,8 @@ class Share:
     lend: int
     """How many of `own` others may use while it leaves them idle."""
     flavours: Mapping[str, int]
-    """Of `own`, how many of each flavour; where several hold the device, `own` bounds their sum."""
+    """Of `own`, how many of each flavour that the tenant may use; where several hold the device, `own` bounds their
+    sum."""
 
 
 @dataclass(frozen=True, slots=True)

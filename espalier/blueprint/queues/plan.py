@@ -9,7 +9,7 @@ from espalier.blueprint.admission import SPOT_KEYS, may_mutate
 from espalier.blueprint.pools import PoolPlan
 from espalier.blueprint.queues import kai, kueue, volcano
 from espalier.blueprint.queues.flavours import unit_of
-from espalier.blueprint.queues.model import QueuePlan, Shared
+from espalier.blueprint.queues.model import QueuePlan, Share, Shared
 from espalier.blueprint.queues.proofs import prove_queues
 from espalier.blueprint.queues.rules import flavours_without_topology, system_of
 from espalier.blueprint.queues.shared import shared_of
@@ -55,12 +55,16 @@ def _notes(settings: Settings, shared: Shared) -> tuple[str, ...]:
     ]
     scarce = [
         f"queues: {share.own} of the {share.quota} {share.device} of {tenant.name} are its own; all tenants' quotas "
-        "together are more than the pools hold"
+        f"together are more than {_theirs(shared, share)} hold"
         for tenant in shared.tenants
         for share in tenant.shares
         if share.own < share.quota and not any(flavour.unit > 1 for flavour in shared.holding(share.device))
     ]
     return (*found, *scarce)
+
+
+def _theirs(shared: Shared, share: Share) -> str:
+    return "the pools" if len(share.flavours) == len(shared.holding(share.device)) else "the pools that it may use"
 
 
 def _notebooks(shared: Shared, facts: Facts, tenants: Sequence[TenantPlan]) -> Iterator[str]:

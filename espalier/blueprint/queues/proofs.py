@@ -26,6 +26,7 @@ def prove_queues(
     cohort = {name: amounts_of(one) for name, one in _named(objects, "Cohort").items()}
     flavours = _named(objects, "ResourceFlavor")
     counters = counted(shared)
+    walls = {tenant.name: _walls(tenant) for tenant in tenants}
     held = [pool for pool in pools if pool.shape.devices]
     return (
         *(
@@ -34,7 +35,7 @@ def prove_queues(
             if any(tenant.quota.devices.values())
         ),
         *(_sum(device, most, pools, queues, cohort, counters) for device, most in device_maxima(pools).items()),
-        *(_order(pool, queues, flavours) for pool in held),
+        *(_order(pool, queues, flavours, walls) for pool in held),
         *(_whole(pool, {**queues, **cohort}, flavours) for pool in held if unit_of(pool) > 1),
     )
 
@@ -106,8 +107,28 @@ def _of_pool(flavour: str, pool: str) -> bool:
     return flavour == pool or any(flavour == f"{pool}-{kind}" for kind in kinds)
 
 
-def _order(pool: PoolPlan, queues: Mapping[str, Amounts], flavours: Mapping[str, Manifest]) -> Proof:
-    """Every queue tries the pool's kinds of capacity in the pool's order, and who is admitted can run there."""
+def _walls(tenant: TenantPlan) -> tuple[set[str], set[str]]:
+    """Pools and kinds of capacity on which the admission policies let no pod of the tenant's be placed."""
+    notes: list[Mapping[str, str]] = [
+        planned.manifest["metadata"].get("annotations", {})
+        for work in tenant.workspaces
+        for planned in work.objects
+        if planned.manifest["kind"] == "Namespace"
+    ]
+    pools, kinds = (
+        {name for note in notes for name in note.get(key, "").split(",") if name}
+        for key in (names.FORBIDDEN_POOLS, names.FORBIDDEN_CAPACITY)
+    )
+    return pools, kinds
+
+
+def _order(
+    pool: PoolPlan,
+    queues: Mapping[str, Amounts],
+    flavours: Mapping[str, Manifest],
+    walls: Mapping[str, tuple[set[str], set[str]]],
+) -> Proof:
+    """Every queue tries the kinds of capacity that its tenant may use, in the pool's order; who is admitted can run."""
     kinds = [shape.capacity_kind for shape in pool.shapes]
     apart = [kind for kind in kinds if f"{pool.name}-{kind}" in flavours]
     covered = {f"{pool.name}-{kind}": [kind] for kind in apart}
@@ -123,7 +144,9 @@ def _order(pool: PoolPlan, queues: Mapping[str, Amounts], flavours: Mapping[str,
     for queue, amounts in queues.items():
         tried = [name for name in dict.fromkeys(flavour for flavour, _ in amounts) if name in covered]
         places = [kinds.index(covered[name][0]) for name in tried]
-        if len(tried) < len(covered) or places != sorted(places):
+        pools, barred = walls.get(queue, (set[str](), set[str]()))
+        mine = {name for name, served in covered.items() if pool.name not in pools and set(served) - barred}
+        if set(tried) != mine or places != sorted(places):
             faults.append(f"{queue} tries {', then '.join(tried) or 'none'}")
     said = ", then ".join(kinds)
     chosen = "; its autoscaler chooses" if pool.name in flavours else ""

@@ -12,6 +12,7 @@ from espalier.blueprint.queues.kueue import together
 from espalier.blueprint.queues.model import SYSTEMS, Flavour, Shared
 from espalier.blueprint.queues.shared import shared_of
 from espalier.blueprint.queues.volcano import OWN_QUEUES
+from espalier.blueprint.tenant_bounds import reachable
 from espalier.catalogue.model import words
 from espalier.settings.base import hyphenated
 from espalier.settings.model import Settings
@@ -62,7 +63,7 @@ def queue_mistakes(settings: Settings, pools: Sequence[PoolPlan], facts: Facts, 
     if not system:
         return list(_without_system(settings))
     backing = device_maxima(pools)
-    found = [*_of_system(settings, system), *_tenants(settings, backing)]
+    found = [*_of_system(settings, system), *_tenants(settings, pools, backing)]
     if found:
         return found
     shared = shared_of(settings, pools, facts)
@@ -104,20 +105,22 @@ def _of_system(settings: Settings, system: str) -> Iterator[Mistake]:
         yield Mistake("espalier:queues.preemption", got, "priority: KAI reclaims and preempts always", do)
 
 
-def _tenants(settings: Settings, backing: Mapping[str, int]) -> Iterator[Mistake]:
+def _tenants(settings: Settings, pools: Sequence[PoolPlan], backing: Mapping[str, int]) -> Iterator[Mistake]:
     for index, tenant in enumerate(settings.tenants):
+        within = reachable(tenant, pools)
         path = f"espalier:tenants[{index}].queue"
         if tenant.queue.borrow and not settings.queues.borrowing:
             do = "Remove it, or set espalier:queues.borrowing: true."
             yield Mistake(f"{path}.borrow", "borrowing, which is off", "nothing", do)
         for device, count in sorted(tenant.queue.borrow.items()):
-            where, most = path_text((device,), f"{path}.borrow"), backing.get(device)
+            where, most = path_text((device,), f"{path}.borrow"), within.get(device, 0)
             quota = tenant.quota.devices.get(device, 0)
-            if most is None:
+            if device not in backing:
                 accepted = ", ".join(backing) or "none: no pool has an accelerator"
                 yield Mistake(where, repr(device), accepted, "Name a device that a pool advertises.")
             elif quota + count > most:
-                accepted = f"at most {max(most - quota, 0)}: with its quota of {quota}, all that the pools have"
+                whose = "the pools" if most == backing[device] else "the pools that it may use"
+                accepted = f"at most {max(most - quota, 0)}: with its quota of {quota}, all that {whose} have"
                 yield Mistake(where, str(count), accepted, "Lower it.")
         for device, count in sorted(tenant.queue.lend.items()):
             quota = tenant.quota.devices.get(device, 0)
@@ -130,7 +133,7 @@ def _slices(shared: Shared) -> Iterator[Mistake]:
     """A slice over several nodes is used whole: what is less than one is of no use."""
     for index, tenant in enumerate(shared.tenants):
         for share in tenant.shares:
-            unit = min((flavour.unit for flavour in shared.holding(share.device)), default=1)
+            unit = min((one.unit for one in shared.holding(share.device) if one.name in share.flavours), default=1)
             where = path_text((share.device,), f"espalier:tenants[{index}].quota.devices")
             sizes = _sizes(shared, share.device)
             if share.quota > 0 and share.ceiling < unit <= share.quota:

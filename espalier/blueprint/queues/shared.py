@@ -2,8 +2,9 @@
 
 A quota is one number for all flavours together. While the quotas of all tenants fit into what the pools have at their
 maxima, a tenant has all of its quota by right; else its part of it, in proportion, and it borrows the rest while others
-leave it idle. On each flavour its right is bounded by what that flavour has, in the same way. What nobody has by right
-is idle, and may be borrowed by all that have not reached their ceilings.
+leave it idle. On each flavour its right is bounded by what that flavour has, in the same way; on those that it may not
+use (`pools`, `capacity`) it has none (rights.py). What nobody has by right is idle, and may be borrowed by all that
+have not reached their ceilings.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ from espalier.blueprint.pools import PoolPlan
 from espalier.blueprint.proofs import device_maxima
 from espalier.blueprint.queues.flavours import flavours_of
 from espalier.blueprint.queues.model import Flavour, Idle, Share, Shared, TenantQueues
+from espalier.blueprint.queues.rights import rights_of
 from espalier.blueprint.queues.shares import shares
+from espalier.blueprint.tenant_bounds import shapes_of
 from espalier.blueprint.tenants import DEFAULT_QUOTA, namespaces_of
 from espalier.settings.model import Settings
 from espalier.settings.tenants import Tenant
@@ -28,7 +31,7 @@ def shared_of(settings: Settings, pools: Sequence[PoolPlan], facts: Facts) -> Sh
     idle: list[Idle] = []
     for device, most in device_maxima(pools).items():
         holding = [flavour for flavour in flavours if device in flavour.devices]
-        mine, left = _of_device(device, most, holding, settings)
+        mine, left = _of_device(device, most, holding, settings, pools)
         idle.append(left)
         for name, share in mine.items():
             found[name].append(share)
@@ -55,16 +58,12 @@ def _tenant(tenant: Tenant, found: Sequence[Share]) -> TenantQueues:
 
 
 def _of_device(
-    device: str, most: int, holding: Sequence[Flavour], settings: Settings
+    device: str, most: int, holding: Sequence[Flavour], settings: Settings, pools: Sequence[PoolPlan]
 ) -> tuple[Mapping[str, Share], Idle]:
     """Each tenant's share of a device, and what is left."""
     quotas = {tenant.name: tenant.quota.devices.get(device, 0) for tenant in settings.tenants}
-    own = shares(most, quotas, unit_in(holding))
-    by_flavour: dict[str, dict[str, int]] = {}
-    had = dict.fromkeys(own, 0)
-    for flavour in holding:
-        given = by_flavour[flavour.name] = shares(flavour.devices[device], own, flavour.unit, had)
-        had = {name: count + given[name] for name, count in had.items()}
+    usable = {tenant.name: _usable(tenant, holding, pools) for tenant in settings.tenants}
+    by_flavour, own = rights_of(shares(most, quotas, unit_in(holding)), holding, device, usable)
     found: dict[str, Share] = {}
     for tenant in settings.tenants:
         name, queue = tenant.name, tenant.queue
@@ -75,7 +74,13 @@ def _of_device(
             own=own[name],
             ceiling=min(quotas[name] + further, most) if settings.queues.borrowing else own[name],
             lend=min(queue.lend.get(device, own[name]), own[name]),
-            flavours={flavour: parts[name] for flavour, parts in by_flavour.items()},
+            flavours={flavour.name: by_flavour[flavour.name][name] for flavour in usable[name]},
         )
     left = {flavour.name: flavour.devices[device] - sum(by_flavour[flavour.name].values()) for flavour in holding}
     return found, Idle(device, most - sum(own.values()), left)
+
+
+def _usable(tenant: Tenant, flavours: Sequence[Flavour], pools: Sequence[PoolPlan]) -> list[Flavour]:
+    """Those with nodes that the tenant may use."""
+    kinds = {pool.name: {shape.capacity_kind for shape in shapes_of(tenant, pool)} for pool in pools}
+    return [flavour for flavour in flavours if kinds[flavour.pool] & set(flavour.kinds)]

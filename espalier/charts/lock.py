@@ -108,7 +108,8 @@ def write_lock(path: Path, entries: Mapping[str, Entry]) -> bool:
         write_whole(path, text)
     except OSError as error:
         got = f"{path}: {error.strerror}"
-        raise Mistakes([Mistake("lock", got, "a file that can be written", "Mend its permissions.")]) from None
+        do = "Make room, or mend its permissions."
+        raise Mistakes([Mistake("lock", got, "a file that can be written", do)]) from None
     return True
 
 

@@ -81,13 +81,22 @@ def _rewritten(stack: str, change: Callable[[str, Blueprint], str]) -> Blueprint
     old = path.read_bytes().decode()
     new = change(old, open_project(stack).blueprint)
     blueprint: Blueprint | None = None
-    write_whole(path, new)
+    _write(path, new)
     try:
         blueprint = open_project(stack).blueprint
         return blueprint
     finally:
         if blueprint is None:
-            write_whole(path, old)
+            _write(path, old)
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        write_whole(path, text)
+    except OSError as error:
+        do = "Make room, or mend its permissions."
+        got = f"{path}: {error.strerror or error}"
+        raise Mistakes([Mistake("stack file", got, "a file that can be written", do)]) from None
 
 
 def _shown(command: str, stack: str, name: str, blueprint: Blueprint, out: Output) -> int:

@@ -54,7 +54,7 @@ HONOURED: Mapping[str, str] = MappingProxyType(
 
 REFUSED: Mapping[str, str] = MappingProxyType(
     {
-        "import": "leave it out: server-side apply takes an existing object over",
+        "import": "leave it out: `espalier up --adopt` takes an existing object over",
         "hooks": "leave them out, or use `pulumi up`",
         "transforms": "use `transformations`, which run inside the program, or `pulumi up`",
         "stateMigrations": "leave them out, or use `pulumi up`",

@@ -6,6 +6,9 @@ The engine starts it as it starts every provider (conftest.py puts it where the 
 one JSON file in the folder that FAKE_OBJECTS names, so that a test reads, changes and deletes them to make drift. It
 fills in what the service behind the package would: uid, resourceVersion and status for `kubernetes`, an arn for others.
 IMMUTABLE names the input properties (dotted paths) whose change needs a replacement.
+
+It speaks the protocol by the SDK's own stubs: `pulumi.provider` has components and functions only, and its
+`experimental.Provider` is not told the old inputs that a difference is taken from.
 """
 # ruff: noqa: N802 - the protocol names the methods
 

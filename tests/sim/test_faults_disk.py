@@ -5,11 +5,14 @@ The limit is the process's own on the size of a file (RLIMIT_FSIZE), which the s
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -70,6 +73,53 @@ def test_nothing_is_left_of_what_could_not_be_written(tmp_path: Path, arguments:
     code, _ = run(600, ROOT, tmp_path / "state", *[word.format(out=out) for word in arguments])
     assert code == 2
     assert not out.exists() or not any(out.iterdir())
+
+
+def test_a_stack_file_that_a_tenant_does_not_fit_into_stays(tmp_path: Path) -> None:
+    for name in ("Pulumi.yaml", "__main__.py"):
+        shutil.copy(ROOT / name, tmp_path / name)
+    shutil.copytree(ROOT / "stacks", tmp_path / "stacks")
+    before = files(tmp_path / "stacks")
+    code, text = run(600, tmp_path, tmp_path / "state", "tenant", "add", "local", "speech")
+    assert code == 2, text
+    assert "Pulumi.local.yaml: File too large" in text
+    assert files(tmp_path / "stacks") == before
+
+
+@pytest.mark.parametrize(("length", "code", "says"), [(200, 3, "cannot be written"), (1, 2, "lock: File too large")])
+def test_what_cannot_be_fetched_is_told_and_nothing_is_half_written(
+    tmp_path: Path, length: int, code: int, says: str
+) -> None:
+    """First the file for the cache does not fit, then the lock, which is longer."""
+    stacks, url = tmp_path / "stacks", "https://files.example.com/free.yaml"
+    mirrored = stacks / "mirror" / "files.example.com" / "free.yaml"
+    for folder in (stacks / "addons", mirrored.parent):
+        folder.mkdir(parents=True)
+    (tmp_path / "Pulumi.yaml").write_text("name: faults\nruntime: python\nstackConfigDir: stacks\n")
+
+    def version(word: str) -> None:
+        data = {"kind": "ConfigMap", "apiVersion": "v1", "metadata": {"name": "free"}, "data": {"word": word * length}}
+        mirrored.write_text(json.dumps(data))
+        record = {"source": {"manifests": {"url": url, "version": word}}, "namespace": "free"}
+        (stacks / "addons" / "free.yaml").write_text(yaml.safe_dump(record))
+
+    sources = {"cache": "../cache", "mirror": "mirror"}
+    config: dict[str, Any] = {"cluster": {"kind": "simulated"}, "sources": sources, "addons": {"free": {}}}
+    config["pools"] = [{"name": "system", "machine": {"cpu": 4, "memory": "16Gi"}, "nodes": {"min": 1, "max": 1}}]
+    stack = {"config": {f"espalier:{key}": value for key, value in config.items()}}
+    (stacks / "Pulumi.free.yaml").write_text(yaml.safe_dump(stack))
+    version("first")
+    assert run(0, tmp_path, tmp_path / "state", "fetch", "free")[0] == 0
+    lock, cache = (stacks / "free.lock").read_text(), files(tmp_path / "cache")
+    version("again")
+    found, text = run(280, tmp_path, tmp_path / "state", "fetch", "free")
+    assert (found, says in text) == (code, True), text
+    assert "File too large" in text
+    assert cache.items() <= files(tmp_path / "cache").items()
+    assert not list(tmp_path.rglob(".*"))
+    # A source that cannot be had is not in the lock; a lock that cannot be written is what it was.
+    assert (stacks / "free.lock").read_text() == lock or code == 3
+    assert run(0, tmp_path, tmp_path / "state", "fetch", "free")[0] == 0
 
 
 @pytest.mark.parametrize("limit", [40, 900, 1600])

@@ -10,6 +10,7 @@ from typing import Any
 
 import pulumi
 import pytest
+from pulumi.runtime.proto.resource_pb2 import RegisterResourceRequest
 
 from espalier.engine.durations import seconds_of
 from espalier.engine.errors import RefusedError
@@ -131,6 +132,7 @@ def config_map(name: str, **options: Any) -> pulumi.CustomResource:
 
 def test_an_option_that_is_not_honoured_is_refused_by_name() -> None:
     assert refused(lambda: config_map("x", import_="default/x")) == [("x", "sets the option import")]
+    assert "--adopt" in REFUSED["import"]
 
 
 @pytest.mark.parametrize(
@@ -145,6 +147,29 @@ def test_an_option_that_is_not_honoured_is_refused_by_name() -> None:
 def test_what_cannot_be_read_in_an_option_is_refused(options: dict[str, Any], said: str) -> None:
     (problem,) = refused(lambda: config_map("x", **options))
     assert problem[1].startswith(said)
+
+
+READ_ELSEWHERE = {"type", "name", "parent", "custom", "object", "dependencies", "propertyDependencies", "provider"}
+NO_OPTION = {
+    *("remote", "acceptSecrets", "acceptResources", "supportsPartialValues", "supportsResultReporting"),
+    *("accepts_byte_string", "aliasSpecs", "sourcePosition", "stackTrace", "parentStackTraceHandle", "snippetId"),
+}
+"""What the SDK says of itself and of where a line of the program is; `remote` is refused where it is read."""
+UNDER_OTHER_NAMES = {
+    "deleteBeforeReplaceDefined": "deleteBeforeReplace",
+    "importId": "import",
+    "aliasURNs": "aliases",
+    "replace_with": "replaceWith",
+    "replacement_trigger": "replacementTrigger",
+    "state_migrations": "stateMigrations",
+    "pluginChecksums": "pluginDownloadURL",  # of the plugin that nobody downloads
+}
+
+
+def test_no_option_of_the_protocol_is_passed_over() -> None:
+    """A newer SDK may bring one that this engine has not heard of: it must be in the table before that SDK is taken."""
+    fields = {field.name for field in RegisterResourceRequest.DESCRIPTOR.fields} - READ_ELSEWHERE - NO_OPTION
+    assert {UNDER_OTHER_NAMES.get(name, name) for name in fields} == HONOURED.keys() | REFUSED.keys()
 
 
 def test_no_option_is_both_honoured_and_refused() -> None:

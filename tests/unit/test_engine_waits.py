@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from espalier.engine.jsonpath import parse
+from espalier.engine.waits import WAITS as TABLE
 from espalier.engine.waits import wait_for
 from espalier.kube import Kind, Manifest, Reference
 
@@ -159,6 +162,22 @@ def test_the_waits_table(thing: dict[str, Any], expected: tuple[bool, bool]) -> 
     assert wait is not None
     state = wait.check(thing)
     assert (state.ready, state.failed) == expected
+
+
+def test_the_page_has_each_kind_that_is_awaited_with_its_timeout_and_what_is_simulated() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "engine.md").read_text()
+    table = page.partition("| Kind | Ready when | Timeout | Simulated |")[2].partition("\n\n")[0]
+    rows = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in table.splitlines()[2:]]
+    limits: dict[str, float] = {}
+    for kind, ready, timeout, simulated in rows[:-1]:
+        assert ready
+        assert simulated
+        count, unit = timeout.split()
+        # "Mutating and ValidatingWebhookConfiguration" are two; the rest of a cell says which objects of a kind.
+        both = re.sub(r"^Mutating and", "MutatingWebhookConfiguration", kind)
+        names = re.findall(r"\b[A-Z][A-Za-z]+\b", both.partition(" of type")[0].partition(" with ")[0])
+        limits |= dict.fromkeys(names, float(count) * {"s": 1, "min": 60}[unit])
+    assert limits == {kind: row.seconds for (_, kind), row in TABLE.items()}
 
 
 def seen(objects: Mapping[tuple[str, str], list[Manifest]]) -> Any:

@@ -54,15 +54,26 @@ def test_the_release_is_of_the_clusters_minor(minor: str) -> None:
 @pytest.mark.parametrize(
     ("known", "text"),
     [
-        (facts("1.99"), "got Kubernetes 1.99; accepted: a version that it has a release for: 1.31, 1.32, 1.33, 1.34"),
-        (facts(kind="gke", autoscaler="managed"), "got on a cluster of kind gke; accepted: a cluster of kind eks."),
-        (facts(autoscaler="karpenter"), "got beside autoscaler: karpenter; accepted: one autoscaler."),
+        (
+            facts("1.99"),
+            f"got Kubernetes 1.99; accepted: a version that it has a release for: {', '.join(RELEASES)}. Take one of "
+            "these versions, or an Espalier that knows a release for this one.",
+        ),
+        (
+            facts(kind="gke", autoscaler="managed"),
+            "got on a cluster of kind gke; accepted: a cluster of kind eks. Remove it; GKE and AKS scale their pools "
+            "themselves, other clusters have nothing to ask for nodes.",
+        ),
+        (
+            facts(autoscaler="karpenter"),
+            "got beside autoscaler: karpenter; accepted: one autoscaler. Remove it, or set "
+            "espalier:cluster.autoscaler: cluster-autoscaler.",
+        ),
     ],
 )
 def test_where_it_cannot_be_is_a_mistake(known: Facts, text: str) -> None:
     _, mistakes = plan_addons({NAME: {}}, RECORDS, known, [])
-    assert len(mistakes) == 1
-    assert text in mistakes[0].text()
+    assert [mistake.text() for mistake in mistakes] == [f"espalier:addons.cluster-autoscaler: {text}"]
 
 
 def test_a_cluster_of_eks_has_it_without_a_word_and_with_the_options_it_is_given() -> None:

@@ -267,9 +267,30 @@ def test_nodes_are_placed_in_a_group_whose_name_lasts(keys: dict[str, Any], stra
 
 def test_a_cluster_that_asks_for_it_has_it_and_no_other_autoscaler() -> None:
     assert set(with_implied({}, RECORDS, FACTS)) == {NAME}
-    other = Facts("eks", "1.35", True, cluster="c", region="r", autoscaler="cluster-autoscaler")
+
+
+@pytest.mark.parametrize(
+    ("kind", "autoscaler", "text"),
+    [
+        (
+            "eks",
+            "cluster-autoscaler",
+            "got beside autoscaler: cluster-autoscaler; accepted: one autoscaler. Set espalier:cluster.autoscaler: "
+            "karpenter, which brings it; or remove it.",
+        ),
+        (
+            "eks",
+            "",
+            "got beside autoscaler: the given cluster; accepted: one autoscaler. Set espalier:cluster.autoscaler: "
+            "karpenter, which brings it; or remove it.",
+        ),
+        ("gke", "managed", "got on a cluster of kind gke; accepted: a cluster of kind eks. Remove it."),
+    ],
+)
+def test_where_it_cannot_be_is_a_mistake(kind: str, autoscaler: str, text: str) -> None:
+    other = Facts(kind, "1.35", True, cluster="c", region="r", autoscaler=autoscaler)
     _, mistakes = plan_addons({NAME: {}}, RECORDS, other, [])
-    assert "got beside autoscaler: cluster-autoscaler; accepted: one autoscaler" in mistakes[0].text()
+    assert [mistake.text() for mistake in mistakes] == [f"espalier:addons.karpenter: {text}"]
 
 
 def test_the_chart_is_told_whether_there_is_a_way_out() -> None:

@@ -194,6 +194,8 @@ def words(schema: Schema) -> str:
         least, most = schema.get("minimum"), schema.get("maximum")
         word = "a whole number" if kind == "integer" else "a number"
         return f"{word} from {least:,.0f} to {most:,.0f}" if least is not None and most is not None else word
+    if kind == "boolean":
+        return "true or false"
     if kind == "string":
         return _text_words(schema)
     if kind == "array":

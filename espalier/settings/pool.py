@@ -22,6 +22,10 @@ from espalier.settings.base import (
 )
 from espalier.types import CapacityKind
 
+_DRIVER = form(
+    r"^(default|latest|[1-9][0-9]{2}(\.[0-9]{1,3}){0,2})$",
+    'default, latest, a branch such as "580", or a version such as "580.95.05"',
+)
 _DURATION = form(r"^[1-9][0-9]{0,3}(m|h|d)$", "a time, such as 90m, 12h or 7d")
 
 
@@ -109,8 +113,8 @@ class Driver(Strict):
         description="who installs it: the cloud's image or installer, an operator in the cluster, or the host's owner; "
         "default: cloud",
     )
-    version: Annotated[str, Field(pattern=r"^(default|latest|[1-9][0-9]{2}(\.[0-9]{1,3}){0,2})$")] | None = Field(
-        default=None, description='default, latest, or a branch such as "580"'
+    version: Annotated[str, Field(pattern=_DRIVER)] | None = Field(
+        default=None, description="which driver; default: its owner's own"
     )
     toolkit: Literal["operator", "host"] | None = Field(
         default=None,

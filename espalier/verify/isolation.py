@@ -25,6 +25,8 @@ SAMPLE = 3
 """Namespaces of other tenants that each tenant is asked about."""
 SUSPECTS = 10
 """Namespaces of other tenants, at most, that are asked about because of a binding."""
+PEOPLE = 3
+"""People of a tenant, at most, whose rules are asked for: they are named one by one, and all get the same."""
 _SYSTEM = ("default", "espalier-system", "kube-system")
 _BINDING = Kind("rbac.authorization.k8s.io/v1", "RoleBinding")
 
@@ -39,6 +41,14 @@ class Member:
     """How many of `foreign` are other tenants'."""
     others: int
     """How many namespaces other tenants have in all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """One whom a tenant names itself, and the namespaces in which this person must be as any other."""
+
+    name: str
+    foreign: tuple[str, ...]
 
 
 class Strangers:
@@ -58,19 +68,24 @@ class Strangers:
 
 def isolation_tasks(context: Context) -> list[Task]:
     """One task for each tenant."""
-    members = members_of(context.blueprint, _unplanned_bindings(context))
+    bound = _unplanned_bindings(context)
+    members, people = members_of(context.blueprint, bound), people_of(context.blueprint, bound)
     strangers = Strangers(context.client)
     return [
         Task(
             f"isolation/{tenant.name}",
-            partial(_isolation, context, tenant, members[tenant.name], strangers),
+            partial(_isolation, context, tenant, members[tenant.name], people[tenant.name], strangers),
         )
         for tenant in context.blueprint.tenants
     ]
 
 
 def _isolation(
-    context: Context, tenant: TenantPlan, members: Sequence[Member], strangers: Strangers
+    context: Context,
+    tenant: TenantPlan,
+    members: Sequence[Member],
+    people: Sequence[Person],
+    strangers: Strangers,
 ) -> Outcome | NotProven:
     answers: list[Answer] = []
     extra: list[str] = []
@@ -79,6 +94,10 @@ def _isolation(
             user = as_member(context.client, member.groups)
             answers += [attempt(user, item) for name in member.foreign for item in on_foreign(name)]
             extra += [text for name in member.foreign for text in _extra(user, strangers, name)]
+        for person in people:
+            user = context.client.as_user(person.name, [EVERYONE])
+            found = [text for name in person.foreign for text in _extra(user, strangers, name)]
+            extra += [f"{person.name} {text}" for text in found]
         user = as_member(context.client, groups_of(tenant))
         own = [item for workspace in tenant.workspaces for item in on_own(context.client, workspace)]
         answers += [attempt(user, item) for item in (*on_cluster(), *own)]
@@ -89,7 +108,7 @@ def _isolation(
     allowed = [answer.said for answer in answers if not answer.refused]
     if allowed or extra:
         return Outcome(False, "; ".join(_few([*allowed, *extra])))
-    asked = "; ".join(_asked(member) for member in members)
+    asked = "; ".join(map(_asked, (*members, *people)))
     return Outcome(True, f"{len(answers)} requests refused, such as {_quotes(answers)}. {asked}")
 
 
@@ -100,22 +119,54 @@ def members_of(blueprint: Blueprint, bound: Mapping[str, Sequence[str]]) -> dict
     since the members of those are at home there. The effort grows with the number of tenants, not with its square.
     """
     sharers = _sharers(blueprint.tenants)
-    order = [(tenant.name, name) for tenant in blueprint.tenants for name in tenant.namespaces]
-    owner_of = {name: owner for owner, name in order}
-    count = {tenant.name: len(tenant.workspaces) for tenant in blueprint.tenants}
-    starts = {owner: index for index, (owner, _) in reversed(list(enumerate(order)))}
+    neighbours = _Neighbours(blueprint, bound)
     system = (*_SYSTEM, *blueprint.privileged_namespaces)
     found: dict[str, list[Member]] = {}
     for tenant in blueprint.tenants:
         found[tenant.name] = []
         for owners, groups in _apart(tenant, sharers):
-            sample = dict.fromkeys(islice(_after(order, starts[tenant.name], owners), SAMPLE))
-            suspects = {name for group in (*groups, EVERYONE) for name in bound.get(group, ())}
-            foreign = sorted(name for name in suspects if owner_of.get(name, tenant.name) not in owners)
-            sample |= dict.fromkeys(foreign[:SUSPECTS])
-            others = len(order) - sum(count[owner] for owner in owners)
-            found[tenant.name].append(Member(groups, (*sample, *system), len(sample), others))
+            near = neighbours.of(tenant.name, owners, groups)
+            member = Member(groups, (*near, *system), len(near), neighbours.others(owners))
+            found[tenant.name].append(member)
     return found
+
+
+def people_of(blueprint: Blueprint, bound: Mapping[str, Sequence[str]]) -> dict[str, list[Person]]:
+    """Tenant -> its first people, and about which namespaces to ask: not about those of tenants that name them, too."""
+    neighbours = _Neighbours(blueprint, bound)
+    homes: dict[str, set[str]] = defaultdict(set)
+    for tenant in blueprint.tenants:
+        for name in tenant.people:
+            homes[name].add(tenant.name)
+    return {
+        tenant.name: [
+            Person(name, tuple(neighbours.of(tenant.name, frozenset(homes[name]), (name,))))
+            for name in sorted(tenant.people, key=lambda name: (name not in bound, name))[:PEOPLE]
+        ]
+        for tenant in blueprint.tenants
+    }
+
+
+class _Neighbours:
+    """Namespaces of other tenants: a few, the same each time, and those where a binding is that no plan knows."""
+
+    def __init__(self, blueprint: Blueprint, bound: Mapping[str, Sequence[str]]) -> None:
+        self._bound = bound
+        self._order = [(tenant.name, name) for tenant in blueprint.tenants for name in tenant.namespaces]
+        self._owner_of = {name: owner for owner, name in self._order}
+        self._count = {tenant.name: len(tenant.workspaces) for tenant in blueprint.tenants}
+        self._starts = {owner: index for index, (owner, _) in reversed(list(enumerate(self._order)))}
+
+    def of(self, tenant: str, owners: frozenset[str], subjects: Sequence[str]) -> list[str]:
+        """Those of all tenants but `owners`; `subjects` are the names that bindings may have."""
+        sample = dict.fromkeys(islice(_after(self._order, self._starts[tenant], owners), SAMPLE))
+        suspects = {name for subject in (*subjects, EVERYONE) for name in self._bound.get(subject, ())}
+        foreign = sorted(name for name in suspects if self._owner_of.get(name, tenant) not in owners)
+        return list(sample | dict.fromkeys(foreign[:SUSPECTS]))
+
+    def others(self, owners: frozenset[str]) -> int:
+        """How many namespaces there are of all tenants but `owners`."""
+        return len(self._order) - sum(self._count[owner] for owner in owners)
 
 
 def _apart(tenant: TenantPlan, sharers: Mapping[str, frozenset[str]]) -> list[tuple[frozenset[str], tuple[str, ...]]]:
@@ -146,7 +197,8 @@ def _sharers(tenants: Sequence[TenantPlan]) -> dict[str, frozenset[str]]:
 
 
 def _unplanned_bindings(context: Context) -> dict[str, list[str]]:
-    """Group -> namespaces with a RoleBinding of it that is not the blueprint's; empty where we may not read them."""
+    """Group or person -> namespaces with a RoleBinding of it that is not the blueprint's; empty where we may not read
+    them."""
     planned = {
         (item.manifest["metadata"]["namespace"], item.manifest["metadata"]["name"])
         for tenant in context.blueprint.tenants
@@ -164,7 +216,7 @@ def _unplanned_bindings(context: Context) -> dict[str, list[str]]:
     for binding in live:
         namespace, name = binding["metadata"]["namespace"], binding["metadata"]["name"]
         for subject in binding.get("subjects", []) if (namespace, name) not in planned else ():
-            if subject["kind"] == "Group":
+            if subject["kind"] in ("Group", "User"):
                 found[subject["name"]].append(namespace)
     return found
 
@@ -182,7 +234,11 @@ def _quotes(answers: Sequence[Answer]) -> str:
     return ", ".join(f'"{answer.said}"' for answer in first if answer)
 
 
-def _asked(member: Member) -> str:
+def _asked(member: Member | Person) -> str:
+    if isinstance(member, Person):
+        return (
+            f"Asked for the rules of {member.name} in {', '.join(member.foreign) or 'no namespace: there is no other'}"
+        )
     groups = ", ".join(member.groups) or "no group"
     where = ", ".join(member.foreign)
     return f"Asked with {groups} about {where} ({member.sample} of other tenants' {member.others} namespaces)"

@@ -14,6 +14,7 @@ from espalier.blueprint.names import FORBIDDEN_POOLS, MANAGED_BY, TENANT
 from espalier.kube import Client, Kind
 from espalier.types import Manifest
 from espalier.verify.contention import contention_tasks
+from espalier.verify.isolation import isolation_tasks
 from espalier.verify.model import Context, Outcome
 from espalier.verify.quota import quota_tasks
 from espalier.verify.stage import Stage
@@ -370,6 +371,27 @@ def test_the_quotas_of_a_tenant_that_is_held_closer_are_asked_all_the_same(
         assert [one for one in found.values() if not (isinstance(one, Outcome) and one.ok)] == []
     finally:
         remove(admin, older)
+
+
+def test_a_role_that_a_person_of_a_tenant_has_elsewhere_is_found(
+    mallory: Client, admin: Client, eventually: Callable[..., Any]
+) -> None:
+    def verdict() -> Outcome:
+        context = Context(planned(), admin, simulated=True, probe=True)
+        (task,) = [task for task in isolation_tasks(context) if task.name == "isolation/small"]
+        found = task.run()
+        assert isinstance(found, Outcome)
+        return found
+
+    well = verdict()
+    assert well.ok, well.evidence
+    assert "Asked for the rules of olga in " in well.evidence
+    admin.create(bound("test-stray", "view", "olga", "vision"))
+    try:
+        assert eventually(lambda: "olga may, by its rules in namespace vision: " in verdict().evidence)
+        assert not verdict().ok
+    finally:
+        admin.delete(Kind(f"{RBAC}/v1", "RoleBinding"), "test-stray", "vision")
 
 
 def test_before_1_36_such_pods_say_where_they_go(

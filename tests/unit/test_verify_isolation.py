@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from espalier.blueprint import Blueprint, build
 from espalier.kube import ApiError
 from espalier.settings import validate
-from espalier.verify.isolation import SAMPLE, SUSPECTS, members_of
+from espalier.verify.isolation import PEOPLE, SAMPLE, SUSPECTS, members_of, people_of
 from espalier.verify.tenants import may_not_impersonate, refused_as_member
 
 SYSTEM = ("default", "espalier-system", "kube-system")
@@ -67,6 +67,22 @@ def test_a_tenant_without_groups_is_asked_as_anyone_with_an_account() -> None:
     plan = blueprint({"name": "a"}, {"name": "b"})
     (member,) = members_of(plan, {})["a"]
     assert (member.groups, member.foreign[: member.sample]) == ((), ("b",))
+
+
+def test_people_are_asked_about_tenants_that_do_not_name_them_and_those_with_a_binding_first() -> None:
+    plan = blueprint(
+        {"name": "a", "owners": ["p1", "p2", "p3", "p4", "olga"]},
+        {"name": "b", "owners": ["olga"]},
+        {"name": "c", "workspaces": [{"name": "x", "owners": ["carl"]}]},
+    )
+    found = people_of(plan, {"p4": ["b"]})
+    assert [(person.name, person.foreign) for person in found["a"]] == [
+        ("p4", ("b", "c")),
+        ("olga", ("c",)),
+        ("p1", ("b", "c")),
+    ]
+    assert len(found["a"]) == PEOPLE
+    assert [(person.name, person.foreign) for person in found["c"]] == [("carl", ("a", "b"))]
 
 
 def test_only_a_refusal_of_the_tenants_user_counts() -> None:

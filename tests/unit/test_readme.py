@@ -1,13 +1,18 @@
 """What README.md shows is what the commands say now."""
 
+import io
 import re
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from espalier.addons import RECORDS
 from espalier.blueprint import build
 from espalier.cli import main
+from espalier.commands.plan import plan
+from espalier.commands.project import open_project
+from espalier.report.terminal import pools_table, tenants_table
 from espalier.settings import load_file
 
 ROOT = Path(__file__).parents[2]
@@ -69,6 +74,15 @@ def test_an_up_of_local_creates_as_many_objects_as_it_says() -> None:
     objects = [urn for urn in recorded("local") if "$kubernetes:" in urn or "::kubernetes:" in urn]
     assert re.findall(r"^(\d+) create$", README, re.MULTILINE) == [str(len(objects))]
     assert re.findall(r"(\d+) of (\d+) resourceVersions equal", README) == [(str(len(objects)),) * 2]
+
+
+def test_the_summary_of_an_up_is_what_it_shows() -> None:
+    document = plan(open_project(str(ROOT / "stacks" / "Pulumi.local.yaml"))).document
+    console = Console(width=400, file=io.StringIO(), record=True)
+    console.print(pools_table(document["pools"], document["cost"]))
+    console.print(tenants_table(document["tenants"]))
+    shown = block(f"{re.findall('^([0-9]+ create)$', README, re.MULTILINE)[0]}\n").splitlines()
+    assert {line.rstrip() for line in console.export_text().splitlines()} <= set(shown)
 
 
 def test_mistakes_are_told_as_it_shows(

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import gzip
+import hashlib
+import io
 import json
+import tarfile
 from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
+import yaml
 from google.protobuf.json_format import ParseDict
 from google.protobuf.message import Message
 from pulumi.runtime.proto.resource_pb2 import RegisterResourceOutputsRequest, RegisterResourceRequest
@@ -92,6 +97,69 @@ def test_every_stack_is_the_same_by_both_engines(project: Cli, stack: str) -> No
     plan, cli = compared(record(program_of(opened)), project.steps(stack))
     assert plan == cli
     assert len(plan) > 20
+
+
+CRD = """\
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: %ss.example.com}
+spec:
+  group: example.com
+  scope: Namespaced
+  names: {kind: %s, plural: %ss}
+  versions: [{name: v1, served: true, storage: true, schema: {openAPIV3Schema: {type: object}}}]
+"""
+JOB = """\
+apiVersion: batch/v1
+kind: Job
+metadata: {name: migrate, annotations: {helm.sh/hook: pre-install}}
+spec:
+  template:
+    spec:
+      restartPolicy: Never
+      containers: [{name: c, image: "example.com/migrate:1.0.0", resources: {requests: {cpu: 1m, memory: 1Mi}}}]
+"""
+CHART = {
+    "Chart.yaml": "apiVersion: v2\nname: queue\nversion: 1.0.0\n",
+    "crds/queue.yaml": CRD % ("queue", "Queue", "queue"),
+    "templates/fleet.yaml": CRD % ("fleet", "Fleet", "fleet"),
+    "templates/main.yaml": "apiVersion: example.com/v1\nkind: Queue\nmetadata: {name: main}\nspec: {size: 3}\n",
+    "templates/job.yaml": JOB,
+    "templates/login.yaml": "apiVersion: v1\nkind: Secret\nmetadata: {name: login}\nstringData: {user: canary}\n",
+}
+
+
+def test_a_chart_is_plain_objects_and_the_same_by_both_engines(project: Cli) -> None:
+    """Rendered once each: definitions of both places, a kept hook, a custom resource and a Secret."""
+    raw = io.BytesIO()
+    with tarfile.open(fileobj=raw, mode="w") as tar:
+        for name, text in CHART.items():
+            info = tarfile.TarInfo(f"queue/{name}")
+            info.size = len(text)
+            tar.addfile(info, io.BytesIO(text.encode()))
+    data = gzip.compress(raw.getvalue(), mtime=0)
+    digest = hashlib.sha256(data).hexdigest()
+    cache = project.folder / "cache" / "sha256"
+    cache.mkdir(parents=True)
+    (cache / digest).write_bytes(data)
+    chart = {"name": "queue", "repo": "https://charts.invalid", "version": "1.0.0", "digest": f"sha256:{digest}"}
+    entry = {"source": {"chart": chart}, "namespace": "queue", "hooks": {"Job/migrate": "keep"}}
+    (project.folder / "stacks" / "addons").mkdir(exist_ok=True)
+    (project.folder / "stacks" / "addons" / "queue.yaml").write_text(yaml.safe_dump(entry))
+
+    def change(config: dict[str, Any]) -> None:
+        config.setdefault("espalier:addons", {})["queue"] = {}
+        config["espalier:sources"] = {"cache": "../cache"}
+
+    project.configure("existing", change)
+    opened = open_project(str(project.folder / "stacks/Pulumi.existing.yaml"))
+    plan, cli = compared(record(program_of(opened)), project.steps("existing"))
+    assert plan == cli
+    made = {
+        urn.rpartition("$")[2].partition("::")[0] for urn in plan if "addon-queue" in urn or "platform-queue" in urn
+    }
+    wanted = ("apiextensions.k8s.io/v1:CustomResourceDefinition", "example.com/v1:Queue", "batch/v1:Job")
+    assert {f"kubernetes:{kind}" for kind in (*wanted, "core/v1:Secret")} <= made, made
 
 
 @pytest.fixture(scope="module")

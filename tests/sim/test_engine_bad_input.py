@@ -279,9 +279,12 @@ def test_what_a_program_cannot_ask(
 
 
 REFUSED = """
-ns = obj("core/v1", "Namespace", "%s")
+ns = obj("core/v1", "Namespace", "%s", {}, {"labels": {"pod-security.kubernetes.io/enforce": "restricted"}})
 inside = {"namespace": ns.metadata["name"]}
-quota = obj("core/v1", "ResourceQuota", "few", {"spec": {"hard": {"secrets": "0"}}}, inside)
+quota = obj("core/v1", "ResourceQuota", "few", {"spec": {"hard": {"secrets": "0", "limits.memory": "1Gi"}}}, inside)
+most = {"limits": [{"type": "Container", "max": {"cpu": "2"}}]}
+obj("core/v1", "LimitRange", "most", {"spec": most}, inside)
+obj("core/v1", "ServiceAccount", "runner", {}, inside)
 match = {"resourceRules": [{"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"],
                             "resources": ["configmaps"]}],
          "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "%s"}}}
@@ -303,6 +306,19 @@ obj("core/v1", "ConfigMap", "ending", {}, {"namespace": "%s-ending"})
 obj("core/v1", "ConfigMap", "name", {}, {**inside, "name": "Not_A_Name"})
 obj("core/v1", "ConfigMap", "large", {"data": {"a": "x" * 1100000}}, inside)
 obj("no.example.com/v1", "Unknown", "kind", {}, inside)
+
+def pod(name, container=None, **spec):
+    bare = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
+    safe = {"runAsNonRoot": True, "runAsUser": 1000, "seccompProfile": {"type": "RuntimeDefault"}}
+    one = {"name": "c", "image": "example.com/x:1.2.3", "securityContext": bare, **(container or {})}
+    spec = {"serviceAccountName": "runner", "securityContext": safe, "containers": [one], **spec}
+    obj("core/v1", "Pod", name, {"spec": spec}, inside)
+
+pod("security", {"securityContext": {"allowPrivilegeEscalation": True}})
+pod("limits")
+pod("range", {"resources": {"limits": {"cpu": "3", "memory": "1Mi"}}})
+pod("account", serviceAccountName="nobody")
+pod("priority", priorityClassName="no-such-class")
 obj("core/v1", "ConfigMap", "good", {"data": {"a": "b"}}, inside)
 """
 SAID = {
@@ -314,6 +330,11 @@ SAID = {
     "ending": ("is being terminated", "wait until the namespace is gone"),
     "name": ("metadata.name: Invalid value", "correct the name"),
     "large": ("may not be more than 1048576 bytes", "split the object"),
+    "security": ("violates PodSecurity", "what its namespace's Pod Security level takes"),
+    "limits": ("failed quota: few: must specify limits.memory", "give the requests and limits"),
+    "range": ("maximum cpu usage per Container is 2", "LimitRange"),
+    "account": ("nobody", "register the ServiceAccount"),
+    "priority": ("no PriorityClass with name no-such-class", "register the PriorityClass"),
     "kind": ("serves no no.example.com/v1/Unknown", "CustomResourceDefinition"),
 }
 

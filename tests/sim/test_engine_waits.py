@@ -141,7 +141,8 @@ POD = """
 pod = {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "c", "image": "x:1"}]}}
 """
 NODE = """
-node = obj("core/v1", "Node", "%s", {"spec": {}}, {"annotations": {"kwok.x-k8s.io/node": "fake"}})
+node = obj("core/v1", "Node", "%s", {"spec": {}},
+    {"annotations": {"kwok.x-k8s.io/node": "fake"}, "labels": {"only": "%s"}})
 """
 
 
@@ -165,6 +166,20 @@ token = obj("core/v1", "Secret", "bot", {"type": "kubernetes.io/service-account-
 quota = obj("core/v1", "ResourceQuota", "q", {"spec": {"hard": {"pods": "7"}}}, inside)
 volume = obj("core/v1", "PersistentVolume", "%s", {"spec": {"capacity": {"storage": "1Gi"},
     "accessModes": ["ReadWriteOnce"], "storageClassName": "none", "hostPath": {"path": "/x"}}})
+def workload(api, kind, name, restart="Always", **spec):
+    inner = {"containers": pod["spec"]["containers"], "nodeSelector": {"only": "%s"}, "restartPolicy": restart}
+    template = {"metadata": {"labels": {"of": name}}, "spec": inner}
+    if kind not in ("Job", "Pod"):
+        spec["selector"] = {"of": name} if kind == "ReplicationController" else {"matchLabels": {"of": name}}
+    return obj(api, kind, name, {"spec": inner if kind == "Pod" else {**spec, "template": template}}, inside,
+        depends_on=[node])
+db = workload("apps/v1", "StatefulSet", "db", replicas=2, serviceName="db")
+agents = workload("apps/v1", "DaemonSet", "agents")
+old = workload("core/v1", "ReplicationController", "old", replicas=1)
+bare = workload("core/v1", "Pod", "bare")
+once = workload("batch/v1", "Job", "once", restart="Never")
+pulumi.export("workloads", [db.status["readyReplicas"], agents.status["numberReady"], old.status["availableReplicas"],
+    bare.status["phase"], once.status["succeeded"]])
 pulumi.export("claim", claim.status["phase"])
 pulumi.export("ready", web.status["readyReplicas"])
 pulumi.export("balancer", svc.status["loadBalancer"]["ingress"][0]["ip"])
@@ -177,6 +192,7 @@ pulumi.export("volume", volume.status["phase"])
     outputs = stack.up(body).outputs
     assert outputs["claim"] == "Bound"
     assert outputs["ready"] == 2
+    assert outputs["workloads"] == [2, 1, 1, "Running", 1]
     assert str(outputs["balancer"]).startswith("198.18.")
     assert str(outputs["ingress"]).startswith("198.19.")
     assert outputs["hard"] == "7"

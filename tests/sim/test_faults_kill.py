@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import os
 import random
@@ -9,14 +10,17 @@ import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from espalier import sim
 from espalier.engine.destroy import destroy
 from espalier.engine.errors import EngineError
 from espalier.engine.inventory import NAMESPACE
 from espalier.engine.up import up
 from espalier.kube import Client, KubeError, Reference
+from tests.sim.audit import lines_of
 from tests.sim.faults.proxy import NONE, Asked, Harm, HttpProxy
 from tests.sim.faults.stack import CONFIG_MAP, PROJECT, SIZE, items, live, open_gate, program, up_in_child, wrongs
 
@@ -112,6 +116,25 @@ def writes_inventory(asked: Asked) -> bool:
 
 def deletes_objects(asked: Asked) -> bool:
     return asked.method == "DELETE" and f"/{NAMESPACE}/" not in asked.path
+
+
+def test_what_is_counted_is_what_the_audit_log_has(
+    killer: Killer, sim_cluster: sim.SimStatus, eventually: Callable[..., Any]
+) -> None:
+    """Reads are counted too, of which the log says nothing."""
+    log = sim.audit_log_path(sim_cluster.name)
+    start = len(lines_of(log))
+    code, said, asked = killer.run(lambda _asked, _kill: NONE)
+    assert code == 0, said
+    counted = sorted(each.path for each in asked if each.writes)
+
+    def logged() -> bool:
+        events = [json.loads(line) for line in lines_of(log)[start:]]
+        return sorted(event["requestURI"] for event in events if event.get("userAgent") == "espalier") == counted
+
+    assert len(counted) > 2 * ROUNDS
+    assert eventually(logged)
+    killer.recover()
 
 
 def test_it_comes_right_after_a_kill_at_any_request(killer: Killer) -> None:

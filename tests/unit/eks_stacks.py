@@ -14,7 +14,7 @@ from espalier.blueprint import Blueprint, build
 from espalier.blueprint.clouds.eks import COMPILER, EksNodeGroup
 from espalier.blueprint.clouds.wanted import Site
 from espalier.blueprint.pools import PoolPlan, compile_pools
-from espalier.catalogue import catalogue
+from espalier.catalogue import Catalogue, catalogue
 from espalier.engine.program import Program
 from espalier.engine.record import record
 from espalier.settings.eks import Eks
@@ -80,10 +80,12 @@ def a_cluster(**keys: Any) -> Eks:
     return Eks.model_validate_json(json.dumps(block))
 
 
-def compiled(*pools: Pool, cluster: Eks | None = None) -> tuple[tuple[PoolPlan, ...], tuple[Mistake, ...]]:
+def compiled(
+    *pools: Pool, cluster: Eks | None = None, rows: Catalogue = CATALOGUE
+) -> tuple[tuple[PoolPlan, ...], tuple[Mistake, ...]]:
     """The pools beside a system pool, and what is wrong with them."""
-    site = Site(cluster=cluster or a_cluster(), compiler=COMPILER, catalogue=CATALOGUE)
-    return compile_pools((*pools, a_pool(**SYSTEM)), {}, simulated=False, known=CATALOGUE.accelerators, site=site)
+    site = Site(cluster=cluster or a_cluster(), compiler=COMPILER, catalogue=rows)
+    return compile_pools((*pools, a_pool(**SYSTEM)), {}, simulated=False, known=rows.accelerators, site=site)
 
 
 def groups_of(pool: Pool, cluster: Eks | None = None) -> tuple[EksNodeGroup, ...]:

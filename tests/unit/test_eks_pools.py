@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from email import message_from_string
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from espalier.blueprint.clouds.eks import tags
 from espalier.blueprint.clouds.eks.images import AMI_TYPES
 from espalier.blueprint.clouds.eks.launch import HUGE_PAGES, Interface
+from espalier.catalogue import catalogue
 from espalier.types import Taint
 from tests.unit.eks_stacks import BLOCK, CATALOGUE, a_cluster, a_pool, compiled, group_of, groups_of
 
@@ -628,6 +630,28 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
         "topology: got '2x4'; accepted: nothing for L4. Remove `topology`; only TPU slices have one.",
     ),
     (
+        "io2 whose speed nobody says",
+        {"machine": "m7i.xlarge", "disk": {"type": "io2"}},
+        "disk.iops: got nothing; accepted: the operations a second that io2 is paid by. Add `iops`.",
+    ),
+    (
+        "a machine without the devices",
+        {"accelerator": "L4", "machine": "m7i.xlarge"},
+        "machine: got m7i.xlarge, which has no such devices; accepted: a machine with L4. Remove `machine`, or see "
+        "`espalier catalogue --accelerator L4`.",
+    ),
+    (
+        "a machine with devices that nobody asks for",
+        {"machine": "g6.xlarge"},
+        "machine: got g6.xlarge; accepted: a machine without devices, or the pool's accelerator. Add accelerator: L4, "
+        "so that the pool is tainted and its devices are counted.",
+    ),
+    (
+        "a count that the machine has not",
+        {"accelerator": "L4", "machine": "g6.xlarge", "count": 4},
+        "count: got 4; accepted: 1: what g6.xlarge has of L4. Change `count`, or `machine`.",
+    ),
+    (
         "a system pool on spot",
         {"machine": "m7i.xlarge", "system": True, "capacity": ["spot"], "nodes": {"min": 1, "max": 3}},
         "capacity: got spot; accepted: on-demand or reserved: cluster components run on it, the autoscaler among them. "
@@ -647,6 +671,36 @@ def test_what_eks_cannot_do_is_said_with_what_it_can(keys: dict[str, Any], text:
     _, mistakes = compiled(a_pool(**keys))
     said = [mistake.text().removeprefix("espalier:pools[0].") for mistake in mistakes]
     assert any(text in one for one in said), "\n".join(said)
+
+
+OWN = """
+sources: {purchase: {text: "purchase order 4711", date: "2026-10-01"}}
+defaults: {aws: {source: purchase, capacity: [on-demand, spot]}}
+machines:
+  aws:
+    arm.neuron: {accelerator: Inferentia2, devices: 1, vcpu: 4, memory_gib: 16, architecture: arm64}
+"""
+
+
+@pytest.mark.parametrize(
+    ("keys", "text"),
+    [
+        (
+            {"accelerator": "Inferentia2", "machine": "arm.neuron"},
+            "image.os: got al2023, on arm.neuron (arm64, Inferentia2); accepted: none: EKS has no image with a driver "
+            "for this accelerator and architecture. Choose another accelerator or machine.",
+        ),
+        (
+            {"machine": "m.0", "machines": [f"m.{number}" for number in range(1, 21)], "capacity": ["spot"]},
+            "machines: got 20 types; accepted: at most 19 besides the pool's own. Remove some.",
+        ),
+    ],
+)
+def test_what_only_a_catalogue_of_ones_own_may_ask_is_said(keys: dict[str, Any], text: str, tmp_path: Path) -> None:
+    alike = [f"    m.{number}: {{vcpu: 4, memory_gib: 16, architecture: amd64}}" for number in range(21)]
+    (tmp_path / "ours.yaml").write_text(OWN + "\n".join(alike))
+    _, (mistake,) = compiled(a_pool(**keys), rows=catalogue(tmp_path))
+    assert mistake.text() == f"espalier:pools[0].{text}"
 
 
 def test_no_group_has_more_tags_than_fit_beside_those_of_eks() -> None:

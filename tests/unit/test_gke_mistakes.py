@@ -582,6 +582,45 @@ CLUSTERS: list[tuple[str, dict[str, Any], str, str]] = [
         "Correct the region; where it is newer than this table, give its `zones`.",
     ),
     (
+        "a given network without its subnetwork",
+        {"network": {"id": "projects/p/global/networks/n"}, "pods-range": "pods", "services-range": "services"},
+        f"{HERE}.network.subnets",
+        "got 0; accepted: the one subnetwork of the region that nodes stand in. Name it.",
+    ),
+    (
+        "a subnetwork of no network",
+        {"network": {"subnets": ["nodes"]}},
+        f"{HERE}.network.subnets",
+        "got nodes; accepted: subnets of a given network. Add network.id, or remove `subnets`.",
+    ),
+    (
+        "a range of no subnetwork",
+        {"pods-range": "pods"},
+        f"{HERE}.pods-range",
+        "got pods; accepted: a range of a given subnetwork. Remove it, or name a given network by network.id.",
+    ),
+    (
+        "limits of devices that nobody has",
+        {"auto-provisioning": {"cpu": 1000, "memory": "4000Gi", "devices": {"H-100": 8}}},
+        f"{HERE}.auto-provisioning.devices.H-100",
+        "got 'H-100'; accepted: accelerators: T4, V100-16, L4, A100-40, A100-80, H100-80, H200, B200, RTX-PRO-6000, "
+        "TPU-v5e, TPU-v5p, TPU-v6e. Write one of these.",
+    ),
+    (
+        "limits below the pools' own memory",
+        {"auto-provisioning": {"cpu": 1000, "memory": "40Gi"}},
+        f"{HERE}.auto-provisioning.memory",
+        "got 40Gi; accepted: at least 48Gi, the pools at their maxima. "
+        "Raise it, or lower pools' nodes.max: it limits them, too.",
+    ),
+    (
+        "fewer addresses than nodes",
+        {"network": {"cidr": "10.0.0.0/30"}},
+        f"{HERE}.network.cidr",
+        "got 10.0.0.0/30; accepted: at least 3 addresses: 10.0.0.0/30 has 0 for nodes. "
+        "Widen it, or lower pools' nodes.max.",
+    ),
+    (
         "storage for a cluster that is there",
         {"given": GIVEN, "storage": {"type": "filestore"}},
         f"{HERE}.storage",

@@ -123,7 +123,11 @@ def test_a_spot_pool_whose_notice_nobody_hears_is_no_proof() -> None:
 
 
 def test_a_karpenter_that_is_not_rendered_proves_nothing_and_is_held() -> None:
-    found = proof(built(karpenter_stack(), karpenter=Recorded("it is not there", "Fetch it.")), "preempt/l4")
+    blueprint = built(karpenter_stack(), karpenter=Recorded("it is not there", "Fetch it."))
+    assert [mistake.text() for mistake in blueprint.held() if mistake.path.endswith(".karpenter")] == [
+        "espalier:addons.karpenter: got it is not there; accepted: content that is there. Fetch it."
+    ]
+    found = proof(blueprint, "preempt/l4")
     assert (found.ok, found.held) == (False, True)
     assert "karpenter is not rendered: it is not there. Fetch it." in found.evidence
 

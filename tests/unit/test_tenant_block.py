@@ -209,4 +209,8 @@ def test_a_budget_without_a_price_cannot_be_kept() -> None:
     free = {"kind": "existing", "version": "1.36", "kubeconfig": "k", "context": "c"}
     with pytest.raises(Mistakes) as raised:
         platform({"name": "a", "budget": 9e6, "quota": {"devices": GPUS}}, prices={}, cluster=free)
-    assert "9,000,000 USD, and no price of cpu/on-demand, h100/on-demand, l4/on-demand, l4/spot" in str(raised.value)
+    assert str(raised.value) == (
+        "espalier:tenants[0].budget: got 9,000,000 USD, and no price of cpu/on-demand, h100/on-demand, l4/on-demand, "
+        "l4/spot; accepted: a budget where all prices are known. Add the price to espalier:prices, or remove "
+        "the budget."
+    )

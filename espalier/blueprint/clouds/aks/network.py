@@ -178,7 +178,12 @@ def _ranges(cluster: Aks) -> Iterator[Mistake]:
 
 
 def room_mistakes(cluster: Aks, pools: Sequence[Wanted]) -> Iterator[Mistake]:
-    """Ranges that cannot hold all nodes of all pools at their maxima, each with one spare."""
+    """Ranges that cannot hold all nodes of all pools at their maxima, each with one spare.
+
+    Nothing is said of ranges that have other mistakes: no network can be made of them.
+    """
+    if next(_ranges(cluster), None) is not None:
+        return
     nodes = sum(one.pool.nodes.max * (len(one.pool.capacity) + len(one.alternatives)) + 1 for one in pools)
     network, path = network_of(cluster), "espalier:cluster.network"
     blocks = 2 ** max(_POD_BLOCK - ipaddress.ip_network(network.pods).prefixlen, 0)

@@ -17,7 +17,7 @@ from espalier.addons.placement import staying_affinity, system_tolerations
 from espalier.addons.training_runtimes import FRAMEWORKS, IMAGES, runtimes
 from espalier.addons.walls import budget, wall
 from espalier.content import ChartSource, Content, ContentFacts
-from espalier.types import AddonInputs, AddonRecord, Planned, Window
+from espalier.types import AddonInputs, AddonRecord, Peer, Planned, Traffic, Window
 
 NAME: Final = "kubeflow-trainer"
 VERSION: Final = "2.3.0"
@@ -101,4 +101,5 @@ RECORD = AddonRecord(
     needs=frozenset({"jobset"}),
     versions={"jobset": Window("0.12", "0.12", _CHART)},
     work=((GROUP, ("trainingruntimes", "trainjobs")),),
+    traffic=Traffic(servers=(Peer(NAMESPACE, PODS, (10443,)),)),
 )

@@ -318,6 +318,37 @@ def _numbers(version: str) -> tuple[int, ...]:
 
 
 @dataclass(frozen=True, slots=True)
+class Peer:
+    """Pods of an add-on that meet tenants' pods, at some TCP ports of whoever is called; no ports: at all of them.
+
+    `pods` are their labels, none for all pods of the namespace. Without a namespace it is every address: API servers
+    and object stores are no pods, and their addresses not known before.
+    """
+
+    namespace: str = ""
+    pods: Mapping[str, str] = field(default_factory=dict[str, str])
+    ports: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.namespace and not self.ports:
+            raise ValueError("a peer without a namespace needs ports: else everything is let through")
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """What an add-on needs of tenants' walls, which else let nothing in or out but to the namespace itself and DNS."""
+
+    callers: tuple[Peer, ...] = ()
+    """Who reaches tenants' pods, at which of their ports: culling of notebooks, gateways, scraping."""
+    servers: tuple[Peer, ...] = ()
+    """Whom tenants' pods reach, at which of its ports: reports of jobs, trackers, object stores."""
+
+    def __post_init__(self) -> None:
+        if not all(peer.namespace for peer in self.callers):
+            raise ValueError("who reaches tenants' pods needs a namespace: else everybody does")
+
+
+@dataclass(frozen=True, slots=True)
 class AddonRecord:
     """An add-on as data.
 
@@ -379,6 +410,10 @@ class AddonRecord:
     them."""
     seen: tuple[tuple[str, tuple[str, ...]], ...] = ()
     """API groups and kinds (plural) that tenants only read."""
+    traffic: Traffic = field(default_factory=Traffic)
+    """What goes through tenants' walls once it is there."""
+    traffic_by: Callable[[Any], Traffic] | None = None
+    """The same where it depends on its options; None: it is `traffic` always."""
 
 
 @dataclass(frozen=True, slots=True)

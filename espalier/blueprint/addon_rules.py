@@ -10,7 +10,7 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from espalier.settings.tree import path_text
-from espalier.types import AddonRecord, Facts, Mistake, PoolFacts, Window
+from espalier.types import AddonRecord, Facts, Mistake, PoolFacts, Traffic, Window
 
 Wanted = Mapping[str, Mapping[str, Any]]
 """Options by add-on, as the stack file has them."""
@@ -50,6 +50,13 @@ def provides_of(record: AddonRecord, options: Mapping[str, Any]) -> frozenset[st
         return record.provides_by(record.options.model_validate(own_options(options)))
     except ValidationError:
         return record.provides
+
+
+def traffic_of(record: AddonRecord, options: Mapping[str, Any]) -> Traffic:
+    """What goes through tenants' walls with such options; of one that the cluster has already, with its defaults."""
+    if record.traffic_by is None:
+        return record.traffic
+    return record.traffic_by(record.options.model_validate(own_options(options)))
 
 
 def unreadable(wanted: Wanted, records: Records) -> list[Mistake]:

@@ -188,7 +188,7 @@ def build(
     if mistakes := (*pool_mistakes, *addon_mistakes, *others):
         raise Mistakes(mistakes)
     devices = sorted(device_maxima(pools))
-    given = Given.by(records[addon.id] for addon in addons)
+    given = Given.by((records[addon.id] for addon in addons), wanted)
     tenants = tuple(
         compile_tenant(tenant, devices, given, borrowing=borrowing, notes=bound_notes(tenant, pools))
         for tenant in settings.tenants

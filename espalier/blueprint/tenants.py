@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from espalier.blueprint import names
+from espalier.blueprint.addon_rules import Wanted, traffic_of
 from espalier.blueprint.idle import idle_notes
+from espalier.blueprint.tenant_walls import walls
 from espalier.settings.tenants import Groups, Quota, Tenant, Workspace
-from espalier.types import AddonRecord, Planned
+from espalier.types import AddonRecord, Planned, Traffic
 
 DEFAULT_QUOTA = {"cpu": 16, "memory": "64Gi", "storage": "200Gi"}
 """The ceiling of a tenant that names none: a small team without accelerators."""
@@ -55,18 +57,21 @@ _SEEN: Kinds = (
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """What the add-ons of a platform give to its tenants: kinds that they make, and kinds that they only see."""
+    """What the add-ons of a platform give to its tenants: kinds that they make, kinds that they only see, and what goes
+    through their walls."""
 
     work: Kinds = ()
     seen: Kinds = ()
+    traffic: tuple[Traffic, ...] = ()
 
     @classmethod
-    def by(cls, records: Iterable[AddonRecord]) -> Given:
-        """What these add-ons bring."""
+    def by(cls, records: Iterable[AddonRecord], wanted: Wanted | None = None) -> Given:
+        """What these add-ons bring, with the options that the stack file has of them."""
         found = sorted(records, key=lambda record: record.id)
         return cls(
             tuple(kinds for record in found for kinds in record.work),
             tuple(kinds for record in found for kinds in record.seen),
+            tuple(traffic_of(record, (wanted or {}).get(record.id, {})) for record in found),
         )
 
 
@@ -163,7 +168,7 @@ def _workspace(
             {"spec": {"hard": dict(hard)}},
         ),
         _planned(name, "limits", "v1", "LimitRange", namespace, "tenant", labels, {"spec": _limits()}),
-        *_network(name, namespace, labels),
+        *_network(name, namespace, labels, given),
         *(
             planned
             for role in ROLE_RULES
@@ -220,37 +225,11 @@ def _limits() -> dict[str, Any]:
     return {"limits": [{"type": "Container", "defaultRequest": dict(DEFAULT_REQUESTS)}]}
 
 
-def _network(workspace: str, namespace: str, labels: Mapping[str, str]) -> tuple[Planned, ...]:
-    """Nothing in or out, but for the namespace itself and the cluster's DNS.
-
-    What is let through is one policy: each resource of a tenant counts, and three roles take six.
-    """
-    dns_ports = [{"protocol": protocol, "port": 53} for protocol in ("UDP", "TCP")]
-    dns = {
-        "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}},
-        "podSelector": {"matchLabels": {"k8s-app": "kube-dns"}},
-    }
-    own: list[dict[str, Any]] = [{"podSelector": {}}]
-    specs: dict[str, dict[str, Any]] = {
-        "default-deny": {"policyTypes": ["Ingress", "Egress"]},
-        "allow-own-namespace": {
-            "policyTypes": ["Ingress", "Egress"],
-            "ingress": [{"from": own}],
-            "egress": [{"to": own}, {"to": [dns], "ports": dns_ports}],
-        },
-    }
+def _network(workspace: str, namespace: str, labels: Mapping[str, str], given: Given) -> tuple[Planned, ...]:
+    """What is let through is one policy: each resource of a tenant counts, and three roles take six."""
     return tuple(
-        _planned(
-            workspace,
-            name,
-            "networking.k8s.io/v1",
-            "NetworkPolicy",
-            namespace,
-            name,
-            labels,
-            {"spec": {"podSelector": {}, **spec}},
-        )
-        for name, spec in specs.items()
+        _planned(workspace, name, "networking.k8s.io/v1", "NetworkPolicy", namespace, name, labels, {"spec": spec})
+        for name, spec in walls(given.traffic).items()
     )
 
 

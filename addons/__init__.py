@@ -11,6 +11,8 @@ from espalier.addons.jobset import RECORD as JOBSET
 from espalier.addons.kai_scheduler import RECORD as KAI_SCHEDULER
 from espalier.addons.karpenter import RECORD as KARPENTER
 from espalier.addons.keda import RECORD as KEDA
+from espalier.addons.kserve import RECORD as KSERVE
+from espalier.addons.kserve_crd import RECORD as KSERVE_CRD
 from espalier.addons.kubeflow_trainer import RECORD as KUBEFLOW_TRAINER
 from espalier.addons.kueue import RECORD as KUEUE
 from espalier.addons.lws import RECORD as LWS
@@ -42,6 +44,8 @@ RECORDS: dict[str, AddonRecord] = {
         KAI_SCHEDULER,
         KARPENTER,
         KEDA,
+        KSERVE,
+        KSERVE_CRD,
         KUBEFLOW_TRAINER,
         KUEUE,
         LWS,

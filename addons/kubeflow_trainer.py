@@ -11,10 +11,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Final
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from espalier.addons.placement import staying_affinity, system_tolerations
-from espalier.addons.training_runtimes import FRAMEWORKS, IMAGES, runtimes
+from espalier.addons.training_runtimes import FRAMEWORKS, IMAGES, PinnedImage, runtimes
 from espalier.addons.walls import budget, wall
 from espalier.content import ChartSource, Content, ContentFacts
 from espalier.types import AddonInputs, AddonRecord, Peer, Planned, Traffic, Window
@@ -30,21 +30,12 @@ _CHART: Final = f"https://github.com/kubeflow/trainer/blob/v{VERSION}/charts/kub
 Kind = Annotated[str, Field(pattern=rf"^({'|'.join(FRAMEWORKS)})/[a-z]+$")]
 
 
-def _pinned(image: str) -> str:
-    if image.endswith(":latest"):
-        raise ValueError("a tag that stays")
-    return image
-
-
-Image = Annotated[str, Field(pattern=r"^\S+(:[^\s:/]+|@sha256:[0-9a-f]{64})$", max_length=500), AfterValidator(_pinned)]
-
-
 class Options(BaseModel):
     """Images of the runtimes that follow from the pools."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
-    images: Annotated[dict[Kind, Image], Field(max_length=50)] = Field(
+    images: Annotated[dict[Kind, PinnedImage], Field(max_length=50)] = Field(
         default={}, description="images by framework and vendor, such as jax/google: a pinned tag or digest"
     )
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from espalier.blueprint import names
+from espalier.types import PoolFacts
+
 _STAYING: Final = (
     {"key": "espalier.dev/accelerator", "operator": "DoesNotExist"},
     {"key": "espalier.dev/capacity", "operator": "NotIn", "values": ["spot"]},
@@ -37,3 +40,14 @@ def apart(selector: Mapping[str, str]) -> list[dict[str, Any]]:
 def one_at_a_time() -> dict[str, Any]:
     """The body of a PodDisruptionBudget."""
     return {"maxUnavailable": 1}
+
+
+def on_pool(pool: PoolFacts) -> dict[str, Any]:
+    """The fields of a pod that goes to a pool, on all its kinds of capacity."""
+    taints = dict.fromkeys(taint for shape in pool.shapes for taint in shape.taints)
+    return {
+        "nodeSelector": {names.POOL: pool.name},
+        "tolerations": [
+            {"key": one.key, "operator": "Equal", "value": one.value, "effect": one.effect} for one in taints
+        ],
+    }

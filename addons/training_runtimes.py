@@ -8,8 +8,11 @@ a node, and are pods that a restricted namespace takes. A TrainJob says its own 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
+from pydantic import AfterValidator, Field
+
+from espalier.addons.placement import on_pool
 from espalier.blueprint import names
 from espalier.catalogue.model import chips
 from espalier.types import Manifest, Planned, PoolFacts
@@ -23,6 +26,17 @@ IMAGES: Final[Mapping[str, str]] = {
 }
 """Images by framework and vendor of devices: those of upstream's own runtimes. For others the stack names them."""
 FRAMEWORKS: Final = ("deepspeed", "jax", "torch", "xgboost")
+
+
+def _pinned(image: str) -> str:
+    if image.endswith(":latest"):
+        raise ValueError("a tag that stays")
+    return image
+
+
+PinnedImage = Annotated[
+    str, Field(pattern=r"^\S+(:[^\s:/]+|@sha256:[0-9a-f]{64})$", max_length=500), AfterValidator(_pinned)
+]
 _STEP: Final = {"trainer.kubeflow.org/trainjob-ancestor-step": "trainer"}
 _USER: Final = 1000
 _HOME: Final = {"HOME": "/tmp", "USER": "trainer"}  # noqa: S108 - in a container of its own
@@ -98,12 +112,8 @@ def _job(
 
 def _pod(pool: PoolFacts, image: str, container: Mapping[str, Any]) -> dict[str, Any]:
     """The container is called `node`, as Trainer wants it. Shared memory is a volume: 64 MiB is too little for NCCL."""
-    taints = dict.fromkeys(taint for shape in pool.shapes for taint in shape.taints)
     return {
-        "nodeSelector": {names.POOL: pool.name},
-        "tolerations": [
-            {"key": one.key, "operator": "Equal", "value": one.value, "effect": one.effect} for one in taints
-        ],
+        **on_pool(pool),
         "securityContext": {
             "runAsNonRoot": True,
             "runAsUser": _USER,

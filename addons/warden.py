@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field
 
 from espalier.addons.placement import apart, one_at_a_time, staying_affinity, system_tolerations
+from espalier.blueprint.gate_policy import gate_policy, given_by_api_server
 from espalier.blueprint.gates import CONFIG, by_claims
 from espalier.blueprint.gates import WARDEN as ID
 from espalier.types import AddonInputs, AddonRecord, Facts, Planned, PoolFacts
@@ -116,12 +117,19 @@ def objects(inputs: AddonInputs) -> Sequence[Planned]:
         Planned("config", _object("v1", "ConfigMap", NAME, {"data": {CONFIG: config(inputs)}}), ("namespace",)),
         Planned("network", _network(inputs.options), ("namespace",)),
         Planned("budget", _budget(), ("namespace",)),
+        *_gates(inputs),
         Planned(
             "deployment",
             _deployment(digest),
             ("account", "cluster-role-binding", "role-binding", "events-binding", "program", "config"),
         ),
     )
+
+
+def _gates(inputs: AddonInputs) -> Sequence[Planned]:
+    """What gives nodes their startup taint where their cloud cannot."""
+    gated = [pool.name for pool in inputs.pools if any(shape.startup_taints for shape in pool.shapes)]
+    return gate_policy(gated) if given_by_api_server(inputs.facts) else ()
 
 
 def program() -> dict[str, str]:

@@ -15,7 +15,7 @@ from espalier.blueprint.autoscaling import machine_types
 from espalier.blueprint.clouds import CloudPlan, cloud_of, compiler_of
 from espalier.blueprint.clouds.unsaid import chosen_machines, unsaid_counts
 from espalier.blueprint.clouds.wanted import Site, cloud_name, region_mistakes
-from espalier.blueprint.gates import WARDEN, gate_mistakes, gated_pools, ungated_notes
+from espalier.blueprint.gates import WARDEN, gate_mistakes, gate_notes, gated_pools
 from espalier.blueprint.guards import guards
 from espalier.blueprint.idle import idle_mistakes
 from espalier.blueprint.money import Cost, cost_of
@@ -292,7 +292,7 @@ def _cloud_plan(settings: Settings, pools: Sequence[PoolPlan], known: Catalogue 
     said = (
         *unsaid_counts(settings.pools, compiler, site.catalogue),
         *chosen_machines(settings.pools, settings.prices, site),
-        *ungated_notes(settings, site.catalogue.accelerators),
+        *gate_notes(settings, site.catalogue.accelerators),
     )
     return replace(plan, notes=(*plan.notes, *said))
 

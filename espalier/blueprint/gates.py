@@ -5,7 +5,7 @@ autoscaler#2232), and a node that is to be cut by MIG gives out whole GPUs first
 cluster-autoscaler's reserved prefix, which managed autoscalers know too (GKE, "Autoscaling a cluster", startup taints);
 Karpenter takes any taint that its NodePool names under startupTaints. Managed node groups of EKS give taints to new
 nodes alone, so what is taken off stays off (Cilium's guide gates nodes of EKS and GKE in the same way). AKS puts the
-taints of an agent pool back (azure-aks-docs, use-node-taints.md): there, no pool is gated.
+taints of an agent pool back (azure-aks-docs, use-node-taints.md): there the API server gives the taint (`gate_policy`).
 """
 
 from __future__ import annotations
@@ -15,7 +15,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from espalier.blueprint import names
+from espalier.blueprint.admission import may_mutate
 from espalier.blueprint.clouds import cloud_of
+from espalier.blueprint.clouds.model import NodeGroup
+from espalier.blueprint.gate_policy import tainted_pools
 from espalier.blueprint.ownership import CLAIMS
 from espalier.catalogue import Accelerator
 from espalier.settings.clusters import Existing
@@ -59,28 +62,47 @@ def gate_mistakes(settings: Settings, autoscaler: str, known: Mapping[str, Accel
     )
 
 
-def ungated_notes(settings: Settings, known: Mapping[str, Accelerator]) -> tuple[str, ...]:
-    """What a plan says of nodes that cannot be gated, though the add-on is there."""
+def gate_notes(settings: Settings, known: Mapping[str, Accelerator]) -> tuple[str, ...]:
+    """What a plan says of nodes that are not gated though the add-on is there, or not by their cloud."""
     cloud = cloud_of(settings.cluster)
     wanted = [pool for pool in settings.pools if pool.accelerator and pool.readiness is not False]
     if WARDEN not in settings.addons or cloud is None:
         return ()
     claimed = [pool.name for pool in wanted if _by_claims(pool, settings, known)]
-    pools = [pool.name for pool in wanted if pool.name not in claimed] if cloud.kind == "aks" else []
-    found = [
-        f"readiness: nodes of {', '.join(pools)} take work as soon as they are Ready: AKS puts a pool's taints back, "
-        "so none can wait for its devices; warden marks and drains nodes whose devices fail all the same"
-    ]
-    said = [
+    pools = ", ".join(pool.name for pool in wanted if pool.name not in claimed)
+    found = (_of_aks(pools, cloud.version),) if pools and cloud.kind == "aks" else ()
+    said = (
         f"readiness: nodes of {', '.join(claimed)} do not wait for their GPUs, and warden does not count these: "
-        f"{CLAIMS} hands them out by claims, of which a node's allocatable tells nothing"
-    ]
-    return (*(found if pools else ()), *(said if claimed else ()))
+        f"{CLAIMS} hands them out by claims, of which a node's allocatable tells nothing",
+    )
+    return (*found, *(said if claimed else ()))
 
 
-def gate_proof(pool: str, shapes: Sequence[NodeShape], addons: Sequence[AddonPlan]) -> Proof:
-    """Somebody takes the pool's startup taint off, and knows what a node of it has when all is there."""
+def _of_aks(pools: str, version: str) -> str:
+    if may_mutate(version):
+        return (
+            f"readiness: new nodes of {pools} get the startup taint from the API server (the policy "
+            "espalier-warden-gates), since AKS puts a pool's own taints back; nodes that join before the first up is "
+            "through do not wait"
+        )
+    return (
+        f"readiness: nodes of {pools} take work as soon as they are Ready: AKS puts a pool's taints back, and the API "
+        "server gives them only from Kubernetes 1.36 on, so none can wait for its devices; warden marks and drains "
+        "nodes whose devices fail all the same"
+    )
+
+
+def gate_proof(
+    pool: str, shapes: Sequence[NodeShape], addons: Sequence[AddonPlan], groups: Sequence[NodeGroup] = ()
+) -> Proof:
+    """Somebody gives nodes the pool's startup taint and takes it off, and knows what a node has when all is there.
+
+    `groups` are those that a cloud makes the nodes by; without any, whoever makes them gives the taint.
+    """
     name = f"gate/{pool}"
+    bare = [group.key for group in groups if names.STARTUP_TAINT not in group.taints]
+    if bare and pool not in tainted_pools(addons):
+        return Proof(name, False, f"nobody gives new nodes of {', '.join(bare)} {names.STARTUP_TAINT}")
     told = next((entry for addon in addons for entry in _told(addon, pool)), None)
     if told is None:
         return Proof(name, False, f"nobody takes {names.STARTUP_TAINT} off nodes of {pool}: they would wait for ever")
@@ -117,7 +139,12 @@ def _never(settings: Settings, autoscaler: str) -> str | None:
         return (
             None if autoscaler == "karpenter" else "a simulated node that no autoscaler makes has its devices at once"
         )
-    return "AKS puts a pool's taints back as soon as somebody takes them off" if cluster.kind == "aks" else None
+    if cluster.kind == "aks" and not may_mutate(cluster.version):
+        return (
+            "AKS puts a pool's taints back as soon as somebody takes them off, and the API server gives them only from "
+            "Kubernetes 1.36 on"
+        )
+    return None
 
 
 def _by_claims(pool: Pool, settings: Settings, known: Mapping[str, Accelerator]) -> bool:

@@ -34,7 +34,12 @@ def prove(
         *(_one_owner(device, pools, addons, records) for device in _base_devices(pools)),
         *owner_proofs(pools, addons, records),
         *(_not_held(pool, addons) for pool in pools if pool.accelerator),
-        *(gate_proof(pool.name, pool.shapes, addons) for pool in pools if pool.shape.startup_taints),
+        *(
+            # NodePools of a simulated cluster's autoscaler stand for the cloud's groups.
+            gate_proof(pool.name, pool.shapes, addons, () if pool.node_pools else pool.groups)
+            for pool in pools
+            if pool.shape.startup_taints
+        ),
         *(_quota_fits(tenant, pools) for tenant in tenants if tenant.quota.devices),
     )
 

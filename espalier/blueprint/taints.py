@@ -56,9 +56,10 @@ def taints_of(pool: PoolPlan) -> tuple[KnownTaint, ...]:
 
 
 def _asked(pool: PoolPlan) -> Iterator[Taint]:
-    """What is asked of whoever makes the nodes; where no cloud does, all of it."""
+    """What is asked of whoever makes the nodes; where no cloud does, all of it. No startup taint is a cloud's own."""
+    yield from (taint for shape in pool.shapes for taint in shape.startup_taints)
     if not pool.groups:
-        yield from (taint for shape in pool.shapes for taint in (*shape.taints, *shape.startup_taints))
+        yield from (taint for shape in pool.shapes for taint in shape.taints)
     yield from (taint for group in pool.groups for taint in group.taints)
 
 

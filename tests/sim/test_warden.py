@@ -2,6 +2,7 @@
 
 import base64
 import http.server
+import itertools
 import json
 import os
 import re
@@ -21,6 +22,7 @@ import yaml
 from espalier import sim
 from espalier.addons import RECORDS
 from espalier.blueprint import build, names
+from espalier.blueprint.gate_policy import gate_policy
 from espalier.blueprint.nodes import node_manifest
 from espalier.settings import validate
 from espalier.sim.components import Layout
@@ -185,6 +187,34 @@ def test_nodes_of_other_pools_are_not_touched(place: Place, eventually: Callable
     place.node("b-ours", 8)
     eventually(lambda: place.opened("b-ours"))
     assert GATE in place.keys("a-other")
+
+
+def test_the_api_server_gives_the_gate_where_a_cloud_cannot(place: Place, eventually: Callable[..., Any]) -> None:
+    """As on AKS: the node joins without the taint, gets it before anything sees the node, and loses it as any other."""
+    policy = [planned.manifest for planned in gate_policy(["gpu"])]
+    try:
+        for manifest in policy:
+            place.apply(manifest)
+        numbers = itertools.count()
+
+        def gated() -> str:
+            """A new policy holds a moment after it is written: whose node has the taint."""
+            name = f"a-joined-{next(numbers)}"
+            place.node(name, 7, gated=False, taints=[FOREIGN])
+            return name if GATE in place.keys(name) else ""
+
+        name = eventually(gated)
+        assert FOREIGN in place.taints(name)
+        bare = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "bare", "labels": {names.POOL: "gpu"}}}
+        assert names.STARTUP_TAINT.to_json() in place.api.create("/api/v1/nodes", bare)["spec"]["taints"]
+        place.node("theirs", 8, pool="theirs", gated=False)
+        assert GATE not in place.keys("theirs")
+        place.advertise(name, 8)
+        eventually(lambda: place.opened(name))
+        assert FOREIGN in place.taints(name)
+    finally:
+        for manifest in reversed(policy):
+            place.api.ask("DELETE", f"{collection(manifest)}/{manifest['metadata']['name']}")
 
 
 def test_its_program_killed_is_mended_and_goes_on(place: Place, eventually: Callable[..., Any]) -> None:

@@ -18,8 +18,10 @@ import yaml
 from pulumi_azure_native.containerservice import _enums as enums
 
 from espalier.addons import RECORDS
-from espalier.blueprint import build
+from espalier.blueprint import build, names, wake_aks
 from espalier.blueprint.clouds.aks import AksPlan
+from espalier.blueprint.wake_node import Recorded
+from espalier.catalogue import catalogue
 from espalier.components.cluster.aks.kubeconfig import SERVER, authority_in, content
 from espalier.components.cluster.aks.pools import FIRST_KEEPS
 from espalier.components.cluster.cloud import made_cluster
@@ -116,6 +118,26 @@ def recorded(*pools: dict[str, Any], **cluster: Any) -> Graph:
         made_cluster("cluster", plan, pulumi.ResourceOptions())
 
     return Graph(record(Program(run, "demo", "test")))
+
+
+def test_pools_whose_nodes_wait_for_devices_wake_as_their_autoscaler_sees_them() -> None:
+    """The taint is the policy's: an agent pool that named it would have it put back for ever, and one without the
+    autoscaler's prefix would keep the pool asleep."""
+    graph = stack("azure-prod")
+    resources = tuple(one.to_json() for one in graph.all.values())
+    found = wake_aks.templates(Recorded(resources, (), catalogue(), "eastus"))
+    waiting = [node for node in found.values() if "nvidia.com/gpu" in {taint.key for taint in node.taints}]
+    assert len(waiting) == 6
+    assert not any(taint.key.startswith(names.STARTUP_PREFIX) for node in found.values() for taint in node.taints)
+    asked = json.dumps([one["inputs"] for one in resources if one["type"].startswith("azure-native:")])
+    assert names.STARTUP_PREFIX not in asked
+    (policy,) = [
+        one for one in resources if one["type"].endswith(":MutatingAdmissionPolicy") and "gates" in one["name"]
+    ]
+    assert (
+        json.dumps(["a100-mig", "h100", "h100-mig", "t4"])
+        in policy["inputs"]["spec"]["matchConditions"][0]["expression"]
+    )
 
 
 @pytest.mark.parametrize("name", STACKS)

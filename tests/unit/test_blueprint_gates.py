@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from espalier.addons import RECORDS
 from espalier.addons.tolerations import tolerations_of
 from espalier.blueprint import Blueprint, build, names
-from espalier.blueprint.gates import gate_proof, ungated_notes
+from espalier.blueprint.gate_policy import tainted_pools
+from espalier.blueprint.gates import gate_notes, gate_proof
 from espalier.blueprint.proofs import prove
 from espalier.blueprint.reach import daemonset_reaches
 from espalier.blueprint.taints import taints_of
@@ -101,16 +102,80 @@ def test_the_key_is_within_what_eks_and_its_autoscaler_take() -> None:
     assert GATE.key.startswith("startup-taint.cluster-autoscaler.kubernetes.io/")  # utils/taints/taints.go
 
 
-def test_aks_is_not_gated_and_its_plan_says_why() -> None:
-    found = in_cloud("azure-prod", warden={})
-    assert not any(gated(found).values())
+def on_aks(version: str, **addons: Any) -> Blueprint:
+    """The production stack of Azure at a Kubernetes minor, with these add-ons besides its own."""
+    settings = load_file(ROOT / "stacks" / "Pulumi.azure-prod.yaml").settings
+    own = {id: options for id, options in settings.addons.items() if id != "warden"}
+    cluster = settings.cluster.model_copy(update={"version": version})
+    return build(settings.model_copy(update={"cluster": cluster, "addons": {**own, **addons}}), RECORDS)
+
+
+def notes(found: Blueprint) -> list[str]:
     assert found.cloud is not None
-    (note,) = [note for note in found.cloud.notes if note.startswith("readiness: ")]
-    assert "AKS puts a pool's taints back" in note
-    assert "h100" in note
-    bare = in_cloud("azure-prod")
-    assert bare.cloud is not None
-    assert not any(note.startswith("readiness: ") for note in bare.cloud.notes)
+    return [note for note in found.cloud.notes if note.startswith("readiness: ")]
+
+
+def test_aks_before_1_36_is_not_gated_and_its_plan_says_why() -> None:
+    found = on_aks("1.35", warden={})
+    assert not any(gated(found).values())
+    assert notes(found) == [
+        "readiness: nodes of h100, t4, h100-mig, a100-mig take work as soon as they are Ready: AKS puts a "
+        "pool's taints back, and the API server gives them only from Kubernetes 1.36 on, so none can wait for its "
+        "devices; warden marks and drains nodes whose devices fail all the same"
+    ]
+    assert notes(on_aks("1.35")) == []
+
+
+def test_nodes_of_aks_get_the_taint_from_the_api_server_and_no_agent_pool_has_it() -> None:
+    found = on_aks("1.36", warden={})
+    assert gated(found) == {pool.name: bool(pool.accelerator) for pool in found.pools}
+    devices = [pool.name for pool in found.pools if pool.accelerator]
+    for pool in found.pools:
+        assert all(GATE not in group.taints for group in pool.groups)
+        assert [one.by for one in taints_of(pool) if one.taint == GATE] == (["espalier"] if pool.accelerator else [])
+    (addon,) = [addon for addon in found.addons if addon.id == "warden"]
+    assert tainted_pools([addon]) == set(devices)
+    assert {told(found)["pools"][name]["gate"] for name in devices} == {GATE.key}
+    proofs = {proof.name: proof for proof in found.proofs}
+    assert all(proofs[f"gate/{name}"].ok for name in devices)
+    (note,) = notes(found)
+    assert note == (
+        "readiness: new nodes of h100, t4, h100-mig, a100-mig get the startup taint from the API server (the policy "
+        "espalier-warden-gates), since AKS puts a pool's own taints back; nodes that join before the first up is "
+        "through do not wait"
+    )
+    plain = on_aks("1.36")
+    assert [group.name for pool in found.pools for group in pool.groups] == [
+        group.name for pool in plain.pools for group in pool.groups
+    ]
+
+
+def test_a_pool_of_aks_that_waits_for_nothing_is_not_in_the_policy() -> None:
+    settings = load_file(ROOT / "stacks" / "Pulumi.azure-prod.yaml").settings
+    pools = tuple(
+        pool.model_copy(update={"readiness": False}) if pool.name == "t4" else pool for pool in settings.pools
+    )
+    cluster = settings.cluster.model_copy(update={"version": "1.36"})
+    update = {"cluster": cluster, "pools": pools}
+    assert tainted_pools(build(settings.model_copy(update=update), RECORDS).addons) == {"h100", "h100-mig", "a100-mig"}
+
+
+def test_a_gate_that_nobody_sets_is_a_failing_proof() -> None:
+    """On AKS by the policy alone: without it new nodes would take work at once, and nothing would say so."""
+    found = on_aks("1.36", warden={})
+    pool = next(pool for pool in found.pools if pool.name == "h100")
+    bare = [
+        replace(addon, objects=tuple(one for one in addon.objects if not one.suffix.startswith("gates")))
+        for addon in found.addons
+    ]
+    proof = gate_proof("h100", pool.shapes, bare, pool.groups)
+    groups = ", ".join(group.key for group in pool.groups)
+    assert (proof.ok, proof.evidence) == (False, f"nobody gives new nodes of {groups} {GATE}")
+
+
+@pytest.mark.parametrize("stack", ["aws-prod", "gcp-prod"])
+def test_clouds_that_give_the_taint_themselves_need_no_policy(stack: str) -> None:
+    assert tainted_pools(in_cloud(stack, warden={}).addons) == frozenset()
 
 
 def test_without_the_warden_no_name_of_a_group_changes() -> None:
@@ -194,6 +259,19 @@ def test_a_gate_that_nobody_opens_is_a_failing_proof() -> None:
             "espalier:pools[1].readiness: got true; accepted: false or nothing here: the nodes of a cluster that is "
             "there already are not tainted by Espalier. Remove it.",
         ),
+        (
+            {
+                "cluster": {
+                    "kind": "aks",
+                    "name": "ml",
+                    "version": "1.35",
+                    "region": "eastus",
+                    "access": {"via": "network", "admins": ["11111111-2222-3333-4444-555555555555"]},
+                }
+            },
+            "espalier:pools[1].readiness: got true; accepted: false or nothing here: AKS puts a pool's taints back as "
+            "soon as somebody takes them off, and the API server gives them only from Kubernetes 1.36 on. Remove it.",
+        ),
     ],
 )
 def test_a_gate_that_cannot_be_is_refused(further: dict[str, Any], text: str) -> None:
@@ -252,10 +330,10 @@ def test_a_gate_for_gpus_by_claims_is_refused() -> None:
 def test_a_plan_says_which_gpus_are_not_waited_for() -> None:
     settings = load_file(ROOT / "stacks" / "Pulumi.aws-dev.yaml").settings.model_copy(update={"addons": DRA})
     known = catalogue().accelerators
-    (note,) = ungated_notes(settings, known)
+    (note,) = gate_notes(settings, known)
     assert note.startswith("readiness: nodes of ")
     assert "nvidia-dra-driver hands them out by claims" in note
-    assert ungated_notes(settings.model_copy(update={"addons": {"warden": {}}}), known) == ()
+    assert gate_notes(settings.model_copy(update={"addons": {"warden": {}}}), known) == ()
 
 
 def test_agents_reach_a_node_that_is_marked_as_failed_so_that_they_can_mend_it() -> None:

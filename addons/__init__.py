@@ -7,6 +7,7 @@ from espalier.addons.cert_manager import RECORD as CERT_MANAGER
 from espalier.addons.cluster_autoscaler import RECORD as CLUSTER_AUTOSCALER
 from espalier.addons.dcgm_exporter import RECORD as DCGM_EXPORTER
 from espalier.addons.gateway_api import RECORD as GATEWAY_API
+from espalier.addons.istio import RECORDS as ISTIO
 from espalier.addons.jobset import RECORD as JOBSET
 from espalier.addons.kai_scheduler import RECORD as KAI_SCHEDULER
 from espalier.addons.karpenter import RECORD as KARPENTER
@@ -40,6 +41,7 @@ RECORDS: dict[str, AddonRecord] = {
         CLUSTER_AUTOSCALER,
         DCGM_EXPORTER,
         GATEWAY_API,
+        *ISTIO,
         JOBSET,
         KAI_SCHEDULER,
         KARPENTER,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 import yaml
 
 from espalier.addons import RECORDS
+from espalier.addons.istio import PROXY
 from espalier.addons.serving_runtimes import IMAGES, runtimes
 from espalier.blueprint.order import plan_addons
 from espalier.charts.images import images_of, unused_paths
@@ -18,16 +20,24 @@ from tests.unit.test_training_runtimes import pool as a_pool
 from tests.upstream.held import FACTS, UPSTREAM, content_of, edited, folder, inputs, own, pods, read
 from tests.upstream.values import schemas_of, strangers
 
-CHARTS = ("kserve", "kserve-crd")
+CHARTS = ("istio-base", "istio-gateway", "istiod", "kserve", "kserve-crd")
 PLAIN: tuple[str, ...] = ()
 IDS = (*CHARTS, *PLAIN)
-OURS: dict[str, set[str]] = {}
+OURS: dict[str, set[str]] = {"istio-gateway": {PROXY}, "istiod": {PROXY}}
 """Images that a record puts in place of upstream's."""
 AS_COMMENTS: dict[str, set[str]] = {
+    "istiod": {"meshConfig.defaultConfig", "resources.limits"},
     "kserve": {"kserve.storage.containerSecurityContext.seccompProfile"},
 }
 """Keys that a values.yaml lacks: the chart copies what is around them into the pod."""
+SECCOMP_BY_VALUES = {"istio-gateway": "securityContext", "istiod": ""}
+"""Records whose pods get their seccomp profile by a value, which upstream's render lacks: where that value is."""
+NAMESPACES = {"istio-gateway": "istio-system"}
+"""Where a record is installed elsewhere: Kubeflow's policies look for the gateway's account beside istiod's."""
 NOT_TENANTS: dict[str, str] = {}
+
+CLOSED = ("grpc-xds", "health", "healthz", "http-debug", "metrics")
+"""Ports for the node's probes, for the pod's own proxy, and those without encryption that nobody needs."""
 
 pytestmark = pytest.mark.skipif(not UPSTREAM.is_dir(), reason="upstream's facts are not beside the checkout")
 
@@ -38,7 +48,7 @@ def test_source_version_namespace_and_licence_are_upstreams(id: str) -> None:
     record, content = RECORDS[id], content_of(id)
     assert record.version.removeprefix("v") == source["appVersion"].removeprefix("v")
     assert (record.licence, record.source) == (source["license"], source["git"])
-    assert content.namespace == source["namespace"]
+    assert content.namespace == NAMESPACES.get(id, source["namespace"])
     if isinstance(content.source, ChartSource):
         assert source["repo"] in (content.source.repo, content.source.address)
         assert (content.source.name, content.source.version) == (source["chart"], source["version"])
@@ -51,10 +61,11 @@ def test_source_version_namespace_and_licence_are_upstreams(id: str) -> None:
 def test_every_value_is_one_that_the_chart_reads(id: str) -> None:
     ours = content_of(id).values(inputs(id))
     (theirs,) = read(id, "values.yaml") or [{}]
+    theirs = theirs.get("_internal_defaults_do_not_set", theirs)
     assert set(strangers(ours, theirs)) <= AS_COMMENTS.get(id, set())
     schema = folder(id) / "values.schema.json"
     if schema.is_file():
-        jsonschema.validate(dict(ours), yaml.safe_load(schema.read_text("utf-8")))
+        jsonschema.Draft7Validator(yaml.safe_load(schema.read_text("utf-8"))).validate(dict(ours))
 
 
 @pytest.mark.parametrize("id", IDS)
@@ -74,7 +85,7 @@ def test_images_are_upstreams_pinned_and_none_is_hidden(id: str) -> None:
     assert found == set(facts.images)
     assert unused_paths(objects, content.images) == []
     theirs = set((folder(id) / "images.txt").read_text("utf-8").split())
-    assert found - OURS.get(id, set()) <= theirs
+    assert found - OURS.get(id, set()) <= theirs, found - theirs
     assert all(image.rpartition(":")[2] not in ("latest", "main", image) for image in found)
     text = str([one for one in objects if one["kind"] != "CustomResourceDefinition"])
     hidden = {image for image in theirs - found if f"{image}'" in text or f'{image}"' in text or f"{image}\\n" in text}
@@ -91,6 +102,9 @@ def test_every_namespace_takes_its_pods(id: str) -> None:
         for container in (*pod["containers"], *pod.get("initContainers", ())):
             security = {**pod.get("securityContext", {}), **container.get("securityContext", {})}
             assert security.get("runAsNonRoot") is True, (name, container["name"])
+            if id in SECCOMP_BY_VALUES:
+                told = content_of(id).values(inputs(id))
+                security |= told[SECCOMP_BY_VALUES[id]] if SECCOMP_BY_VALUES[id] else told
             assert security.get("seccompProfile", {}).get("type") == "RuntimeDefault", (name, container["name"])
             assert security.get("allowPrivilegeEscalation") is False, (name, container["name"])
             assert security.get("capabilities", {}).get("drop") == ["ALL"], (name, container["name"])
@@ -113,7 +127,7 @@ def test_budgets_and_walls_select_pods_and_walls_let_in_what_these_serve(id: str
             port["containerPort"]
             for container in template["spec"]["containers"]
             for port in container.get("ports", ())
-            if port.get("name") not in ("health", "healthz", "metrics")
+            if port.get("name") not in CLOSED
         }
         assert served <= open_ports, dict(labels)
 
@@ -171,6 +185,21 @@ def test_the_gateway_is_one_that_the_definition_takes() -> None:
     made = own("kserve", domain="models.example.com", issuer="ours")
     (gateway,) = [one for one in made if one["kind"] == "Gateway"]
     assert list(jsonschema.Draft7Validator(schemas["Gateway"]).iter_errors(gateway)) == []
+
+
+def test_istios_webhooks_say_what_istiod_would_write_into_them() -> None:
+    for id in ("istio-base", "istiod"):
+        hooks = [hook for one in edited(id) if one["kind"].startswith("Validating") for hook in one["webhooks"]]
+        assert {hook["failurePolicy"] for hook in hooks} == {"Fail"}
+
+
+def test_what_istio_injects_is_named_whole_and_its_gateway_too() -> None:
+    (config,) = [
+        one for one in edited("istiod") if one["metadata"]["name"] == "istio-sidecar-injector" and "data" in one
+    ]
+    told = json.loads(config["data"]["values"])["global"]
+    assert (told["proxy"]["image"], told["proxy_init"]["image"]) == (PROXY, PROXY)
+    assert json.loads(config["data"]["values"])["global"]["hub"] == PROXY.rpartition("/")[0]
 
 
 def test_kserves_two_controllers_write_no_headers_into_the_log_and_no_example_names_images() -> None:

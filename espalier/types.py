@@ -507,6 +507,17 @@ class QueueFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class Issuer:
+    """The identity provider that people log in by, by OpenID Connect. `ca` is PEM; "" for one that everybody trusts."""
+
+    url: str
+    client_id: str
+    username_claim: str
+    groups_claim: str
+    ca: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class AddonInputs:
     """What an add-on's objects are computed from."""
 
@@ -516,6 +527,8 @@ class AddonInputs:
     beside: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])
     """All add-ons of the stack with their options, as the stack file has them."""
     queues: QueueFacts = field(default_factory=QueueFacts)
+    issuer: Issuer | None = None
+    """Who people are; None where the stack file does not say."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -17,6 +18,7 @@ from espalier.blueprint.clouds.unsaid import chosen_machines, unsaid_counts
 from espalier.blueprint.clouds.wanted import Site, cloud_name, region_mistakes
 from espalier.blueprint.gates import WARDEN, gate_mistakes, gate_notes, gated_pools
 from espalier.blueprint.guards import guards
+from espalier.blueprint.identity import identity_mistakes, issuer_of, jwt_authenticators, naming_of
 from espalier.blueprint.idle import idle_mistakes
 from espalier.blueprint.money import Cost, cost_of
 from espalier.blueprint.notice import with_notices
@@ -81,6 +83,11 @@ class Blueprint:
         cluster = self.settings.cluster
         wanted = isinstance(cluster, Simulated) and cluster.autoscaler == "karpenter"
         return machine_types(self.pools) if wanted else None
+
+    @property
+    def issuers(self) -> str:
+        """Whom a simulated cluster's API server trusts to say who people are, as JSON."""
+        return json.dumps(jwt_authenticators(self.settings))
 
     @property
     def warden(self) -> bool:
@@ -171,6 +178,7 @@ def build(
         ImageRule(settings.sources.registry or ""),
         None if pool_mistakes else queue_facts(settings, pools, facts),
         settings.licences,
+        issuer_of(settings),
     )
     if cluster := cloud_of(settings.cluster):
         addons = tuple(compiler_of(cluster.kind).addon(addon) for addon in addons)
@@ -184,13 +192,20 @@ def build(
         quota_mistakes = queue_mistakes(settings, pools, facts, system_of(wanted))
     namespace_mistakes = [*_namespace_mistakes(settings.tenants, addons), *_twins(settings.tenants)]
     price_mistakes = _price_mistakes(settings, pools, known)
-    others = (*quota_mistakes, *namespace_mistakes, *price_mistakes, *idle_mistakes(settings))
+    others = (
+        *quota_mistakes,
+        *namespace_mistakes,
+        *price_mistakes,
+        *idle_mistakes(settings),
+        *identity_mistakes(settings),
+    )
     if mistakes := (*pool_mistakes, *addon_mistakes, *others):
         raise Mistakes(mistakes)
     devices = sorted(device_maxima(pools))
     given = Given.by((records[addon.id] for addon in addons), wanted)
+    naming = naming_of(settings)
     tenants = tuple(
-        compile_tenant(tenant, devices, given, borrowing=borrowing, notes=bound_notes(tenant, pools))
+        compile_tenant(tenant, devices, given, borrowing=borrowing, notes=bound_notes(tenant, pools), naming=naming)
         for tenant in settings.tenants
     )
     queues = plan_queues(settings, pools, tenants, facts, wanted)
@@ -311,7 +326,7 @@ def inputs_of(
     except ValidationError:
         return None
     queues = queue_facts(settings, pools, facts)
-    return AddonInputs(facts, tuple(pool.facts() for pool in pools), options, wanted, queues)
+    return AddonInputs(facts, tuple(pool.facts() for pool in pools), options, wanted, queues, issuer_of(settings))
 
 
 def facts_of(settings: Settings) -> Facts:

@@ -20,7 +20,7 @@ from espalier.blueprint.addon_rules import (
 from espalier.charts.images import AS_WRITTEN, ImageRule, images_of
 from espalier.content import ContentFacts, Contents, Recorded, Rendered, reference
 from espalier.settings.tree import path_text
-from espalier.types import AddonInputs, AddonPlan, AddonRecord, Facts, Mistake, PoolFacts, QueueFacts
+from espalier.types import AddonInputs, AddonPlan, AddonRecord, Facts, Issuer, Mistake, PoolFacts, QueueFacts
 
 _EXCLUDE: Final = (
     (
@@ -41,6 +41,7 @@ def plan_addons(
     images: ImageRule = AS_WRITTEN,
     queues: QueueFacts | None = None,
     licences: Collection[str] = (),
+    issuer: Issuer | None = None,
 ) -> tuple[tuple[AddonPlan, ...], tuple[Mistake, ...]]:
     """The add-ons of a stack file in waves, their objects computed; or everything that is wrong with the set.
 
@@ -48,12 +49,17 @@ def plan_addons(
     `images` is for the objects that records write; those of `contents` were rewritten with the hidden ones' paths.
     `licences` are those that are agreed to, though they are not open source.
     """
+
+    def inputs_of(id: str) -> AddonInputs:
+        options = records[id].options.model_validate(own_options(wanted[id]))
+        return AddonInputs(facts, tuple(pools), options, wanted, queues or QueueFacts(), issuer)
+
     mistakes = unreadable(wanted, records)
     readable = not mistakes
     mistakes += impossible(wanted, records, facts, pools, licences)
     if readable:
         made = [id for id in sorted(wanted) if not existing_version(wanted[id])]
-        mistakes += [m for id in made for m in records[id].judges(_inputs(id, wanted, records, facts, pools, queues))]
+        mistakes += [m for id in made for m in records[id].judges(inputs_of(id))]
     if mistakes:
         return (), tuple(mistakes)
     graph = {id: _before(records[id], wanted, facts) for id in sorted(wanted)}
@@ -67,8 +73,7 @@ def plan_addons(
         waves[id] = 1 + max((waves[need] for need in graph[id]), default=-1)
     plans: dict[str, AddonPlan] = {}
     for id in sorted(order, key=lambda i: (waves[i], i)):
-        inputs = _inputs(id, wanted, records, facts, pools, queues)
-        plan = _plan(records[id], inputs, waves[id], (contents or {}).get(id), images)
+        plan = _plan(records[id], inputs_of(id), waves[id], (contents or {}).get(id), images)
         plans[id] = _after(plan, plans)
     return tuple(plans.values()), (*_two_owners(plans.values()), *_apart(plans.values()))
 
@@ -97,18 +102,6 @@ def provided_by(
         for token in sorted(provides_of(records[id], wanted[id])):
             found.setdefault(token, []).append(id)
     return {token: tuple(ids) for token, ids in sorted(found.items())}
-
-
-def _inputs(
-    id: str,
-    wanted: Mapping[str, Mapping[str, Any]],
-    records: Mapping[str, AddonRecord],
-    facts: Facts,
-    pools: Sequence[PoolFacts],
-    queues: QueueFacts | None,
-) -> AddonInputs:
-    options = records[id].options.model_validate(own_options(wanted[id]))
-    return AddonInputs(facts, tuple(pools), options, wanted, queues or QueueFacts())
 
 
 def _plan(

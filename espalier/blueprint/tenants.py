@@ -8,6 +8,7 @@ from typing import Any
 
 from espalier.blueprint import names
 from espalier.blueprint.addon_rules import Wanted, traffic_of
+from espalier.blueprint.identity import AS_THEY_ARE, Naming
 from espalier.blueprint.idle import idle_notes
 from espalier.blueprint.tenant_walls import walls
 from espalier.settings.tenants import Groups, Quota, Tenant, Workspace
@@ -111,18 +112,21 @@ def compile_tenant(
     *,
     borrowing: bool = False,
     notes: Mapping[str, str] | None = None,
+    naming: Naming = AS_THEY_ARE,
 ) -> TenantPlan:
     """A tenant on a platform that advertises `devices`; those that its quota does not name are capped at zero.
 
     `given` is what the platform's add-ons bring for its tenants' own use. With `borrowing` a queue holds the tenant to
     its quota while others want theirs: what it may borrow beyond it is added to the ceilings of its namespaces.
-    `notes` are annotations of its namespaces, by which admission policies hold it.
+    `notes` are annotations of its namespaces, by which admission policies hold it. `naming` is how the API server names
+    its people: the plan has them all so.
     """
     borrow = tenant.queue.borrow if borrowing else {}
     notes = {**idle_notes(tenant), **(notes or {})}
-    workspaces = tuple(_workspace(tenant, work, devices, given, borrow, notes) for work in tenant.workspaces)
+    workspaces = tuple(_workspace(tenant, work, devices, given, borrow, notes, naming) for work in tenant.workspaces)
     owners = [work.owners for work in tenant.workspaces if isinstance(work, Workspace)]
-    people = tuple(sorted({*tenant.owners, *(person for named in owners for person in named)}))
+    named = {*tenant.owners, *(person for some in owners for person in some)}
+    people = tuple(sorted(map(naming.person, named)))
     return TenantPlan(tenant.name, _together(workspaces), tenant.quota, workspaces, people)
 
 
@@ -135,9 +139,9 @@ def _together(workspaces: Sequence[WorkspacePlan]) -> dict[str, tuple[str, ...]]
     return {role: members for role, members in found.items() if members}
 
 
-def _groups(groups: Groups) -> dict[str, tuple[str, ...]]:
+def _groups(groups: Groups, naming: Naming) -> dict[str, tuple[str, ...]]:
     by_role = {"view": groups.view, "edit": groups.edit, "admin": groups.admin}
-    return {role: members for role, members in by_role.items() if members}
+    return {role: tuple(map(naming.group, members)) for role, members in by_role.items() if members}
 
 
 def _workspace(
@@ -147,11 +151,12 @@ def _workspace(
     given: Given,
     borrow: Mapping[str, int],
     notes: Mapping[str, str],
+    naming: Naming,
 ) -> WorkspacePlan:
     own = work if isinstance(work, Workspace) else Workspace(name=work)
     name, quota = own.name, own.quota or tenant.quota
-    groups = _groups(own.groups or tenant.groups)
-    people = {"admin": (*tenant.owners, *own.owners)}
+    groups = _groups(own.groups or tenant.groups, naming)
+    people = {"admin": tuple(map(naming.person, (*tenant.owners, *own.owners)))}
     namespace = namespace_of(tenant, name)
     labels = {**names.MANAGED_BY, names.TENANT: tenant.name, names.WORKSPACE: name}
     hard = hard_limits(quota, devices, borrow)

@@ -28,7 +28,13 @@ def start_if_simulated(project: Project, progress: Callable[[str], None]) -> Non
         from espalier import sim
 
         blueprint = project.blueprint
-        sim.up(name, progress=progress, machines=blueprint.machines, warden=blueprint.warden)
+        sim.up(
+            name,
+            progress=progress,
+            machines=blueprint.machines,
+            warden=blueprint.warden,
+            issuers=blueprint.issuers,
+        )
 
 
 def kubeconfig_of(project: Project) -> tuple[Path, str]:

@@ -137,7 +137,7 @@ def _fault(details: ErrorDetails, path: Path, is_key: bool, root: Node, schema: 
     accepted = " or ".join(dict.fromkeys(words(s) for s in schemas)) or details["msg"]
     if kind == "missing":
         return _at(root, path, "nothing", accepted, "Add the key.")
-    if kind in ("quantity", "group", "date"):  # the model's own checks say it best
+    if kind in ("quantity", "group", "date", "prefix"):  # the model's own checks say it best
         accepted = details["msg"]
     return _at(root, path, _got(node), accepted, _advice(node, schemas))
 

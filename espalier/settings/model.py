@@ -12,6 +12,7 @@ from pydantic import Field
 
 from espalier.settings.base import REGISTRY_PATTERN, Day, Money, Strict
 from espalier.settings.clusters import Cluster
+from espalier.settings.identity import Identity
 from espalier.settings.pool import Pool
 from espalier.settings.queues import Queues
 from espalier.settings.tenants import Tenant
@@ -82,6 +83,9 @@ class Settings(Strict):
     )
     tenants: Annotated[tuple[Tenant, ...], Field(max_length=5000)] = Field(
         default=(), description="teams with their namespaces, quotas and roles"
+    )
+    identity: Identity | None = Field(
+        default=None, description="the identity provider of tenants' people; default: the cluster's own names are taken"
     )
     queues: Queues = Field(
         default_factory=Queues,

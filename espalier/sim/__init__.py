@@ -44,12 +44,19 @@ def build(progress: Progress = _silent) -> Path:
 
 
 def up(
-    name: str = "local", *, progress: Progress = _silent, machines: str | None = None, warden: bool | None = None
+    name: str = "local",
+    *,
+    progress: Progress = _silent,
+    machines: str | None = None,
+    warden: bool | None = None,
+    issuers: str | None = None,
 ) -> SimStatus:
     """Make cluster ``name`` run and return how it is: always ready.
 
     With ``machines``, the machine types of its autoscaler as JSON, Karpenter runs beside it and makes nodes of them.
     ``warden`` says whether the add-on's program runs beside it, with the add-on's rights; None keeps it as it is.
+    ``issuers``, JSON of an AuthenticationConfiguration's `jwt`, are those whose tokens say who people are; None keeps
+    those that it has.
     Builds the binaries at the first call ever, creates the cluster at the first call for its name, starts
     what does not run, and does nothing where all is well. Raises SimError where it cannot, MissingToolError
     where something must be installed first.
@@ -57,7 +64,7 @@ def up(
     from espalier.sim import cluster
 
     with told():
-        return cluster.up(name, progress, machines, warden)
+        return cluster.up(name, progress, machines, warden, issuers)
 
 
 def down(name: str = "local", *, keep_state: bool = False, progress: Progress = _silent) -> None:

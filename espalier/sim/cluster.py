@@ -9,7 +9,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from espalier.sim import autoscaler, processes, warden
+from espalier.sim import authentication, autoscaler, processes, warden
 from espalier.sim.api import BOOTSTRAP, Admin, unhealthy
 from espalier.sim.binaries import AUTOSCALER, build_key
 from espalier.sim.builder import build
@@ -32,15 +32,24 @@ _DEFAULT_ACCOUNT = "/api/v1/namespaces/default/serviceaccounts/default"
 _NODE_LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
 
 
-def up(name: str, progress: Progress, machines: str | None = None, with_warden: bool | None = None) -> SimStatus:
+def up(
+    name: str,
+    progress: Progress,
+    machines: str | None = None,
+    with_warden: bool | None = None,
+    issuers: str | None = None,
+) -> SimStatus:
     """Make cluster ``name`` run: build, create, start or mend what is missing, and wait until all is well.
 
     With ``machines``, JSON as Karpenter's kwok provider reads it, it has an autoscaler that makes these; without, it
-    keeps the one that it has. ``with_warden`` says whether it has a warden; None keeps it as it is.
+    keeps the one that it has. ``with_warden`` says whether it has a warden, and ``issuers`` whom it trusts to say who
+    people are; None keeps either as it is.
     """
     check_name(name)
     now = _inspect(name)
-    changes = autoscaler.differs(name, machines) or warden.differs(name, with_warden)
+    changes = (
+        autoscaler.differs(name, machines) or warden.differs(name, with_warden) or authentication.differs(name, issuers)
+    )
     if now is not None and now.ready and not changes:
         return now
     binaries = build(progress)
@@ -55,6 +64,8 @@ def up(name: str, progress: Progress, machines: str | None = None, with_warden: 
 
         ensure_pki(layout.pki, SERVICE_IP)
         _write_kubeconfigs(layout)
+        if authentication.differs(name, issuers) and authentication.write(layout, issuers):
+            processes.stop([record_of(name, "kube-apiserver")], _GRACE_SECONDS)
         if machines is not None and autoscaler.differs(name, machines):
             processes.stop([record_of(name, "karpenter")], _GRACE_SECONDS)
             autoscaler.write(layout, machines)

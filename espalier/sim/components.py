@@ -70,6 +70,11 @@ class Layout:
         """The API server's address."""
         return f"https://127.0.0.1:{self.ports['kube-apiserver']}"
 
+    @property
+    def authentication(self) -> Path:
+        """Whom the API server trusts to say who people are; it reads the file again when that changes."""
+        return self.state / "authentication.yaml"
+
     def kubeconfig(self, component: str) -> Path:
         """The kubeconfig that a component itself uses."""
         return self.state / "kubeconfigs" / component
@@ -153,7 +158,7 @@ def _apiserver(layout: Layout) -> Component:
         f"--tls-cert-file={pki / 'kube-apiserver.crt'}",
         f"--tls-private-key-file={pki / 'kube-apiserver.key'}",
         f"--client-ca-file={pki / 'ca.crt'}",
-        f"--authentication-config={DATA / 'authentication.yaml'}",
+        f"--authentication-config={layout.authentication}",
         # Driver and plugin pods need it; Pod Security, not this switch, is what keeps it from others.
         "--allow-privileged=true",
         "--authorization-mode=Node,RBAC",

@@ -125,7 +125,13 @@ def rehearse(
     rehearsal = Rehearsal.of(file, cluster_name(file.name), root=root, project=project, records=records)
     try:
         blueprint = rehearsal.blueprint
-        status = sim.up(rehearsal.cluster, progress=progress, machines=blueprint.machines, warden=blueprint.warden)
+        status = sim.up(
+            rehearsal.cluster,
+            progress=progress,
+            machines=blueprint.machines,
+            warden=blueprint.warden,
+            issuers=blueprint.issuers,
+        )
         client = Client.connect(status.kubeconfig)
         result = _play(rehearsal, client, judge, keep, progress)
     finally:

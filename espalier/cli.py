@@ -166,6 +166,26 @@ def images(stack: Stack, as_json: AsJson = False) -> None:
 
 
 @app.command()
+def identity(stack: Stack, as_json: AsJson = False) -> None:
+    """How the API server names people; for one of your own, the file that tells it whom to trust.
+
+    Example: espalier identity existing
+    """
+
+    def body(out: Output) -> int:
+        from espalier.commands.identity import identity as tell
+        from espalier.commands.identity import lines
+
+        document = tell(stack)
+        for line in lines(document):
+            out.people.print(line, markup=False, soft_wrap=True)
+        out.document(document)
+        return 0
+
+    _run("identity", as_json, body)
+
+
+@app.command()
 def addons(as_json: AsJson = False) -> None:
     """The add-ons that a stack file may name.
 

@@ -343,6 +343,16 @@ class ImagesDocument(Document):
     images: list[ImageEntry]
 
 
+class IdentityDocument(Document):
+    """`espalier identity`: what is put before names, and the file for an API server of one's own."""
+
+    stack: str
+    cluster: str
+    issuer: str | None
+    prefixes: dict[str, str]
+    configuration: dict[str, Any] | None
+
+
 class StatusDocument(Document):
     """`espalier sim status` and `sim up`."""
 
@@ -499,6 +509,7 @@ DOCUMENTS: dict[str, Any] = {
     "preflight": PreflightDocument,
     "render": RenderDocument,
     "images": ImagesDocument,
+    "identity": IdentityDocument,
     "status": StatusDocument,
     "tenant": TenantDocument,
     "addons": AddonsDocument,

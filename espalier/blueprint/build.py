@@ -303,6 +303,8 @@ def _cloud_plan(settings: Settings, pools: Sequence[PoolPlan], known: Catalogue 
         return None
     compiler = compiler_of(cluster.kind)
     plan = compiler.plan(cluster, pools)
+    if settings.identity is not None:
+        plan = compiler.with_identity(plan, settings.identity)
     site = Site(cluster=cluster, compiler=compiler, catalogue=known or catalogue())
     said = (
         *unsaid_counts(settings.pools, compiler, site.catalogue),

@@ -1,4 +1,4 @@
-"""`identity`: how a stack's API server names people, and the file by which one's own API server is told whom to trust."""
+"""`identity`: how a stack's API server names people, and the file that tells one's own whom to trust."""
 
 from __future__ import annotations
 

@@ -105,6 +105,7 @@ RESOURCES: Mapping[str, tuple[Row, ...]] = {
             takes=frozenset({"clusterName", "addonName", "resolveConflictsOnUpdate"}),
         ),
     ),
+    "aws:eks/identityProviderConfig:IdentityProviderConfig": (_row("eks", "AssociateIdentityProviderConfig"),),
     "aws:eks/accessEntry:AccessEntry": (
         _row(
             "eks",

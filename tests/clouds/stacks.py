@@ -37,6 +37,7 @@ config:
     autoscaler: karpenter
     storage: {type: fsx-lustre}
     access: {via: public, cidrs: [8.8.8.0/24], admins: ["arn:aws:iam::123456789012:role/platform"]}
+  espalier:identity: {issuer: https://id.example.com}
   espalier:pools:
     - {name: system, machine: {cpu: 4, memory: 16Gi}, nodes: {min: 2, max: 6}}
     - {name: l4, accelerator: L4, count: 1, nodes: {max: 4}, capacity: [spot, on-demand], sharing: {time-slices: 4}}

@@ -41,6 +41,7 @@ CASES: dict[str, dict[str, Any]] = {
     },
     "given": GIVEN,
 }
+IDENTITY = {"issuer": "https://id.example.com", "groups-prefix": "ad:"}
 PROTECTED = {"aws:eks/cluster:Cluster", "aws:kms/key:Key", "aws:efs/fileSystem:FileSystem"}
 
 
@@ -72,11 +73,13 @@ class Graph:
 
 
 @cache
-def graph(case: str) -> Graph:
+def graph(case: str, **keys: str) -> Graph:
     def run() -> None:
         import pulumi
 
-        settings = validate({"cluster": {**BLOCK, **CASES[case]}, "pools": [SYSTEM, L4]}, where="espalier")
+        identity = {"identity": {**IDENTITY, **keys}} if keys else {}
+        block = {"cluster": {**BLOCK, **CASES[case]}, "pools": [SYSTEM, L4], **identity}
+        settings = validate(block, where="espalier")
         plan = build(settings, RECORDS).cloud
         assert plan
         made_cluster("it", plan, pulumi.ResourceOptions())
@@ -349,3 +352,31 @@ def test_production_has_what_it_is_said_to_have() -> None:
     assert groups["h100-reserved"].shape.machine == "p5.48xlarge"
     assert "vpc.amazonaws.com/efa" in groups["h100-reserved"].shape.capacity
     assert groups["trainium-on-demand"].shape.machine == "trn1.32xlarge"
+
+
+def test_the_identity_provider_is_associated_after_all_else_and_one_at_a_time() -> None:
+    found = graph("plain", **{"client-id": "k8s"})
+    provider = found.one("aws:eks/identityProviderConfig:IdentityProviderConfig")
+    assert provider.inputs["oidc"] == {
+        "identityProviderConfigName": "demo",
+        "issuerUrl": "https://id.example.com",
+        "clientId": "k8s",
+        "usernameClaim": "email",
+        "usernamePrefix": "oidc:",
+        "groupsClaim": "groups",
+        "groupsPrefix": "ad:",
+    }
+    assert provider.options["deleteBeforeReplace"] is True
+    found.assert_after(provider, found.of("aws:eks/nodeGroup:NodeGroup"))
+    found.assert_after(provider, found.of("aws:eks/addon:Addon"))
+
+
+def test_a_given_clusters_identity_provider_is_its_owners() -> None:
+    found = graph("given", **{"client-id": "k8s"})
+    assert found.of("aws:eks/identityProviderConfig:IdentityProviderConfig") == []
+    block = {"cluster": {**BLOCK, **GIVEN}, "pools": [SYSTEM], "identity": IDENTITY}
+    plan = build(validate(block, where="espalier"), RECORDS).cloud
+    assert plan is not None
+    assert [note for note in plan.notes if note.startswith("identity:")] == [
+        "identity: the cluster is given, so its owner associates https://id.example.com with these claims and prefixes"
+    ]

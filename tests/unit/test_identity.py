@@ -202,11 +202,13 @@ WRONG: list[tuple[Any, Any, list[Any], list[str]]] = [
       "is put before it. Write ana."]),
     (SIMULATED, None, [group("Engineers"), {"name": "b", "groups": {"view": ["engineers"]}}],
      ["espalier:tenants[1].groups.view[0]: got 'engineers', which tenants[0].groups.edit[0] spells Engineers; "
-      "accepted: one spelling of a group, as tokens have it: Kubernetes tells capitals from small letters. Spell both alike."]),
+      "accepted: one spelling of a group, as tokens have it: Kubernetes tells capitals from small letters. "
+      "Spell both alike."]),
     (SIMULATED, None,
      [{"name": "a", "groups": {"edit": ["ML"]}, "workspaces": [{"name": "x", "groups": {"view": ["ml"]}}]}],
      ["espalier:tenants[0].workspaces[0].groups.view[0]: got 'ml', which tenants[0].groups.edit[0] spells ML; "
-      "accepted: one spelling of a group, as tokens have it: Kubernetes tells capitals from small letters. Spell both alike."]),
+      "accepted: one spelling of a group, as tokens have it: Kubernetes tells capitals from small letters. "
+      "Spell both alike."]),
 ]  # fmt: skip
 
 

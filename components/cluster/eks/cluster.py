@@ -16,6 +16,7 @@ from espalier.components.cluster.eks.addons import addons
 from espalier.components.cluster.eks.control_plane import Api, control_plane, given
 from espalier.components.cluster.eks.ground import Ground
 from espalier.components.cluster.eks.identities import Identity, access, identities, key, node_profile, pod_identities
+from espalier.components.cluster.eks.identity_provider import identity_provider
 from espalier.components.cluster.eks.image_cache import image_cache
 from espalier.components.cluster.eks.interruptions import interruptions
 from espalier.components.cluster.eks.kubeconfig import kubeconfig
@@ -77,7 +78,8 @@ class EksCluster(pulumi.ComponentResource):
         later = [addon for addon in plan.addons if not addon.before_nodes]
         running = addons(self, name, plan, later, api.name, roles, standing.pods, [*ready, *system])
         # An upgrade takes DNS and volumes' drivers before all other pools, and a removal after them.
-        node_groups(self, name, plan, ground.later_than(running), plan.managed(system=False))
+        others = node_groups(self, name, plan, ground.later_than(running), plan.managed(system=False))
+        identity_provider(self, name, plan, api.name, [*running, *others])
         associated = pod_identities(self, name, plan, roles, api.name)
         # What Karpenter and its NodeClasses name without an output of it.
         named = [*interruptions(self, name, plan), *node_profile(self, name, plan, roles["nodes"])]

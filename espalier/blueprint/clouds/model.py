@@ -11,6 +11,7 @@ from espalier.blueprint.clouds.parts import Parts
 from espalier.catalogue import Accelerator
 from espalier.catalogue.machines import Machine
 from espalier.settings.cloud import CloudCluster
+from espalier.settings.identity import Identity
 from espalier.settings.pool import Pool
 from espalier.types import AddonPlan, CapacityKind, Mistake, NodeShape, Planned, Price, Taint
 
@@ -161,3 +162,5 @@ class Compiler:
     """An add-on with what the cloud wants beside it."""
     stack_mistakes: Callable[[Any, Sequence[Wanted]], Iterable[Mistake]] = lambda _, __: ()
     """What the pools together lack or cannot have, such as a system pool."""
+    with_identity: Callable[[CloudPlan, Identity], CloudPlan] = lambda plan, _: plan
+    """A plan whose cluster is told of people's identity provider, where the cloud takes one."""

@@ -28,6 +28,10 @@ _OTHERS: dict[str, tuple[str, ...]] = {
         "eks:AssociateAccessPolicy",
         "eks:DisassociateAccessPolicy",
     ),
+    "aws:eks/identityProviderConfig:IdentityProviderConfig": (
+        "eks:AssociateIdentityProviderConfig",
+        "eks:DisassociateIdentityProviderConfig",
+    ),
     "aws:eks/podIdentityAssociation:PodIdentityAssociation": (
         "eks:CreatePodIdentityAssociation",
         "eks:DeletePodIdentityAssociation",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from espalier.blueprint.clouds.eks.cluster import plan
 from espalier.blueprint.clouds.eks.cluster_rules import cluster_mistakes, stack_mistakes
+from espalier.blueprint.clouds.eks.identity_provider import with_provider
 from espalier.blueprint.clouds.eks.pools import groups
 from espalier.blueprint.clouds.eks.rules import pool_mistakes
 from espalier.blueprint.clouds.eks.zones import regions, zones
@@ -18,4 +19,5 @@ COMPILER = Compiler(
     groups=groups,
     plan=plan,
     stack_mistakes=stack_mistakes,
+    with_identity=with_provider,
 )

@@ -65,6 +65,19 @@ class NodeProfile:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class IdentityProvider:
+    """What EKS is told of the provider of people's identities."""
+
+    name: str
+    issuer: str
+    client_id: str
+    username_claim: str
+    username_prefix: str
+    groups_claim: str
+    groups_prefix: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EksPlan(CloudPlan):
     """A cluster, its network, its identities, its add-ons and its node groups.
 
@@ -92,6 +105,8 @@ class EksPlan(CloudPlan):
     """Pools that cluster components run on: these stand before anything in the cluster does."""
     protect: bool
     """What holds data is not deleted before this is taken off."""
+    provider: IdentityProvider | None = None
+    """Whose tokens it takes besides IAM's."""
 
     def managed(self, *, system: bool) -> tuple[EksNodeGroup, ...]:
         """The groups that EKS manages: those of the system pools, or all others."""

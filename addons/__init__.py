@@ -14,6 +14,9 @@ from espalier.addons.karpenter import RECORD as KARPENTER
 from espalier.addons.keda import RECORD as KEDA
 from espalier.addons.kserve import RECORD as KSERVE
 from espalier.addons.kserve_crd import RECORD as KSERVE_CRD
+from espalier.addons.kubeflow_base import RECORD as KUBEFLOW_BASE
+from espalier.addons.kubeflow_dashboard import RECORD as KUBEFLOW_DASHBOARD
+from espalier.addons.kubeflow_notebooks import RECORD as KUBEFLOW_NOTEBOOKS
 from espalier.addons.kubeflow_trainer import RECORD as KUBEFLOW_TRAINER
 from espalier.addons.kueue import RECORD as KUEUE
 from espalier.addons.lws import RECORD as LWS
@@ -48,6 +51,9 @@ RECORDS: dict[str, AddonRecord] = {
         KEDA,
         KSERVE,
         KSERVE_CRD,
+        KUBEFLOW_BASE,
+        KUBEFLOW_DASHBOARD,
+        KUBEFLOW_NOTEBOOKS,
         KUBEFLOW_TRAINER,
         KUEUE,
         LWS,

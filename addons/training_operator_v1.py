@@ -14,21 +14,20 @@ from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict
 
-from espalier.addons.edits import controller, labelled
+from espalier.addons.edits import controller
+from espalier.addons.kubeflow_base import NAMESPACE
 from espalier.addons.walls import budget, wall
 from espalier.content import Content, ContentFacts, ImagePath, KustomizeSource
 from espalier.types import AddonInputs, AddonRecord, Ended, Planned
 
 NAME: Final = "training-operator-v1"
 VERSION: Final = "v1.9.4"
-NAMESPACE: Final = "kubeflow"
 PODS: Final = {"control-plane": "kubeflow-training-operator"}
 KINDS: Final = ("jaxjobs", "paddlejobs", "pytorchjobs", "tfjobs", "xgboostjobs")
 IMAGE: Final = "ghcr.io/kubeflow/training-v1/training-operator:v1-93c5489"
 INIT_IMAGE: Final = "docker.io/library/alpine:3.21"
 """What waits in a PyTorchJob's workers for its master, instead of upstream's alpine:3.10, which has long ended."""
 _MPI: Final = "mpijobs.kubeflow.org"
-_PRIVILEGES: Final = {"pod-security.kubernetes.io/enforce": "restricted"}
 
 
 class Options(BaseModel):
@@ -65,20 +64,22 @@ def objects(inputs: AddonInputs) -> Sequence[Planned]:
 
 
 def edit(inputs: AddonInputs, manifest: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """Two managers, of which one leads, for all kinds but MPIJob."""
+    """Two managers, of which one leads, for all kinds but MPIJob; without sidecars."""
     del inputs
     kind, name = manifest["kind"], manifest["metadata"]["name"]
     if name == _MPI:
         return None
     if kind == "Namespace":
-        return labelled(manifest, _PRIVILEGES)
+        return None
     if kind == "ClusterRole":
         theirs = [rule for rule in manifest["rules"] if not any(one.startswith("mpijobs") for one in rule["resources"])]
         return {**manifest, "rules": theirs}
     if kind == "Deployment":
         schemes = [f"--enable-scheme={one.removesuffix('s')}" for one in KINDS]
         arguments = ["--leader-elect", f"--pytorch-init-container-image={INIT_IMAGE}", *schemes]
-        return controller(manifest, arguments=arguments, requests={"cpu": "100m", "memory": "256Mi"}, memory="1Gi")
+        made = controller(manifest, arguments=arguments, requests={"cpu": "100m", "memory": "256Mi"}, memory="1Gi")
+        made["spec"]["template"]["metadata"]["labels"]["sidecar.istio.io/inject"] = "false"
+        return made
     return manifest
 
 
@@ -98,6 +99,7 @@ RECORD = AddonRecord(
             f"trainer-{VERSION.removeprefix('v')}/manifests/overlays/standalone",
         ),
         namespace=NAMESPACE,
+        create_namespace=False,
         edit=edit,
         images=(
             ImagePath(
@@ -116,5 +118,6 @@ RECORD = AddonRecord(
         "Rewrite jobs as TrainJobs.",
         ("kubeflow-trainer",),
     ),
+    needs=frozenset({"kubeflow-base"}),
     work=(("kubeflow.org", KINDS),),
 )

@@ -12,7 +12,12 @@ _OURS = {"app.kubernetes.io/managed-by": "espalier"}
 
 
 def wall(
-    namespace: str, ports: Sequence[int], *, pods: Mapping[str, str] | None = None, out: Sequence[int] = ()
+    namespace: str,
+    ports: Sequence[int],
+    *,
+    pods: Mapping[str, str] | None = None,
+    out: Sequence[int] = (),
+    name: str = "controllers",
 ) -> Planned:
     """Pods of a namespace that are reached at some ports, and reach names and API servers alone, or `out` as well.
 
@@ -33,7 +38,7 @@ def wall(
             {"ports": _tcp([443, 6443, *out])},
         ],
     }
-    metadata = {"name": "controllers", "namespace": namespace, "labels": _OURS}
+    metadata = {"name": name, "namespace": namespace, "labels": _OURS}
     policy = {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": metadata, "spec": spec}
     return Planned("network-policy", policy)
 

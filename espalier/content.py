@@ -42,12 +42,21 @@ class ChartSource:
 
 @dataclass(frozen=True, slots=True)
 class KustomizeSource:
-    """A folder with a kustomization: beside the stack files, or `folder` within an archive (.tgz, .tar.gz) at a URL."""
+    """A folder with a kustomization: beside the stack files, or `folder` within an archive (.tgz, .tar.gz) at a URL.
+
+    `further` are folders of the same source that are rendered after it, each by itself.
+    """
 
     url: str
     version: str
     folder: str = "."
     digest: str = ""
+    further: tuple[str, ...] = ()
+
+    @property
+    def folders(self) -> tuple[str, ...]:
+        """All of them, in the order of rendering."""
+        return (self.folder, *self.further)
 
     @property
     def address(self) -> str:

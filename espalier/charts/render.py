@@ -74,8 +74,8 @@ def _hold_against_pin(request: Request, cache: Cache) -> None:
 
 def _key(request: Request) -> str:
     source = request.content.source
-    folder = source.folder if isinstance(source, KustomizeSource) else ""
-    parts = [version(), request.digest, folder, request.body()]
+    folders = list(source.folders) if isinstance(source, KustomizeSource) else []
+    parts = [version(), request.digest, folders, request.body()]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
@@ -91,17 +91,26 @@ def folder_digest(folder: Path) -> str:
 
 def _rendered(request: Request, progress: Progress) -> tuple[Sequence[Item], Sequence[Problem]]:
     source = request.content.source
-    if isinstance(source, ChartSource) or request.path.is_dir():
-        inner = source.folder if isinstance(source, KustomizeSource) else "."
-        return ask({**request.body(), "path": str(request.path / inner)}, progress)
+    if isinstance(source, ChartSource):
+        return ask({**request.body(), "path": str(request.path)}, progress)
     assert isinstance(source, KustomizeSource)  # noqa: S101 - for the type checker
+    if request.path.is_dir():
+        return _of_folders(request, request.path, source, progress)
     with tempfile.TemporaryDirectory(prefix="espalier-") as scratch:
         try:
             with tarfile.open(request.path) as archive:
                 archive.extractall(scratch, filter="data")
         except (tarfile.TarError, OSError) as error:
             raise SourceError(f"{source.url} is no archive that can be unpacked ({error})", "Use a .tar.gz.") from None
-        return ask({**request.body(), "path": str(Path(scratch) / source.folder)}, progress)
+        return _of_folders(request, Path(scratch), source, progress)
+
+
+def _of_folders(
+    request: Request, root: Path, source: KustomizeSource, progress: Progress
+) -> tuple[Sequence[Item], Sequence[Problem]]:
+    """What all folders give, and all their problems."""
+    answers = [ask({**request.body(), "path": str(root / folder)}, progress) for folder in source.folders]
+    return [item for items, _ in answers for item in items], [one for _, problems in answers for one in problems]
 
 
 _Loader: Any = type("_Loader", (getattr(yaml, "CSafeLoader", yaml.SafeLoader),), {})

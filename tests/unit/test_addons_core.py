@@ -95,7 +95,7 @@ def test_gke_has_gateways_of_its_own() -> None:
 
 
 def test_both_mpi_jobs_and_the_old_operator_are_in_one_stack() -> None:
-    assert refused("mpi-operator", "training-operator-v1") == []
+    assert refused("kubeflow-base", "mpi-operator", "training-operator-v1") == []
 
 
 @pytest.mark.parametrize("id", RETIRED)

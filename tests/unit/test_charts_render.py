@@ -387,6 +387,27 @@ def test_a_kustomization_in_a_folder_and_in_an_archive(
     assert [item.object for item in render(request, charts.cache, print)[0]] == [item.object]
 
 
+def test_further_folders_of_a_kustomization_are_rendered_after_the_first(
+    charts: Charts, made_archive: Callable[[Mapping[str, str]], bytes]
+) -> None:
+    files = {f"{name}/kustomization.yaml": f"resources: [x.yaml]\nnamePrefix: {name}-\n" for name in ("a", "b", "c")}
+    files |= {f"{name}/x.yaml": config("x") for name in ("a", "b", "c")}
+    pinned = charts.cache.put(made_archive(files))
+
+    def names(*further: str) -> list[str]:
+        source = KustomizeSource("https://x.example.com/k.tar.gz", "1", "b", further=further)
+        content = Content(source=source, namespace="team")
+        items, mistakes = render(
+            Request("k", content, {}, "1.36", charts.cache.path(pinned), pinned), charts.cache, print
+        )
+        return [mistake.got for mistake in mistakes] or [item.object["metadata"]["name"] for item in items]
+
+    assert names() == ["b-x"]
+    assert names("a", "c") == ["b-x", "a-x", "c-x"]
+    (text,) = names("a", "none")
+    assert "none" in text
+
+
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_a_kustomization_that_loads_more_from_a_network_is_refused(charts: Charts, scheme: str) -> None:
     folder = charts.folder / "kustomize"

@@ -12,6 +12,8 @@ import yaml
 
 from espalier.addons import RECORDS
 from espalier.addons.istio import PROXY
+from espalier.addons.kubeflow_base import NAMESPACE
+from espalier.addons.kubeflow_notebooks import TENSORBOARD
 from espalier.addons.serving_runtimes import IMAGES, runtimes
 from espalier.blueprint.order import plan_addons
 from espalier.charts.images import images_of, unused_paths
@@ -21,9 +23,9 @@ from tests.upstream.held import FACTS, UPSTREAM, content_of, edited, folder, inp
 from tests.upstream.values import schemas_of, strangers
 
 CHARTS = ("istio-base", "istio-gateway", "istiod", "kserve", "kserve-crd")
-PLAIN: tuple[str, ...] = ()
+PLAIN: tuple[str, ...] = ("kubeflow-dashboard", "kubeflow-notebooks")
 IDS = (*CHARTS, *PLAIN)
-OURS: dict[str, set[str]] = {"istio-gateway": {PROXY}, "istiod": {PROXY}}
+OURS: dict[str, set[str]] = {"kubeflow-notebooks": {TENSORBOARD}, "istio-gateway": {PROXY}, "istiod": {PROXY}}
 """Images that a record puts in place of upstream's."""
 AS_COMMENTS: dict[str, set[str]] = {
     "istiod": {"meshConfig.defaultConfig", "resources.limits"},
@@ -55,6 +57,8 @@ def test_source_version_namespace_and_licence_are_upstreams(id: str) -> None:
     else:
         assert isinstance(content.source, KustomizeSource)
         assert content.source.url.startswith(f"{source['git']}/archive/refs/tags/{source['version']}")
+        paths = source["path"] if isinstance(source["path"], list) else [source["path"]]
+        assert sorted(folder.partition("/")[2] for folder in content.source.folders) == sorted(paths)
 
 
 @pytest.mark.parametrize("id", CHARTS)
@@ -113,11 +117,14 @@ def test_every_namespace_takes_its_pods(id: str) -> None:
 @pytest.mark.parametrize("id", IDS)
 def test_budgets_and_walls_select_pods_and_walls_let_in_what_these_serve(id: str) -> None:
     templates = [template for _, template in pods(edited(id))]
-    walls = [one["spec"] for one in own(id) if one["kind"] == "NetworkPolicy"]
+    brought = [*own(id), *(one for one in edited(id) if one["kind"] == "NetworkPolicy")]
+    walls = [one["spec"] for one in brought if one["kind"] == "NetworkPolicy"]
     selectors = [one["spec"]["selector"] for one in own(id) if one["kind"] == "PodDisruptionBudget"]
     for selector in (*selectors, *(wall["podSelector"] for wall in walls)):
         wanted = selector.get("matchLabels", {}).items()
         assert any(wanted <= template["metadata"]["labels"].items() for template in templates), selector
+    if content_of(id).namespace == NAMESPACE:
+        return  # the namespace's own wall: the pods of its parts, and Istio's gateway
     for template in templates:
         labels = template["metadata"]["labels"].items()
         holds = [wall for wall in walls if wall["podSelector"].get("matchLabels", {}).items() <= labels]
@@ -155,6 +162,30 @@ def test_webhooks_never_judge_what_other_add_ons_make(id: str) -> None:
         for hook in one.get("webhooks", ()):
             common = [rule for rule in hook["rules"] if set(rule["apiGroups"]) & {"", "*", "apps", "batch"}]
             assert not common or hook.get("namespaceSelector") or hook.get("objectSelector"), hook["name"]
+
+
+@pytest.mark.parametrize("id", PLAIN)
+def test_api_servers_reach_webhooks_in_the_namespace_of_kubeflow(id: str) -> None:
+    objects = [*edited(id), *own(id)]
+    services = {one["metadata"]["name"]: one["spec"] for one in objects if one["kind"] == "Service"}
+    named = {
+        hook["clientConfig"]["service"]["name"]
+        for one in objects
+        for hook in one.get("webhooks", ())
+        if "service" in hook["clientConfig"]
+    }
+    for name in named:
+        selector, (port,) = services[name]["selector"].items(), [p for p in services[name]["ports"] if p["port"] == 443]
+        walls = [one["spec"] for one in objects if one["kind"] == "NetworkPolicy"]
+        selecting = [wall for wall in walls if wall["podSelector"]["matchLabels"].items() <= selector]
+        open_ports = {
+            one["port"]
+            for wall in selecting
+            for rule in wall["ingress"]
+            if not rule.get("from")
+            for one in rule["ports"]
+        }
+        assert port["targetPort"] in open_ports, name
 
 
 def test_every_runtime_is_one_that_kserves_definition_takes() -> None:

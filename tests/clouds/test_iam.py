@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from moto.iam.aws_managed_policies import aws_managed_policies_data
 
+from espalier.blueprint.clouds.eks.policies_managed import MANAGED
 from espalier.engine.values import has_unknown
 from tests.clouds.aws import POLICY_DOCUMENTS
 from tests.clouds.linter import Sort, findings, is_read, statements
@@ -76,6 +79,84 @@ def test_no_identity_may_change_everything(stack: str) -> None:
                 assert "*" not in statement["Action"], name
                 found += [f"{name}: {action} on *" for action in wide(statement)]
     assert not found, "\n".join(found)
+
+
+_ATTACHES = {
+    "aws:iam/rolePolicyAttachment:RolePolicyAttachment": ("policyArn",),
+    "aws:iam/policyAttachment:PolicyAttachment": ("policyArn",),
+    "aws:iam/role:Role": ("managedPolicyArns",),
+    "aws:iam/rolePolicyAttachmentsExclusive:RolePolicyAttachmentsExclusive": ("policyArns",),
+}
+"""Every way in which a role gets a policy that stands by itself."""
+_AWS: dict[str, dict[str, Any]] = {
+    f"{policy['Path'].strip('/')}/{name}".lstrip("/"): policy
+    for name, policy in json.loads(aws_managed_policies_data).items()
+}
+"""AWS's own policies by name with path, as AWS answered when moto was made."""
+_CHANGES_ALL = {
+    "AmazonEC2ContainerRegistryPullOnly": {"ecr"},
+    "AmazonEKSClusterPolicy": {"autoscaling", "ec2", "elasticloadbalancing"},
+    "AmazonEKSWorkerNodePolicy": {"eks-auth"},
+    "AmazonEKS_CNI_Policy": {"ec2"},
+    "AmazonSSMManagedInstanceCore": {"ec2messages", "ssm", "ssmmessages"},
+}
+"""Those by which more than reading is allowed on everything, without a condition, and of which services: AWS's word."""
+
+
+def attached(stack: str) -> Iterator[tuple[str, str]]:
+    """Where each is attached, and the policy's ARN."""
+    graph = graph_of(stack, imagined=True)
+    for name, resource in graph.of(*_ATTACHES).items():
+        for key in _ATTACHES[resource.type]:
+            value = graph.inputs(name).get(key) or []
+            yield from ((name, arn) for arn in ([value] if isinstance(value, str) else value))
+
+
+def broad(policy: str) -> list[str]:
+    """What makes a policy of AWS's too broad for any role: its name says all, or a pattern of its actions does."""
+    named = [policy] if policy.endswith("FullAccess") or "Administrator" in policy or "PowerUser" in policy else []
+    patterns = [
+        action
+        for statement in statements(_AWS[policy]["Document"])
+        for action in (
+            [statement["Action"]] if isinstance(statement.get("Action"), str) else statement.get("Action", [])
+        )
+        if statement["Effect"] == "Allow" and "*" in action and not is_read(action)
+    ]
+    return [*named, *patterns]
+
+
+@pytest.mark.parametrize("stack", AWS_STACKS)
+def test_roles_have_no_policy_of_awss_but_those_on_the_list(stack: str) -> None:
+    for name, arn in attached(stack):
+        _, found, policy = arn.partition(":iam::aws:policy/")
+        assert found, f"{name} attaches {arn}, which nobody lints"
+        assert policy in MANAGED, f"{name} attaches {policy}"
+
+
+def test_the_list_has_what_is_attached_and_says_why() -> None:
+    seen = {arn.partition(":iam::aws:policy/")[2] for stack in AWS_STACKS for _, arn in attached(stack)}
+    assert seen == set(MANAGED)
+    assert all(MANAGED.values())
+
+
+@pytest.mark.parametrize("policy", MANAGED)
+def test_no_policy_of_awss_is_broader_than_the_list_lets(policy: str) -> None:
+    document = _AWS[policy]["Document"]
+    assert broad(policy) == []
+    changed = {action.partition(":")[0] for statement in statements(document) for action in wide(statement)}
+    assert changed == _CHANGES_ALL.get(policy, set())
+    assert not {"iam", "sts", "kms"} & changed
+    found = [one for one in findings(document, "identity") if "RESOURCE_STAR" not in one]
+    # A snapshot is made from a volume, which other statements name (parliament judges each by itself).
+    assert [one for one in found if "ec2:CreateSnapshot" not in one] == []
+
+
+@pytest.mark.parametrize(
+    "policy", ["AdministratorAccess", "PowerUserAccess", "AmazonEC2FullAccess", "AmazonS3FullAccess", "IAMFullAccess"]
+)
+def test_broad_policies_are_known_as_such(policy: str) -> None:
+    assert broad(policy)
 
 
 @pytest.mark.parametrize("stack", AWS_STACKS)

@@ -21,6 +21,7 @@ from espalier.blueprint.clouds.eks.policies import (
     trusted_pods,
     trusted_service,
 )
+from espalier.blueprint.clouds.eks.policies_managed import ManagedPolicy
 from espalier.blueprint.clouds.eks.zones import partition
 from espalier.settings.eks import Eks
 
@@ -118,7 +119,11 @@ def roles_of(cluster: Eks) -> tuple[Role, ...]:
 
 def _roles(cluster: Eks) -> Iterator[Role]:
     where, given = where_of(cluster), cluster.roles
-    nodes = ("AmazonEKSWorkerNodePolicy", "AmazonEC2ContainerRegistryPullOnly", "AmazonSSMManagedInstanceCore")
+    nodes: tuple[ManagedPolicy, ...] = (
+        "AmazonEKSWorkerNodePolicy",
+        "AmazonEC2ContainerRegistryPullOnly",
+        "AmazonSSMManagedInstanceCore",
+    )
     pull = image_cache(where, sorted(set(cluster.image_cache))) if cluster.image_cache else None
     yield _service(cluster, "nodes", given.nodes, "ec2", nodes, pull)
     secrets = secrets_key(cluster)
@@ -128,11 +133,11 @@ def _roles(cluster: Eks) -> Iterator[Role]:
         yield _service(cluster, "cluster", given.cluster, "eks", ("AmazonEKSClusterPolicy",), use)
         yield _pods(cluster, "network", given.network, "aws-node", ("AmazonEKS_CNI_Policy",), None)
         volumes = for_volumes(cluster.keys.disks) if cluster.keys.disks else None
-        ebs = ("AmazonEBSCSIDriverPolicyV2",)
-        yield _pods(cluster, "volumes", given.volumes, "ebs-csi-controller-sa", ebs, volumes)
+        ebs: ManagedPolicy = "AmazonEBSCSIDriverPolicyV2"
+        yield _pods(cluster, "volumes", given.volumes, "ebs-csi-controller-sa", (ebs,), volumes)
     if cluster.storage and cluster.storage.type == "efs":
-        efs = ("service-role/AmazonEFSCSIDriverPolicy",)
-        yield _pods(cluster, "files", given.files, "efs-csi-controller-sa", efs, None)
+        efs: ManagedPolicy = "service-role/AmazonEFSCSIDriverPolicy"
+        yield _pods(cluster, "files", given.files, "efs-csi-controller-sa", (efs,), None)
     elif cluster.storage:
         yield _pods(cluster, "files", given.files, "fsx-csi-controller-sa", (), fsx_driver(where))
     if account := autoscaler_account(cluster):
@@ -150,19 +155,34 @@ def _scaling(cluster: Eks, where: Where) -> Document:
 
 
 def _service(
-    cluster: Eks, key: RoleKey, arn: str | None, service: str, managed: tuple[str, ...], policy: Document | None
+    cluster: Eks,
+    key: RoleKey,
+    arn: str | None,
+    service: str,
+    managed: tuple[ManagedPolicy, ...],
+    policy: Document | None,
 ) -> Role:
     return _role(cluster, key, arn, trusted_service(f"{service}.amazonaws.com"), managed, policy)
 
 
 def _pods(
-    cluster: Eks, key: RoleKey, arn: str | None, account: str, managed: tuple[str, ...], policy: Document | None
+    cluster: Eks,
+    key: RoleKey,
+    arn: str | None,
+    account: str,
+    managed: tuple[ManagedPolicy, ...],
+    policy: Document | None,
 ) -> Role:
     return _role(cluster, key, arn, trusted_pods(where_of(cluster), "kube-system", account), managed, policy)
 
 
 def _role(
-    cluster: Eks, key: RoleKey, arn: str | None, trust: Document, managed: tuple[str, ...], policy: Document | None
+    cluster: Eks,
+    key: RoleKey,
+    arn: str | None,
+    trust: Document,
+    managed: tuple[ManagedPolicy, ...],
+    policy: Document | None,
 ) -> Role:
     owner = f"arn:{partition(cluster.region)}:iam::aws:policy"
     return Role(

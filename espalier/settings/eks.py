@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from espalier.settings.base import GroupName, Strict, form
+from espalier.settings.base import VERSION_PATTERN, GroupName, Strict, form
 from espalier.settings.cloud import CloudCluster
 
 _ACCOUNT = form(r"^[0-9]{12}$", 'an AWS account\'s twelve digits, in quotes, such as "123456789012"')
@@ -114,6 +114,12 @@ class Eks(CloudCluster):
         default=None,
         description="the account that it stands in: credentials of any other are refused; with it Espalier makes a key "
         "for disks and names the account in policies",
+    )
+    nodes_version: Annotated[str, Field(pattern=VERSION_PATTERN)] | None = Field(
+        default=None,
+        description="Kubernetes minor version that node groups stay at while `version` is ahead: an upgrade's first up "
+        "then takes the control plane and EKS's add-ons alone, and the next one, without this key, all nodes; default: "
+        "`version`",
     )
     roles: Roles = Field(default_factory=Roles, description="IAM roles that are there; default: Espalier makes them")
     logs: Logs = Field(default_factory=Logs, description="the control plane's logs")

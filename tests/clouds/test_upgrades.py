@@ -306,6 +306,25 @@ def test_a_minor_version_of_eks_goes_by_the_add_ons() -> None:
     assert system.keys() <= new.before[addons["coredns"]]  # it would never run without a node
 
 
+def versions_of(found: dict[str, Step], new: Graph) -> tuple[set[str], set[str]]:
+    """What a step changes: of the control plane and EKS's add-ons, and of node groups."""
+    moved = {name for name, step in found.items() if step.op != "same"}
+    return moved & {*new.of(*CLUSTERS), *new.of("aws:eks/addon:Addon")}, moved & resource_of(new, POOLS).keys()
+
+
+def test_a_minor_version_of_eks_in_two_steps_leaves_every_node_to_the_second() -> None:
+    """The system pool as well: CoreDNS and the CSI driver are through before any node of theirs is replaced."""
+    first = changed("aws", cluster(**{"version": "1.35", "nodes-version": "1.34"}))
+    second = changed("aws", OF_CLUSTERS["kubernetes minor"])
+    planes, groups = versions_of(steps(base("aws"), first), first)
+    assert len(planes) >= 3
+    assert groups == set()
+    planes, groups = versions_of(steps(first, second), second)
+    assert planes == set()
+    assert groups == resource_of(second, POOLS).keys()
+    assert {second.inputs(name)["version"] for name in groups} == {"1.35"}
+
+
 # The judge itself -------------------------------------------------------------------------------------------------
 
 

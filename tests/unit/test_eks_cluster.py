@@ -21,7 +21,7 @@ from espalier.addons import RECORDS
 from espalier.blueprint import build
 from espalier.blueprint.build import facts_of
 from espalier.blueprint.clouds.eks import EksNodeGroup, EksPlan
-from espalier.blueprint.clouds.eks.addons import VERSIONS
+from espalier.blueprint.clouds.eks.addons import VERSIONS, version_of
 from espalier.blueprint.clouds.eks.network import GivenNetwork, MadeNetwork
 from espalier.blueprint.clouds.eks.plan import ControlPlane, GivenControlPlane
 from espalier.blueprint.clouds.eks.policies import Document, Statement
@@ -410,6 +410,21 @@ def test_each_version_of_kubernetes_has_its_add_ons(version: str) -> None:
     addons = {addon.name: addon.version for addon in planned({"version": version}).addons}
     assert addons["kube-proxy"].startswith(f"v{version}.")
     assert all("-eksbuild." in found for found in addons.values())
+
+
+def test_nodes_may_stay_behind_for_a_step_of_an_upgrade_and_the_plan_says_so() -> None:
+    plan = planned({"nodes-version": "1.34"})
+    assert (plan.version, plan.nodes_version) == ("1.35", "1.34")
+    assert version_of("coredns", "1.35") in {addon.version for addon in plan.addons}
+    note = (
+        "upgrades: node groups stay at 1.34 while the control plane and EKS's add-ons go to 1.35; an up without "
+        "nodes-version takes them after"
+    )
+    assert note in plan.notes
+    own = planned({"nodes-version": "1.34", "autoscaler": "karpenter"})
+    assert f"{note}; Karpenter's nodes go there by themselves" in own.notes
+    assert planned({}).nodes_version == "1.35"
+    assert not any("nodes-version" in told for told in planned({"nodes-version": "1.35"}).notes)
 
 
 def test_what_makes_a_node_ready_comes_before_nodes_and_the_rest_after() -> None:

@@ -69,7 +69,7 @@ def _group(
         node_role_arn=ground.node_role,
         subnet_ids=[ground.subnets[zone] for zone in group.zones],
         # An image of one's own is of the version that it is of.
-        version=None if group.template.image else plan.version,
+        version=None if group.template.image else plan.nodes_version,
         release_version=group.release,
         ami_type=group.ami_type,
         capacity_type=group.capacity_type,

@@ -15,6 +15,7 @@ from espalier.blueprint.clouds.eks.identities import (
     secrets_key,
     where_of,
 )
+from espalier.blueprint.clouds.eks.images import nodes_version
 from espalier.blueprint.clouds.eks.model import EksNodeGroup
 from espalier.blueprint.clouds.eks.network import MadeNetwork, discovery_of, network_of, services_of
 from espalier.blueprint.clouds.eks.parts import encrypted_parts, parts_of
@@ -52,6 +53,7 @@ def plan(cluster: CloudCluster, pools: Sequence[PoolPlan]) -> CloudPlan:
         ),
         parts=parts_of(cluster),
         version=cluster.version,
+        nodes_version=nodes_version(cluster),
         account=cluster.account_id,
         network=network_of(cluster),
         control=_control(cluster),
@@ -128,6 +130,12 @@ def _opaque(groups: Sequence[NodeGroup]) -> Iterator[str]:
 
 
 def _notes(cluster: Eks) -> Iterator[str]:
+    if (nodes := nodes_version(cluster)) != cluster.version:
+        theirs = "; Karpenter's nodes go there by themselves" if cluster.autoscaler == "karpenter" else ""
+        yield (
+            f"upgrades: node groups stay at {nodes} while the control plane and EKS's add-ons go to {cluster.version}; "
+            f"an up without nodes-version takes them after{theirs}"
+        )
     if cluster.keys.disks is not None:
         yield "keys.disks: its policy must let AWSServiceRoleForAutoScaling use it, or no node starts"
     elif cluster.given is None and disk_key(cluster) is None:

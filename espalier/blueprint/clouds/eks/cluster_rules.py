@@ -16,6 +16,8 @@ from espalier.settings.eks import RETENTION, Eks, GivenCluster
 from espalier.types import Mistake
 
 AT: Final = "espalier:cluster"
+SKEW: Final = 3
+"""Minors that a kubelet may be behind the API server (Kubernetes, version skew policy)."""
 _EFS: Final = re.compile(r"fs-[0-9a-f]{8,17}")
 
 
@@ -43,6 +45,11 @@ def stack_mistakes(cluster: Eks, wanted: Sequence[Wanted]) -> Iterator[Mistake]:
         yield from room_mistakes(cluster, wanted)
 
 
+def _behind(cluster: Eks, nodes: str) -> int:
+    """How many minors nodes are behind the control plane; less than none if they are ahead."""
+    return int(cluster.version.partition(".")[2]) - int(nodes.partition(".")[2])
+
+
 def _place(cluster: Eks) -> Iterator[Mistake]:
     named = chosen(cluster.region, cluster.zones)
     if cluster.region.startswith("cn-"):
@@ -51,6 +58,9 @@ def _place(cluster: Eks) -> Iterator[Mistake]:
     if cluster.version not in VERSIONS and cluster.given is None:
         accepted = f"{', '.join(VERSIONS)}: versions that Espalier has EKS's add-ons for"
         yield Mistake(f"{AT}.version", cluster.version, accepted, "Choose one of these.")
+    if cluster.nodes_version is not None and not 0 <= _behind(cluster, cluster.nodes_version) <= SKEW:
+        accepted = f"{cluster.version}, or a minor at most {SKEW} behind it"
+        yield Mistake(f"{AT}.nodes-version", cluster.nodes_version, accepted, "Change it, or remove it.")
     if cluster.zones is not None and len(set(cluster.zones)) < 2 and cluster.given is None:
         near = ", ".join(zones(cluster.region) or ()) or "of its region"
         do = "Name two; a pool may stand in one of them by its own `zones`."

@@ -11,6 +11,7 @@ import re
 from typing import Final, Literal
 
 from espalier.blueprint.clouds.model import Wanted
+from espalier.settings.eks import Eks
 
 Family = Literal["al2023", "bottlerocket", "ubuntu"]
 
@@ -50,6 +51,11 @@ def image_version(release: str) -> str:
     """
     found = RELEASE.fullmatch(release)
     return f"v{found['date']}" if found else release
+
+
+def nodes_version(cluster: Eks) -> str:
+    """The Kubernetes minor of managed groups' nodes. Karpenter's own are always of the control plane's."""
+    return cluster.nodes_version or cluster.version
 
 
 def alias(wanted: Wanted) -> str:

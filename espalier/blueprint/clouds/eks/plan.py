@@ -85,6 +85,8 @@ class EksPlan(CloudPlan):
     """
 
     version: str
+    nodes_version: str
+    """Of the groups that EKS manages: an older minor than `version` during an upgrade's first step."""
     account: str | None
     network: AnyNetwork
     control: ControlPlane | GivenControlPlane

@@ -16,7 +16,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from espalier.blueprint.clouds.eks.images import family, vendor
+from espalier.blueprint.clouds.eks.images import family, nodes_version, vendor
 from espalier.blueprint.clouds.eks.network import services_of
 from espalier.blueprint.clouds.model import Wanted
 from espalier.settings.eks import Eks
@@ -32,8 +32,8 @@ _DNS: Final = 10
 
 
 def parameter(cluster: Eks, wanted: Wanted) -> str:
-    """The SSM parameter that holds the newest image of the cluster's version."""
-    place = f"/aws/service/canonical/ubuntu/eks/{RELEASE}/{cluster.version}/stable/current"
+    """The SSM parameter that holds the newest image of the nodes' version."""
+    place = f"/aws/service/canonical/ubuntu/eks/{RELEASE}/{nodes_version(cluster)}/stable/current"
     return f"{place}/{wanted.machine.architecture}/hvm/ebs-gp3/ami-id"
 
 

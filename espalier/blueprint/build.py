@@ -218,11 +218,11 @@ def build(
         tenants=tenants,
         addons=addons,
         objects=(
-            *priority_classes(),
+            *priority_classes(system_of(wanted)),
             *admission_policies(
                 facts.kubernetes_version, [shape for pool in pools for shape in pool.shapes], tenants=bool(tenants)
             ),
-            *(guards(facts.kubernetes_version, _noted(tenants)) if tenants else ()),
+            *(guards(facts.kubernetes_version, _noted(tenants), system_of(wanted)) if tenants else ()),
         ),
         cost=cost_of(pools, settings.cost.ceiling),
         proofs=(

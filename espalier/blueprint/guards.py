@@ -70,10 +70,11 @@ _NO_DEPLOYER: Final = {
 """Who may take a guard away may do what it guards against: the administrators, and whoever brings the stack up."""
 
 
-def guards(version: str, noted: Collection[str] = ()) -> tuple[Planned, ...]:
+def guards(version: str, noted: Collection[str] = (), system: str = "") -> tuple[Planned, ...]:
     """All policies with their bindings; they touch tenants' namespaces and what tenants share alone.
 
-    `noted` are the annotations that tenants' namespaces have: what none says needs no policy.
+    `noted` are the annotations that tenants' namespaces have: what none says needs no policy. `system` is the queueing
+    system, by which the classes' values are.
     """
     placed = {names.FORBIDDEN_POOLS, names.FORBIDDEN_CAPACITY} & set(noted)
     mutates = may_mutate(version)
@@ -82,7 +83,7 @@ def guards(version: str, noted: Collection[str] = ()) -> tuple[Planned, ...]:
         *_pair("walls", WALLS, _walls()),
         *_pair("namespaces", NAMESPACES, _namespaces()),
         *_pair("finalizers", FINALIZERS, _finalizers()),
-        *_pair("pods", PODS, _pods()),
+        *_pair("pods", PODS, _pods(priorities(system))),
         *_pair("services", SERVICES, _services()),
         *(_pair("placement", PLACEMENT, _kept_away() if mutates else _placed_apart(), mutates) if placed else ()),
         *(_pair("images", IMAGES, _images()) if names.REGISTRIES in noted else ()),
@@ -207,10 +208,10 @@ def _of_pods(operations: Sequence[str], *resources: str) -> dict[str, Any]:
     return {"resourceRules": [_rule("", resources, operations, "Namespaced")], "namespaceSelector": _TENANTS}
 
 
-def _pods() -> dict[str, Any]:
+def _pods(known: Sequence[tuple[str, int, str]]) -> dict[str, Any]:
     """What pods may not have, whoever makes them: mostly a controller does, in its own name."""
-    classes = ",".join(name for name, _, _ in priorities())
-    least = min(value for _, value, _ in priorities())
+    classes = ",".join(name for name, _, _ in known)
+    least = min(value for _, value, _ in known)
     noted = _note(names.PRIORITIES)
     return {
         "matchConstraints": _of_pods(["CREATE"], "pods"),

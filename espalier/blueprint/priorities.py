@@ -2,22 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from espalier.blueprint import names
 from espalier.types import Planned
 
 _CLASSES = (
     ("serving", 3000, "PreemptLowerPriority", "Answers users now; preempts the others."),
     ("interactive", 2000, "PreemptLowerPriority", "A notebook with a person before it; preempts batch work."),
-    ("batch", 1000, "Never", "Training and pipelines; waits its turn."),
 )
+_BATCH = ("batch", 1000, "Never", "Training and pipelines; waits its turn.")
+_BATCH_OF: Mapping[str, tuple[str, int, str, str]] = {
+    "kai-scheduler": ("batch", 90, "Never", "Training and pipelines; waits its turn, and may borrow."),
+    "volcano": ("batch", 1000, "PreemptLowerPriority", "Training and pipelines; takes back what its queue has lent."),
+}
+"""By queueing system, where the plain class would not do.
+
+KAI v0.17.0 keeps work of 100 and more within its queue's own, and never stops it (docs/priority): none could borrow.
+Volcano v1.15.1 takes nothing back for a pod that preempts never (actions/reclaim/reclaim.go; seen with its scheduler).
+"""
 
 
-def priorities() -> tuple[tuple[str, int, str], ...]:
-    """Name, value and purpose of each class."""
-    return tuple((f"espalier-{name}", value, description) for name, value, _, description in _CLASSES)
+def priorities(system: str = "") -> tuple[tuple[str, int, str], ...]:
+    """Name, value and purpose of each class; their order is the same with each queueing system."""
+    return tuple((f"espalier-{name}", value, description) for name, value, _, description in _classes(system))
 
 
-def priority_classes() -> tuple[Planned, ...]:
+def _classes(system: str) -> tuple[tuple[str, int, str, str], ...]:
+    return (*_CLASSES, _BATCH_OF.get(system, _BATCH))
+
+
+def priority_classes(system: str = "") -> tuple[Planned, ...]:
     """None is the global default, so that a cluster's own default stays what it is."""
     return tuple(
         Planned(
@@ -31,5 +46,5 @@ def priority_classes() -> tuple[Planned, ...]:
                 "description": description,
             },
         )
-        for name, value, preemption, description in _CLASSES
+        for name, value, preemption, description in _classes(system)
     )

@@ -304,6 +304,33 @@ def test_kai_has_queues_under_one_of_its_own() -> None:
     assert mine["spec"]["resources"]["gpu"] == {"quota": 8, "limit": 16, "overQuotaWeight": 1}
 
 
+def classes(system: str) -> dict[str, Manifest]:
+    """Espalier's priority classes in a stack with such a system."""
+    found = blueprint(system, pools=[H100], tenants=[tenant("a", gpu=8)]).objects
+    return {p.manifest["metadata"]["name"]: p.manifest for p in found if p.manifest["kind"] == "PriorityClass"}
+
+
+def test_volcano_takes_back_for_batch_work_what_its_queue_has_lent() -> None:
+    """Its reclaim skips a pod whose class preempts never (v1.15.1, actions/reclaim/reclaim.go)."""
+    assert {one["preemptionPolicy"] for one in classes("volcano").values()} == {"PreemptLowerPriority"}
+    assert classes("kueue")["espalier-batch"]["preemptionPolicy"] == "Never"
+
+
+def test_kai_lets_batch_work_borrow_and_nothing_that_somebody_waits_for() -> None:
+    """Work of 100 and more stays within its queue's own, and is never stopped (v0.17.0, docs/priority)."""
+    found = classes("kai-scheduler")
+    assert [name for name, one in found.items() if one["value"] < 100] == ["espalier-batch"]
+    assert list(found) == sorted(found, key=lambda name: -found[name]["value"])
+
+
+@pytest.mark.parametrize("system", ["kueue", "kai-scheduler"])
+def test_a_tenant_may_name_a_foreign_class_only_below_all_of_ours(system: str) -> None:
+    found = blueprint(system, pools=[H100], tenants=[tenant("a", gpu=8)]).objects
+    (guard,) = (p.manifest for p in found if p.suffix == "guard-pods")
+    least = min(one["value"] for one in classes(system).values())
+    assert guard["spec"]["validations"][0]["expression"].endswith(f"< {least}")
+
+
 @pytest.mark.parametrize("other", ["volcano", "kai-scheduler"])
 def test_two_systems_would_own_the_same_pods(other: str) -> None:
     addons = {"kueue": {}, other: {}}

@@ -17,7 +17,7 @@ from espalier.addons.placement import staying_affinity, system_tolerations
 from espalier.addons.training_runtimes import FRAMEWORKS, IMAGES, PinnedImage, runtimes
 from espalier.addons.walls import budget, wall
 from espalier.content import ChartSource, Content, ContentFacts
-from espalier.types import AddonInputs, AddonRecord, Peer, Planned, Traffic, Window
+from espalier.types import AddonInputs, AddonRecord, Peer, Planned, Traffic, UpgradeStep, Window
 
 NAME: Final = "kubeflow-trainer"
 VERSION: Final = "2.3.0"
@@ -91,6 +91,15 @@ RECORD = AddonRecord(
     ),
     needs=frozenset({"jobset"}),
     versions={"jobset": Window("0.12", "0.12", _CHART)},
+    upgrades=(
+        UpgradeStep(
+            before="2.3",
+            to="2.4",
+            why="its definitions move from one part of the chart to another in 2.3, and later versions count on that",
+            do="Upgrade to 2.3 and bring the stack up, then go on; or take your jobs' definitions along by hand.",
+            source="kubeflow/trainer#3655",
+        ),
+    ),
     work=((GROUP, ("trainingruntimes", "trainjobs")),),
     traffic=Traffic(servers=(Peer(NAMESPACE, PODS, (10443,)),)),
 )

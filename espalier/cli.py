@@ -34,6 +34,10 @@ AsJson = Annotated[bool, typer.Option("--json", help="one JSON document on stdou
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="do not ask")]
 Force = Annotated[bool, typer.Option(help="take back fields that others have changed by hand")]
 Adopt = Annotated[bool, typer.Option(help="take over objects that other tools or people made; without it refused")]
+Accept = Annotated[
+    list[str] | None,
+    typer.Option(help="a refused object or add-on whose data has been seen to, as the refusal names it; repeatable"),
+]
 Engine = Annotated[
     str | None,
     typer.Option(help="embedded or pulumi; default: pulumi, but embedded on simulated clusters"),
@@ -246,6 +250,21 @@ def fetch(stack: Stack, as_json: AsJson = False) -> None:
         return 0
 
     _run("fetch", as_json, body)
+
+
+@app.command()
+def upgrade(stack: Stack, yes: Yes = False, accept: Accept = None, as_json: AsJson = False) -> None:
+    """Move a stack's lock to newer add-ons, after showing object by object what that changes.
+
+    Example: espalier upgrade aws-prod
+    """
+
+    def body(out: Output) -> int:
+        from espalier.commands.upgrade import upgrade as move
+
+        return move(stack, out, yes=yes, accepted=accept or ())
+
+    _run("upgrade", as_json, body)
 
 
 @app.command()

@@ -313,6 +313,30 @@ class Window:
         return f"{self.first} or later" if self.first else f"{self.last} or earlier"
 
 
+@dataclass(frozen=True, slots=True)
+class UpgradeStep:
+    """What an upgrade takes that goes from a version below `before` to `to` or a later one, and cannot do in place.
+
+    `why` says what would be lost, `do` what comes first, and `source` where upstream says so.
+    """
+
+    before: str
+    to: str
+    why: str
+    do: str
+    source: str
+
+    def between(self, old: str, new: str) -> bool:
+        """Whether an upgrade between these versions meets it."""
+        return older(old, self.before) and not older(new, self.to)
+
+
+def older(version: str, other: str) -> bool:
+    """Whether a version is below another, by their numbers as far as the other goes."""
+    than = _numbers(other)
+    return _numbers(version)[: len(than)] < than
+
+
 def _numbers(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in re.findall(r"\d+", version.partition("-")[0]))
 
@@ -405,6 +429,8 @@ class AddonRecord:
     """Whether such a cluster has it even where its stack file does not name it."""
     needs_on: Callable[[Facts], frozenset[str]] = lambda _: frozenset()
     """What it needs besides `needs` on such a cluster, where others bring it themselves."""
+    upgrades: tuple[UpgradeStep, ...] = ()
+    """What must come before an upgrade of it, by versions."""
     work: tuple[tuple[str, tuple[str, ...]], ...] = ()
     """API groups and kinds (plural) that tenants make for themselves once it is there: `edit` writes them, `view` reads
     them."""

@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from espalier.content import ContentFacts, Source
+from espalier.content import ContentFacts, Source, is_remote
 from espalier.types import Mistake, Mistakes
 from espalier.whole import write_whole
 
@@ -56,6 +56,10 @@ class Entry:
     def fits(self, source: Source) -> bool:
         """Whether this pins what the record names now."""
         return self.source == source.address and self.version == source.version
+
+    def is_left_by(self, source: Source) -> bool:
+        """Whether the record names another fetched source now: an upgrade, which people see before it is pinned."""
+        return bool(self.digest) and is_remote(source) and not self.fits(source)
 
 
 def read_lock(path: Path) -> dict[str, Entry]:

@@ -5,10 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from espalier.catalogue import Catalogue, catalogue
 from espalier.settings.files import stack_folder
-from espalier.types import AddonRecord
+from espalier.types import AddonRecord, Mistake
+
+if TYPE_CHECKING:
+    from espalier.charts.lock import Entry
+    from espalier.content import Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,3 +51,10 @@ class Place:
 
             found |= records_of_packages(found)
         return found
+
+
+def upgrade_first(place: Place, id: str, pin: Entry, source: Source) -> Mistake:
+    """That an add-on's record names another source or version than the lock pins."""
+    got, accepted = f"{pin.source} {pin.version}", f"{source.address} {source.version}"
+    do = f"Run `espalier upgrade {place.env}`: it shows what that changes, then pins it."
+    return Mistake(f"{place.lock.name}: sources.{id}", got, accepted, do)

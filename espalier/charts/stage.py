@@ -12,7 +12,7 @@ from espalier.charts.images import ImageRule, images_of, rewrite_images, unused_
 from espalier.charts.lock import Entry, read_lock
 from espalier.charts.objects import CRD, Object, objects_of, scopes_of
 from espalier.charts.phases import in_order, withheld
-from espalier.charts.place import Place
+from espalier.charts.place import Place, upgrade_first
 from espalier.charts.prepare import Progress, cache_folder, recorded
 from espalier.charts.release import ByHelm
 from espalier.charts.render import Request, folder_digest, render
@@ -87,10 +87,10 @@ class Stage:
             return self._beside(id, content)
         entry = self.lock.get(id)
         fetch = f"Run `espalier fetch {self.place.env}`"
+        if entry is not None and entry.is_left_by(source):
+            return [upgrade_first(self.place, id, entry, source)]
         if entry is not None and not entry.fits(source):
-            where = f"{self.place.lock.name}: sources.{id}"
-            got, accepted = f"{entry.source} {entry.version}", f"{source.address} {source.version}"
-            return [Mistake(where, got, accepted, f"{fetch} to pin what the add-on's record names now.")]
+            entry = None  # it lay beside the stack files, and has no pin
         pins = [digest for digest in (entry.digest if entry else "", source.digest) if digest]
         if len(set(pins)) > 1:
             where = f"{self.place.lock.name}: sources.{id}.digest"

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from espalier import failures
 from espalier.charts.errors import HeldError
 from espalier.commands import by_pulumi, cloud_destroy
+from espalier.commands.asking import ask
 from espalier.commands.plan import NotAllowedError, Plan, allowed, plan, plan_of
 from espalier.commands.project import Project, open_project, program_of
 from espalier.commands.signals import stopping
@@ -45,11 +46,11 @@ def preview(stack: str, out: Output, *, engine: str | None, force: bool, adopt: 
 
 
 def _preview(project: Project, out: Output, force: bool, adopt: bool) -> Sequence[Change]:
-    from espalier.engine.preview import preview as ask
+    from espalier.engine.preview import preview as compare
 
     client = client_of(project)
     with out.progress(f"asking the cluster of {project.stack.name}"):
-        changes = ask(program_of(project), connection=client, force=force, adopt=adopt)
+        changes = compare(program_of(project), connection=client, force=force, adopt=adopt)
     # Nothing is deleted by a run that leaves add-ons out.
     return [change for change in changes if change.op != "delete"] if project.blueprint.held() else changes
 
@@ -75,7 +76,7 @@ def _up(project: Project, out: Output, yes: bool, force: bool, adopt: bool) -> i
     if not yes:
         changes = _preview(project, out, force, adopt)
         show_changes(out.people, _document("preview", project, changes), notes=_notes(changes))
-        _ask(f"Apply this to {project.stack.name}?", out)
+        ask(f"Apply this to {project.stack.name}?", out)
     from espalier.engine.up import up as apply
 
     def judge(recording: Recording) -> None:
@@ -159,7 +160,7 @@ def destroy(
     if not yes:
         for found in made_by_others(project.name, project.stack.name, client_of(project)):
             out.people.print(f"{found}, which others made, goes as well.", markup=False)
-        _ask(f"Remove all that Espalier made for {project.stack.name}?", out)
+        ask(f"Remove all that Espalier made for {project.stack.name}?", out)
     with out.progress(f"removing {project.stack.name}") as progress, stopping() as stop:
         changes = remove(
             project.name,
@@ -232,15 +233,6 @@ def _refuse(planned: Plan, project: Project, out: Output) -> int:
     out.people.print("Nothing was changed.")
     out.document({**header("up", errors), "stack": project.stack.name, "changes": [], "waves": []})
     return failures.FAILED
-
-
-def _ask(question: str, out: Output) -> None:
-    if not sys.stdin.isatty():
-        raise Missing("nobody to ask: standard input is not a terminal", "Say --yes to go on without being asked.")
-    import typer
-
-    if not typer.confirm(question, err=out.as_json):
-        raise RefusedError("nothing was changed: the answer was no")
 
 
 def _notes(changes: Iterable[Change]) -> dict[str, tuple[str, ...]]:

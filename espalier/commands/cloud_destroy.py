@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 
 from espalier.commands import by_pulumi
+from espalier.commands.asking import ask
 from espalier.commands.project import Project
 from espalier.engine.cloud_drain import Outside, drain_cloud, look_outside
 from espalier.engine.errors import Problem, RefusedError
@@ -36,7 +37,7 @@ def destroy(project: Project, out: Output, *, yes: bool, delete_data: bool, with
     for line in _told(found) if found else ():
         out.people.print(line, markup=False)
     if not yes:
-        _ask(f"Remove {project.stack.name}, its cluster and all that is in it?", out)
+        ask(f"Remove {project.stack.name}, its cluster and all that is in it?", out)
     if client is not None:
         with out.progress(f"draining the cluster of {project.stack.name}") as progress:
             drain_cloud(client, project.name, project.stack.name, progress, delete_data=delete_data)
@@ -88,10 +89,3 @@ def _told(found: Outside) -> Iterator[str]:
         yield f"{each} goes first, by its controller."
     for claim, size in found.claims:
         yield f"{claim} ({size}) goes with its data."
-
-
-def _ask(question: str, out: Output) -> None:
-    import typer
-
-    if not typer.confirm(question, err=out.as_json):
-        raise RefusedError("nothing was changed: the answer was no")

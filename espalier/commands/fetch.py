@@ -76,6 +76,9 @@ class _Round:
     def take(self, id: str, content: Content) -> None:
         """Brings one source, if the cache lacks it."""
         source, old = content.source, self._old.get(id)
+        if old is not None and old.is_left_by(source):
+            self._new[id] = old  # which is told of when it is rendered
+            return
         pinned = old.digest if old is not None and old.fits(source) else source.digest
         entry = Entry(source.address, source.version, pinned)
         if old is not None and old.fits(source):

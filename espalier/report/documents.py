@@ -234,6 +234,39 @@ class FetchDocument(Document):
     sources: list[FetchedSource]
 
 
+class UpgradeChange(TypedDict):
+    """What becomes of one object of an add-on; `fields` are the paths that change."""
+
+    object: str
+    op: Literal["add", "remove", "change", "replace", "rename"]
+    fields: list[str]
+    note: str
+
+
+UpgradedAddon = TypedDict(
+    "UpgradedAddon",
+    {
+        "id": str,
+        "from": str,
+        "to": str,
+        "source": str,
+        "digest": str,
+        "unseen": str,
+        "changes": list[UpgradeChange],
+    },
+)
+"""An add-on whose pin moves. `unseen` says why it is compared by names alone; "" where objects are compared."""
+
+
+class UpgradeDocument(Document):
+    """`espalier upgrade`. `written` tells whether the lock has the new pins."""
+
+    stack: str
+    lock: str
+    addons: list[UpgradedAddon]
+    written: bool
+
+
 class ChangeEntry(TypedDict):
     """What happens, or happened, to a resource; `fields` are the paths that change."""
 
@@ -515,6 +548,7 @@ DOCUMENTS: dict[str, Any] = {
     "addons": AddonsDocument,
     "catalogue": CatalogueDocument,
     "fetch": FetchDocument,
+    "upgrade": UpgradeDocument,
 }
 
 

@@ -8,6 +8,7 @@ import hashlib
 import io
 import json
 import os
+import shutil
 import tarfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -21,6 +22,7 @@ import yaml
 
 from espalier.sim.binaries import CHARTS
 from espalier.sim.builder import build
+from tests.unit.chart_project import ROOT, Project
 
 LAYER = "application/vnd.cncf.helm.chart.content.v1.tar+gzip"
 
@@ -148,3 +150,14 @@ def renderer() -> Path:
 @pytest.fixture
 def made_archive() -> Callable[[Mapping[str, str]], bytes]:
     return archive
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Project:
+    """A project of its own, and the folder that commands start in."""
+    folder = tmp_path / "project"
+    (folder / "stacks").mkdir(parents=True)
+    for name in ("Pulumi.yaml", "__main__.py"):
+        shutil.copy(ROOT / name, folder / name)
+    monkeypatch.chdir(folder)
+    return Project(folder, capsys)

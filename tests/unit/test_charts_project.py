@@ -15,65 +15,11 @@ import yaml
 
 from espalier.charts.cache import digest_of
 from espalier.cli import main
-from espalier.report.documents import schema_of
+from tests.unit.chart_project import PASSWORD, ROOT, Project
 
-jsonschema = pytest.importorskip("jsonschema", reason="a development dependency")
-ROOT = Path(__file__).parents[2]
 Archive = Callable[[Mapping[str, str]], bytes]
-PASSWORD = "canary-51c9"
 
 pytestmark = pytest.mark.usefixtures("home", "renderer")
-
-
-class Project:
-    """A project with one stack, `t`, whose add-ons a test writes."""
-
-    def __init__(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        self.folder = folder
-        self.stacks = folder / "stacks"
-        self.lock = self.stacks / "t.lock"
-        self.cache = folder / "cache"
-        self._capsys = capsys
-        self.settings: dict[str, Any] = {
-            "cluster": {"kind": "simulated"},
-            "sources": {"cache": "../cache"},
-            "addons": {},
-        }
-
-    def addon(self, id: str, source: Mapping[str, Any], options: Mapping[str, Any] | None = None, **rules: Any) -> None:
-        record = {"source": source, "namespace": id, **rules}
-        path = self.stacks / "addons" / f"{id}.yaml"
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(yaml.safe_dump(record))
-        self.settings["addons"][id] = options or {}
-
-    def run(self, command: str) -> tuple[int, Any]:
-        config = {f"espalier:{key}": value for key, value in self.settings.items()}
-        (self.stacks / "Pulumi.t.yaml").write_text(yaml.safe_dump({"config": config}))
-        self._capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main([command, "t", "--json"])
-        said = self._capsys.readouterr()
-        assert PASSWORD not in said.out + said.err
-        document = json.loads(said.out)
-        jsonschema.validate(document, schema_of(command))
-        assert isinstance(ended.value.code, int)
-        return ended.value.code, document
-
-    def good(self, command: str) -> Any:
-        code, document = self.run(command)
-        assert code == 0, document["errors"]
-        return document
-
-
-@pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Project:
-    folder = tmp_path / "project"
-    (folder / "stacks").mkdir(parents=True)
-    for name in ("Pulumi.yaml", "__main__.py"):
-        shutil.copy(ROOT / name, folder / name)
-    monkeypatch.chdir(folder)
-    return Project(folder, capsys)
 
 
 def chart(made_archive: Archive, image: str = "quay.io/x/y:1.0.0", name: str = "queue") -> bytes:
@@ -238,7 +184,7 @@ def test_a_manifest_of_the_cache_that_was_changed_is_refused(project: Project, w
     assert digest_of(data) in document["errors"][0]["got"]
 
 
-def test_a_lock_of_another_version_is_refused_until_it_is_fetched(
+def test_a_lock_of_another_version_is_refused_until_it_is_upgraded(
     project: Project, web: Any, made_archive: Archive
 ) -> None:
     site = web()
@@ -251,7 +197,19 @@ def test_a_lock_of_another_version_is_refused_until_it_is_fetched(
     [error] = document["errors"]
     assert error["got"] == f"{site.url}/charts/queue 1.0.0"
     assert error["accepted"] == f"{site.url}/charts/queue 1.1.0"
-    project.good("fetch")
+    assert error["do"] == "Run `espalier upgrade t`: it shows what that changes, then pins it."
+    pins = project.lock.read_bytes()
+    assert project.run("fetch")[1]["errors"] == document["errors"]
+    assert project.lock.read_bytes() == pins
+    [row] = project.good("upgrade", "--yes")["addons"]
+    assert row["changes"] == [
+        {
+            "object": "deployment.apps/queue/queue",
+            "op": "change",
+            "fields": ["spec.template.spec.containers[0].image"],
+            "note": "",
+        }
+    ]
     assert "quay.io/x/y:2.0.0" in {row["image"] for row in project.good("plan")["images"]}
 
 

@@ -6,6 +6,7 @@ from espalier.addons.aws_efa_device_plugin import RECORD as AWS_EFA_DEVICE_PLUGI
 from espalier.addons.cert_manager import RECORD as CERT_MANAGER
 from espalier.addons.cluster_autoscaler import RECORD as CLUSTER_AUTOSCALER
 from espalier.addons.dcgm_exporter import RECORD as DCGM_EXPORTER
+from espalier.addons.dex import RECORD as DEX
 from espalier.addons.gateway_api import RECORD as GATEWAY_API
 from espalier.addons.istio import RECORDS as ISTIO
 from espalier.addons.jobset import RECORD as JOBSET
@@ -27,6 +28,7 @@ from espalier.addons.node_feature_discovery import RECORD as NODE_FEATURE_DISCOV
 from espalier.addons.nvidia_device_plugin import RECORD as NVIDIA_DEVICE_PLUGIN
 from espalier.addons.nvidia_dra_driver import RECORD as NVIDIA_DRA_DRIVER
 from espalier.addons.nvidia_gpu_operator import RECORD as NVIDIA_GPU_OPERATOR
+from espalier.addons.oauth2_proxy import RECORD as OAUTH2_PROXY
 from espalier.addons.retired import RETIRED
 from espalier.addons.training_operator_v1 import RECORD as TRAINING_OPERATOR_V1
 from espalier.addons.vertical_pod_autoscaler import RECORD as VERTICAL_POD_AUTOSCALER
@@ -43,6 +45,7 @@ RECORDS: dict[str, AddonRecord] = {
         CERT_MANAGER,
         CLUSTER_AUTOSCALER,
         DCGM_EXPORTER,
+        DEX,
         GATEWAY_API,
         *ISTIO,
         JOBSET,
@@ -64,6 +67,7 @@ RECORDS: dict[str, AddonRecord] = {
         NVIDIA_DEVICE_PLUGIN,
         NVIDIA_DRA_DRIVER,
         NVIDIA_GPU_OPERATOR,
+        OAUTH2_PROXY,
         TRAINING_OPERATOR_V1,
         VERTICAL_POD_AUTOSCALER,
         VOLCANO,

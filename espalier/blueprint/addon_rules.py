@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from difflib import get_close_matches
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from pydantic import ValidationError
 
+from espalier.settings.base import hyphenated
 from espalier.settings.tree import path_text
 from espalier.types import AddonRecord, Facts, Mistake, PoolFacts, Traffic, Window
 
@@ -24,6 +25,7 @@ NOT_OPEN: Final[Mapping[str, str]] = {
     "SSPL-1.0": "https://spdx.org/licenses/SSPL-1.0.html",
 }
 """Licences that are public and not open source, by SPDX id: use in production may need a contract."""
+_SECRET: Final = re.compile(r"(?i)secret|password|passwd|token|bindpw|credential")
 _VERSION: Final = re.compile(r"v?\d+(\.\d+){1,2}")
 
 
@@ -105,10 +107,42 @@ def _unreadable(id: str, options: Mapping[str, Any], records: Records) -> Iterat
     try:
         record.options.model_validate(own_options(options))
     except ValidationError as error:
+        known = ", ".join(map(hyphenated, record.options.model_fields)) or "no options"
         for fault in error.errors():
-            where = path_text(fault["loc"], path_of(id))
-            known = ", ".join(record.options.model_fields) or "no options"
-            yield Mistake(where, repr(fault["input"])[:60], known, "Correct or remove the option.")
+            path = _without_tags(fault["loc"], options)
+            # Of what is within an option, the model says best what is accepted.
+            accepted = known if len(path) < 2 or fault["type"] == "extra_forbidden" else fault["msg"]
+            if fault["type"] == "value_error":
+                accepted = fault["msg"].removeprefix("Value error, ")
+            do = "Correct or remove the option."
+            yield Mistake(path_text(path, path_of(id)), _shown(path, fault), accepted, do)
+
+
+def _without_tags(loc: Sequence[str | int], options: Any) -> tuple[str | int, ...]:
+    """Where a fault is, without the names that pydantic gives to the kinds of a union."""
+    path: list[str | int] = []
+    for at, step in enumerate(loc):
+        inner = _within(options, step)
+        if inner is not None or at == len(loc) - 1:
+            path.append(step)
+            options = inner
+    return tuple(path)
+
+
+def _within(options: Any, step: str | int) -> Any:
+    if isinstance(options, Mapping):
+        return cast("Mapping[str | int, Any]", options).get(step)
+    return cast("list[Any]", options)[step] if isinstance(options, list) and isinstance(step, int) else None
+
+
+def _shown(path: Sequence[str | int], fault: Mapping[str, Any]) -> str:
+    """What was found; nothing of what may be a secret, since whoever puts one here did not mean it to be told."""
+    if fault["type"] == "missing":
+        return "nothing"
+    if any(_SECRET.search(str(step)) for step in path):
+        return "a value that is not shown"
+    value = fault["input"]
+    return "a mapping" if isinstance(value, Mapping) else "a list" if isinstance(value, list) else repr(value)[:60]
 
 
 def _wrong_existing(record: AddonRecord, options: Mapping[str, Any]) -> Iterator[Mistake]:

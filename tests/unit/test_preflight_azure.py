@@ -289,7 +289,22 @@ def clients(asked: list[str], **changed: Any) -> ask.Clients:
         network=SimpleNamespace(subnets=Operations(asked, get=subnet)),
         authorization=SimpleNamespace(permissions=operations("permissions")),
         arm=Arm(asked),
+        graph=Graph(),
     )
+
+
+class Graph:
+    """Microsoft Graph: the groups that it has, or why it answers nothing."""
+
+    def __init__(self, there: Mapping[str, Any] | None = None, refusal: Exception | None = None) -> None:
+        self._there, self._refusal = there or {}, refusal
+
+    def get(self, path: str) -> Mapping[str, Any]:
+        if self._refusal:
+            raise self._refusal
+        if path not in self._there:
+            raise ResourceNotFoundError("no")
+        return self._there[path]
 
 
 class Arm:
@@ -401,6 +416,38 @@ def test_an_identity_a_vault_and_an_account_that_are_named_must_be_there() -> No
     bad = told(beside(Arm([]), **named), "error")
     assert {bad[each].got for each in what} == {"there is none"}
     assert bad["key vault safe"].do == "Correct its id under espalier:cluster.key-vault."
+
+
+ADMINS = "11111111-2222-3333-4444-555555555555"
+
+
+def administered(graph: Graph) -> list[Finding]:
+    wanted = needs(cluster(access={"via": "network", "admins": [ADMINS]}), BIG, resources=MADE)
+    found = ask.facts_of(wanted, lambda _: None, replace(clients([]), graph=graph))
+    return findings(wanted, replace(GOOD, parts=found.parts))
+
+
+def test_groups_of_administrators_are_looked_up_in_entra() -> None:
+    what = f"group of Entra {ADMINS}"
+    there = {"displayName": "platform", "securityEnabled": True}
+    assert told(administered(Graph({f"/groups/{ADMINS}": there})), "ok")[what].got == "platform"
+    gone = told(administered(Graph()), "error")[what]
+    assert (gone.got, gone.do) == ("there is none", "Correct its id under espalier:cluster.access.admins.")
+    mail = there | {"securityEnabled": False}
+    assert told(administered(Graph({f"/groups/{ADMINS}": mail})), "error")[what].got == (
+        "no security group, and AKS lets in these alone"
+    )
+
+
+def test_who_may_not_ask_graph_is_told_so_and_the_rest_is_judged() -> None:
+    refusal = HttpResponseError("Insufficient privileges")
+    refusal.status_code = 403
+    for error in (refusal, ClientAuthenticationError("no token for graph")):
+        found = administered(Graph(refusal=error))
+        doubt = told(found, "warning")[f"group of Entra {ADMINS}"]
+        assert doubt.got.startswith("not judged: ")
+        assert str(error.message) in doubt.got
+        assert told(found, "ok")
 
 
 BLOBS = "privatelink.blob.core.windows.net"

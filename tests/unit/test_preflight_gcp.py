@@ -404,6 +404,68 @@ def test_a_given_zone_must_be_the_networks(change: Any, says: str, monkeypatch: 
     assert told(looked_up(monkeypatch, {ZONE: OF_PARTS[ZONE] | change}), "error")["zone ml"].got == says
 
 
+ROBOT, GROUP = "deployer@my-project.iam.gserviceaccount.com", "platform@example.com"
+LOOKUP = "/v1/groups:lookup"
+SHARES = "/v1/projects/host/locations/-/instances"
+
+
+def administrators(monkeypatch: pytest.MonkeyPatch, answers: dict[str, Any], **http: Any) -> list[Finding]:
+    for path, answer in answers.items():
+        monkeypatch.setitem(ANSWERS, path, answer)
+    admins = [f"serviceAccount:{ROBOT}", f"group:{GROUP}", "user:kim@example.com"]
+    named = cluster(
+        access={"via": "dns-endpoint", "admins": admins}, **{"security-group": "gke-security-groups@example.com"}
+    )
+    wanted, asked = needs(named, L4, resources=MADE), Http(**http)
+
+    def service(name: str, version: str) -> Any:
+        return ask.build(name, version, http=asked, cache_discovery=False, static_discovery=True)
+
+    found = ask.facts_of(wanted, lambda _: None, (service, "kim"))
+    return findings(wanted, replace(GOOD, parts=found.parts))
+
+
+def test_administrators_are_looked_up_as_far_as_google_tells(monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = told(administrators(monkeypatch, {}), "error")
+    assert gone[f"administrator serviceAccount:{ROBOT}"].got == "there is none"
+    assert gone[f"administrator group:{GROUP}"].do == "Correct its id under espalier:cluster.access.admins."
+    assert gone["group gke-security-groups@example.com"].do == "Correct its id under espalier:cluster.security-group."
+    account = f"/v1/projects/-/serviceAccounts/{ROBOT}"
+    here = administrators(monkeypatch, {account: {"email": ROBOT}, LOOKUP: {"name": "groups/1"}})
+    fine = told(here, "ok")
+    assert {f"administrator serviceAccount:{ROBOT}", f"administrator group:{GROUP}"} <= fine.keys()
+    assert told(here, "warning")["administrator user:kim@example.com"].got == (
+        "not judged: Google tells who this is to administrators of its Workspace alone"
+    )
+    off = told(administrators(monkeypatch, {account: {"disabled": True}}), "error")
+    assert off[f"administrator serviceAccount:{ROBOT}"].got == "disabled"
+    refused = told(administrators(monkeypatch, {}, refused=("groups:lookup",)), "warning")
+    assert refused[f"administrator group:{GROUP}"].got == "not judged: 403 no"
+
+
+def test_a_share_of_the_networks_own_project_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    share = {"networks": [{"ipAddresses": ["10.9.0.2"]}], "fileShares": [{"name": "models"}], "state": "READY"}
+    monkeypatch.setitem(ANSWERS, "/v1/projects/my-project/locations/-/instances", {})
+    monkeypatch.setitem(ANSWERS, SHARES, [{"instances": []}, {"instances": [share]}])
+    named = cluster(
+        network={"id": "projects/host/global/networks/shared", "subnets": ["s"]},
+        storage={"type": "filestore", "id": "10.9.0.2:/models"},
+    )
+    wanted, http = needs(named, L4, resources=MADE), Http()
+
+    def service(name: str, version: str) -> Any:
+        return ask.build(name, version, http=http, cache_discovery=False, static_discovery=True)
+
+    def found() -> list[Finding]:
+        return findings(wanted, replace(GOOD, parts=ask.facts_of(wanted, lambda _: None, (service, "kim")).parts))
+
+    assert told(found(), "ok")["share 10.9.0.2:/models"].got == "ready"
+    monkeypatch.setitem(ANSWERS, SHARES, {})
+    assert told(found(), "warning")["share 10.9.0.2:/models"].got == (
+        "not judged: no Filestore instance of my-project or host has it: see that another project's does"
+    )
+
+
 def test_a_refused_question_is_not_judged_and_the_others_are() -> None:
     found = facts(Http(refused=("regions/us-central1", "clusters/prod", "testIamPermissions")))
     assert (found.quotas, found.cluster, found.lacking) == (NotAsked("403 no"), NotAsked("403 no"), NotAsked("403 no"))

@@ -94,6 +94,14 @@ LOOKED_UP: dict[str, dict[str, tuple[Any, str]]] = {
         "keys.secrets": ({"keys": {"secrets": _CMEK}}, f"key {_CMEK}"),
         "keys.disks": ({"keys": {"disks": _CMEK}}, f"key {_CMEK}"),
         "service-account": ({"service-account": _MAIL}, f"service account {_MAIL}"),
+        "access.admins[]": (
+            {"access": {"via": "dns-endpoint", "admins": [f"serviceAccount:{_MAIL}"]}},
+            f"administrator serviceAccount:{_MAIL}",
+        ),
+        "security-group": (
+            {"security-group": "gke-security-groups@example.com"},
+            "group gke-security-groups@example.com",
+        ),
         "storage.id": ({"storage": {"type": "filestore", "id": "10.0.0.9:/gone"}}, "share 10.0.0.9:/gone"),
         "buckets[].id": ({"buckets": [{"name": "b", "id": "gone-data"}]}, "bucket gone-data"),
         "registries[].id": (
@@ -112,6 +120,7 @@ LOOKED_UP: dict[str, dict[str, tuple[Any, str]]] = {
     "aks": {
         "name": ({"given": {**_SAID}, "resource-group": "ml"}, "cluster prod"),
         "resource-group": ({"resource-group": "ml"}, "resource group ml"),
+        "access.admins[]": ({"access": {"via": "network", "admins": [azure.ADMINS]}}, "group of Entra"),
         "network.id": ({"network": {"id": _VNET, "subnets": [f"{_VNET}/subnets/n"]}}, f"subnet {_VNET}"),
         "network.subnets[]": (
             {"network": {"id": _VNET, "subnets": [f"{_VNET}/subnets/n"]}},
@@ -167,7 +176,9 @@ NO_THING = {
     "where a given cluster answers: the deployer finds out at once": {
         "given.endpoint", "given.certificate", "given.issuer", "access.proxy",
     },
-    "judged by the region's own list": {"version", "region", "zones[]", "pools.zones[]", "pools.reservation.zones[]"},
+    "judged by the region's own list": {
+        "version", "nodes-version", "region", "zones[]", "pools.zones[]", "pools.reservation.zones[]",
+    },
     "of the catalogue, and looked up by zone": {
         "pools.accelerator", "pools.machine", "pools.machines[]", "pools.topology", "pools.sharing.mig",
     },
@@ -175,12 +186,8 @@ NO_THING = {
 }  # fmt: skip
 """Keys of free text that name nothing that could be there."""
 NOT_READ = {
-    "gke": {
-        "access.admins[]": "identities of Google Workspace: no API of the project tells of them",
-        "security-group": "a group of Google Workspace: the same",
-    },
+    "gke": {},
     "aks": {
-        "access.admins[]": "groups of Entra: Microsoft Graph tells of them, which asks for permissions of its own",
         "subscription": "whatever else is asked is asked of it",
         "tenant": "the credentials' own: Azure refuses those of another",
         "pools.preload.snapshot": "AKS has none: the stack file is refused",

@@ -22,6 +22,7 @@ from azure.core.rest import HttpRequest
 
 from espalier.preflight.azure.facts import Allowed, Facts, Reserved, Running, Size, Usage
 from espalier.preflight.azure.parts import Arm, parts_of
+from espalier.preflight.azure.people import Graph, people_of
 from espalier.preflight.model import NotAsked, NotPossibleError
 from espalier.preflight.needs import Needs
 from espalier.settings.aks import Aks
@@ -30,7 +31,7 @@ Answer = TypeVar("Answer")
 Progress = Callable[[str], None]
 _LOGIN = "Log in: az login; or set AZURE_CLIENT_ID, AZURE_TENANT_ID and AZURE_CLIENT_SECRET."
 _SUBSCRIPTION = ("ARM_SUBSCRIPTION_ID", "AZURE_SUBSCRIPTION_ID")
-_ARM = "https://management.azure.com"
+_ARM, _GRAPH = "https://management.azure.com", "https://graph.microsoft.com"
 _KEPT = 5
 """Addresses of each subnet that Azure keeps (Virtual network FAQ)."""
 
@@ -44,6 +45,7 @@ class Clients:
     network: Any
     authorization: Any
     arm: Arm
+    graph: Graph
 
 
 def clients(subscription: str) -> Clients:
@@ -60,28 +62,40 @@ def clients(subscription: str) -> Clients:
         ContainerServiceClient(credential, subscription),
         NetworkManagementClient(credential, subscription),
         AuthorizationManagementClient(credential, subscription),
-        _Arm(credential),
+        _Arm(credential, _ARM),
+        _Graph(credential, _GRAPH),
     )
 
 
-class _Arm:
-    """Azure's resource manager, asked by resource ids."""
+class _Rest:
+    """A service of Microsoft's that speaks JSON, at `base`."""
 
-    def __init__(self, credential: Any) -> None:
-        sign = BearerTokenCredentialPolicy(credential, f"{_ARM}/.default")
-        self._client: Any = PipelineClient(_ARM, policies=[RetryPolicy(), sign])
+    def __init__(self, credential: Any, base: str) -> None:
+        sign = BearerTokenCredentialPolicy(credential, f"{base}/.default")
+        self._base, self._client = base, PipelineClient[Any, Any](base, policies=[RetryPolicy(), sign])
 
-    def get(self, path: str, version: str) -> Mapping[str, Any]:
-        return self._send(HttpRequest("GET", f"{_ARM}{path}", params={"api-version": version}))
-
-    def check(self, path: str, version: str, body: Mapping[str, str]) -> Mapping[str, Any]:
-        return self._send(HttpRequest("POST", f"{_ARM}{path}", params={"api-version": version}, json=dict(body)))
-
-    def _send(self, request: HttpRequest) -> Mapping[str, Any]:
-        response = self._client.send_request(request)
+    def send(self, method: str, path: str, **more: Any) -> Mapping[str, Any]:
+        response: Any = self._client.send_request(HttpRequest(method, f"{self._base}{path}", **more))
         map_error(response.status_code, response, {401: ClientAuthenticationError, 404: ResourceNotFoundError})
         response.raise_for_status()
         return response.json()
+
+
+class _Arm(_Rest):
+    """Azure's resource manager, asked by resource ids."""
+
+    def get(self, path: str, version: str) -> Mapping[str, Any]:
+        return self.send("GET", path, params={"api-version": version})
+
+    def check(self, path: str, version: str, body: Mapping[str, str]) -> Mapping[str, Any]:
+        return self.send("POST", path, params={"api-version": version}, json=dict(body))
+
+
+class _Graph(_Rest):
+    """Microsoft Graph, asked for groups of Entra."""
+
+    def get(self, path: str) -> Mapping[str, Any]:
+        return self.send("GET", f"/v1.0{path}")
 
 
 def asked(question: Callable[[], Answer]) -> Answer | NotAsked:
@@ -138,7 +152,7 @@ def facts_of(needs: Needs, progress: Progress, given: Clients | None = None) -> 
         subnets={name: there(lambda name=name: _free(ask, name)) for name in cluster.network.subnets},
         encryption_sets=_encryption_sets(ask, cluster),
         versions=asked(lambda: _versions(ask, cluster.region)),
-        parts=tuple(parts_of(ask.arm, there, needs, cluster, subscription)),
+        parts=(*parts_of(ask.arm, there, needs, cluster, subscription), *people_of(ask.graph, there, cluster)),
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from espalier.preflight.gcp.facts import Facts, Quota, Reserved, Running
 from espalier.preflight.gcp.named import named_of, owned
 from espalier.preflight.gcp.parts import parts_of
+from espalier.preflight.gcp.people import people_of
 from espalier.preflight.gcp.permissions import apis_of, permissions_of
 from espalier.preflight.model import NotAsked, NotPossibleError
 from espalier.preflight.needs import Needs
@@ -108,7 +109,11 @@ def facts_of(needs: Needs, progress: Progress, given: tuple[Service, str] | None
         network=_network(compute, project, region, cluster),
         keys={key: there(lambda key=key: _key(service, key)) for key in _keys(cluster)},
         versions=asked(lambda: _versions(container, project, region)),
-        parts=(*parts_of(service, there, needs, cluster, apis), *named_of(service, there, needs, cluster)),
+        parts=(
+            *parts_of(service, there, needs, cluster, apis),
+            *named_of(service, there, needs, cluster),
+            *people_of(service, there, cluster),
+        ),
     )
 
 

@@ -51,16 +51,26 @@ def _range(service: Service, cluster: Gke, name: str) -> bool:
 
 
 def _share(service: Service, cluster: Gke, share: str) -> Any:
-    """Of this project's instances alone: a share of another one may serve the network, too."""
+    """Of the instances of this project, and of the one that a given network is of: a share of a third may serve it."""
     address, _, path = share.partition(":")
+    network = cluster.network.id
+    projects = dict.fromkeys((cluster.project, *((owned(network, cluster.project)[0],) if network else ())))
     instances = service("file", "v1").projects().locations().instances()
-    rows = instances.list(parent=f"projects/{cluster.project}/locations/-").execute().get("instances", ())
-    for row in rows:
-        addresses = [each for one in row.get("networks", ()) for each in one.get("ipAddresses", ())]
-        shares = [f"/{each['name']}" for each in row.get("fileShares", ())]
-        if address in addresses and path in shares:
-            return row
-    return NotAsked(f"no Filestore instance of project {cluster.project} has it: see that another one does")
+    for project in projects:
+        for row in _rows(instances, f"projects/{project}/locations/-"):
+            addresses = [each for one in row.get("networks", ()) for each in one.get("ipAddresses", ())]
+            shares = [f"/{each['name']}" for each in row.get("fileShares", ())]
+            if address in addresses and path in shares:
+                return row
+    return NotAsked(f"no Filestore instance of {' or '.join(projects)} has it: see that another project's does")
+
+
+def _rows(instances: Any, parent: str) -> Iterator[Mapping[str, Any]]:
+    request = instances.list(parent=parent)
+    while request is not None:
+        answer = request.execute()
+        yield from answer.get("instances", ())
+        request = instances.list_next(request, answer)
 
 
 def _image(service: Service, cluster: Gke, image: str) -> Any:

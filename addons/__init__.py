@@ -1,7 +1,10 @@
 """Add-ons as data: one module each, no Pulumi in any of them."""
 
+from collections.abc import Iterable
+
 from espalier.addons.amd_device_plugin import RECORD as AMD_DEVICE_PLUGIN
 from espalier.addons.amd_gpu_operator import RECORD as AMD_GPU_OPERATOR
+from espalier.addons.argo_workflows import RECORD as ARGO_WORKFLOWS
 from espalier.addons.aws_efa_device_plugin import RECORD as AWS_EFA_DEVICE_PLUGIN
 from espalier.addons.cert_manager import RECORD as CERT_MANAGER
 from espalier.addons.cluster_autoscaler import RECORD as CLUSTER_AUTOSCALER
@@ -12,12 +15,14 @@ from espalier.addons.istio import RECORDS as ISTIO
 from espalier.addons.jobset import RECORD as JOBSET
 from espalier.addons.kai_scheduler import RECORD as KAI_SCHEDULER
 from espalier.addons.karpenter import RECORD as KARPENTER
+from espalier.addons.katib import RECORD as KATIB
 from espalier.addons.keda import RECORD as KEDA
 from espalier.addons.kserve import RECORD as KSERVE
 from espalier.addons.kserve_crd import RECORD as KSERVE_CRD
 from espalier.addons.kubeflow_base import RECORD as KUBEFLOW_BASE
 from espalier.addons.kubeflow_dashboard import RECORD as KUBEFLOW_DASHBOARD
 from espalier.addons.kubeflow_notebooks import RECORD as KUBEFLOW_NOTEBOOKS
+from espalier.addons.kubeflow_pipelines import RECORD as KUBEFLOW_PIPELINES
 from espalier.addons.kubeflow_trainer import RECORD as KUBEFLOW_TRAINER
 from espalier.addons.kueue import RECORD as KUEUE
 from espalier.addons.lws import RECORD as LWS
@@ -36,11 +41,21 @@ from espalier.addons.volcano import RECORD as VOLCANO
 from espalier.addons.warden import RECORD as WARDEN
 from espalier.types import AddonRecord
 
-RECORDS: dict[str, AddonRecord] = {
-    record.id: record
-    for record in (
+
+def each_once(records: Iterable[AddonRecord]) -> dict[str, AddonRecord]:
+    """By id. Raises ValueError for a second record of one id, which would replace the first in silence."""
+    found: dict[str, AddonRecord] = {}
+    for record in records:
+        if found.setdefault(record.id, record) is not record:
+            raise ValueError(f"two add-ons {record.id}")
+    return found
+
+
+RECORDS: dict[str, AddonRecord] = each_once(
+    (
         AMD_DEVICE_PLUGIN,
         AMD_GPU_OPERATOR,
+        ARGO_WORKFLOWS,
         AWS_EFA_DEVICE_PLUGIN,
         CERT_MANAGER,
         CLUSTER_AUTOSCALER,
@@ -51,12 +66,14 @@ RECORDS: dict[str, AddonRecord] = {
         JOBSET,
         KAI_SCHEDULER,
         KARPENTER,
+        KATIB,
         KEDA,
         KSERVE,
         KSERVE_CRD,
         KUBEFLOW_BASE,
         KUBEFLOW_DASHBOARD,
         KUBEFLOW_NOTEBOOKS,
+        KUBEFLOW_PIPELINES,
         KUBEFLOW_TRAINER,
         KUEUE,
         LWS,
@@ -74,7 +91,7 @@ RECORDS: dict[str, AddonRecord] = {
         WARDEN,
         *RETIRED,
     )
-}
+)
 """All add-ons that a stack file may name, by id."""
 
 __all__ = ["RECORDS"]

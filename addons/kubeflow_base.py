@@ -23,6 +23,8 @@ NAME: Final = "kubeflow-base"
 VERSION: Final = "26.03.1"
 NAMESPACE: Final = "kubeflow"
 GATEWAY: Final = "kubeflow-gateway"
+MARKS: Final = {"app.kubernetes.io/part-of": "kubeflow-profile", "istio-injection": "enabled"}
+"""Labels of tenants' namespaces that Kubeflow's pages and policies go by."""
 ROLES: Final = ("admin", "edit", "view")
 _OURS: Final = {"app.kubernetes.io/managed-by": "espalier"}
 _AGGREGATE: Final = "rbac.authorization.kubeflow.org/aggregate-to-kubeflow"

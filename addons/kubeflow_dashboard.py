@@ -15,7 +15,7 @@ from typing import Any, Final
 from pydantic import BaseModel, ConfigDict
 
 from espalier.addons.edits import placed, stamped
-from espalier.addons.kubeflow_base import NAMESPACE, ROLES
+from espalier.addons.kubeflow_base import MARKS, NAMESPACE, ROLES
 from espalier.addons.walls import budget
 from espalier.content import Content, ContentFacts, KustomizeSource
 from espalier.types import AddonInputs, AddonRecord, Planned
@@ -128,4 +128,5 @@ RECORD = AddonRecord(
     needs=frozenset({"cert-manager", "istio-gateway", "istiod", "kubeflow-base"}),
     provides=frozenset({"webhook/poddefaults-webhook-mutating-webhook-configuration"}),
     work=(("kubeflow.org", ("poddefaults",)),),
+    marks=MARKS,
 )

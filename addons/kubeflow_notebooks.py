@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from espalier.addons.edits import placed, stamped
 from espalier.addons.istio import GATEWAY_PODS
 from espalier.addons.istio import NAMESPACE as MESH
-from espalier.addons.kubeflow_base import NAMESPACE
+from espalier.addons.kubeflow_base import MARKS, NAMESPACE
 from espalier.addons.notebook_spawner import CODE, JUPYTER, RSTUDIO, VERSION, configuration
 from espalier.addons.training_runtimes import PinnedImage
 from espalier.addons.walls import wall
@@ -68,6 +68,11 @@ class Options(BaseModel):
     cull_after: Annotated[int, Field(ge=0, le=43200)] = Field(
         default=1440, description="minutes without work after which a Jupyter server is stopped; 0: never"
     )
+    gateway: bool = Field(
+        default=False,
+        description="whether Istio's gateway reaches tenants' notebooks: only where each tenant's namespace has an "
+        "AuthorizationPolicy, as a Profile makes it, since else everybody who passes the gateway is let in",
+    )
     spot: bool = Field(default=False, description="whether notebooks may be on nodes that may be taken back")
     volume: Annotated[str, Field(pattern=r"^[1-9][0-9]*(Gi|Ti)$")] = Field(
         default="10Gi", description="size of a new notebook's volume"
@@ -111,6 +116,12 @@ def _culling(inputs: AddonInputs) -> dict[str, str]:
     if not options.cull_after:
         return {"ENABLE_CULLING": "false"}
     return {"ENABLE_CULLING": "true", "CULL_IDLE_TIME": str(options.cull_after), "IDLENESS_CHECK_PERIOD": "1"}
+
+
+def traffic(options: Options) -> Traffic:
+    """Culling asks Jupyter servers; pages lead to servers, boards and viewers where the stack says so."""
+    gateway = (Peer(MESH, GATEWAY_PODS, (6006, 8080, 8888)),) if options.gateway else ()
+    return Traffic(callers=(Peer(NAMESPACE, CONTROLLER, (8888,)), *gateway))
 
 
 RECORD = AddonRecord(
@@ -165,7 +176,6 @@ RECORD = AddonRecord(
         ("kubeflow.org", ("notebooks", "pvcviewers")),
         ("tensorboard.kubeflow.org", ("tensorboards",)),
     ),
-    traffic=Traffic(
-        callers=(Peer(NAMESPACE, CONTROLLER, (8888,)), Peer(MESH, GATEWAY_PODS, (6006, 8080, 8888))),
-    ),
+    marks=MARKS,
+    traffic_by=traffic,
 )

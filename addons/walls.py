@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from espalier.addons.placement import one_at_a_time
+from espalier.blueprint import names
 from espalier.types import Planned
 
 _OURS = {"app.kubernetes.io/managed-by": "espalier"}
@@ -41,6 +42,19 @@ def wall(
     metadata = {"name": name, "namespace": namespace, "labels": _OURS}
     policy = {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": metadata, "spec": spec}
     return Planned("network-policy", policy)
+
+
+def from_tenants(namespace: str, name: str, pods: Mapping[str, str], ports: Sequence[int]) -> Planned:
+    """Pods that those of tenants reach at some ports, besides whoever reaches them already."""
+    tenants = {"namespaceSelector": {"matchExpressions": [{"key": names.TENANT, "operator": "Exists"}]}}
+    spec = {
+        "podSelector": {"matchLabels": dict(pods)},
+        "policyTypes": ["Ingress"],
+        "ingress": [{"from": [tenants], "ports": _tcp(ports)}],
+    }
+    metadata = {"name": name, "namespace": namespace, "labels": _OURS}
+    policy = {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": metadata, "spec": spec}
+    return Planned(f"network-policy-{name}", policy)
 
 
 def budget(name: str, namespace: str, pods: Mapping[str, str]) -> Planned:

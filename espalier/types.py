@@ -436,6 +436,10 @@ class AddonRecord:
     them."""
     seen: tuple[tuple[str, tuple[str, ...]], ...] = ()
     """API groups and kinds (plural) that tenants only read."""
+    acts: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = ()
+    """API groups, kinds and verbs of the add-on's own, such as terminate of runs, that `edit` may do besides."""
+    marks: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Labels of tenants' namespaces by which it knows them."""
     traffic: Traffic = field(default_factory=Traffic)
     """What goes through tenants' walls once it is there."""
     traffic_by: Callable[[Any], Traffic] | None = None

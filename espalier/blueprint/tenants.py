@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from espalier.blueprint import names
@@ -58,12 +58,14 @@ _SEEN: Kinds = (
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """What the add-ons of a platform give to its tenants: kinds that they make, kinds that they only see, and what goes
-    through their walls."""
+    """What the add-ons of a platform give to its tenants: kinds that they make, kinds that they only see, what goes
+    through their walls, verbs of the add-ons' own, and labels of their namespaces."""
 
     work: Kinds = ()
     seen: Kinds = ()
     traffic: tuple[Traffic, ...] = ()
+    acts: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = ()
+    marks: Mapping[str, str] = field(default_factory=dict[str, str])
 
     @classmethod
     def by(cls, records: Iterable[AddonRecord], wanted: Wanted | None = None) -> Given:
@@ -73,6 +75,8 @@ class Given:
             tuple(kinds for record in found for kinds in record.work),
             tuple(kinds for record in found for kinds in record.seen),
             tuple(traffic_of(record, (wanted or {}).get(record.id, {})) for record in found),
+            tuple(act for record in found for act in record.acts),
+            {key: value for record in found for key, value in sorted(record.marks.items())},
         )
 
 
@@ -161,7 +165,7 @@ def _workspace(
     labels = {**names.MANAGED_BY, names.TENANT: tenant.name, names.WORKSPACE: name}
     hard = hard_limits(quota, devices, borrow)
     objects = (
-        _namespace(namespace, labels, tenant.pod_security, notes),
+        _namespace(namespace, labels, given.marks, tenant.pod_security, notes),
         _planned(
             name,
             "quota",
@@ -212,7 +216,9 @@ def hard_limits(quota: Quota, devices: Sequence[str], borrow: Mapping[str, int] 
     return hard | {f"requests.{device}": str(count) for device, count in sorted(granted.items())}
 
 
-def _namespace(namespace: str, labels: Mapping[str, str], level: str, notes: Mapping[str, str]) -> Planned:
+def _namespace(
+    namespace: str, labels: Mapping[str, str], marks: Mapping[str, str], level: str, notes: Mapping[str, str]
+) -> Planned:
     """Restricted is warned of and audited whatever is enforced, so that a tightening is no surprise."""
     security = "pod-security.kubernetes.io"
     levels = {
@@ -220,7 +226,9 @@ def _namespace(namespace: str, labels: Mapping[str, str], level: str, notes: Map
         f"{security}/warn": "restricted",
         f"{security}/audit": "restricted",
     }
-    metadata = {"name": namespace, "labels": {**labels, **levels}} | ({"annotations": dict(notes)} if notes else {})
+    metadata = {"name": namespace, "labels": {**marks, **labels, **levels}} | (
+        {"annotations": dict(notes)} if notes else {}
+    )
     workspace = labels[names.WORKSPACE]
     return Planned(f"{workspace}-namespace", {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
 
@@ -271,7 +279,10 @@ def _rules(pairs: Sequence[tuple[str, Sequence[str]]], verbs: Sequence[str]) -> 
 def _rules_given(role: str, given: Given) -> list[dict[str, Any]]:
     """Everyone sees what an add-on brings; who may edit makes it."""
     seen = _rules((*given.seen, *given.work), READ)
-    return seen if role == "view" else [*seen, *_rules(given.work, WRITE)]
+    if role == "view":
+        return seen
+    acts = [rule for group, kinds, verbs in given.acts for rule in _rules(((group, kinds),), verbs)]
+    return [*seen, *_rules(given.work, WRITE), *acts]
 
 
 _VIEW = _rules(_SEEN, READ)

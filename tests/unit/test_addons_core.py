@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from espalier.addons import RECORDS
+from espalier.addons import RECORDS, each_once
 from espalier.blueprint import build
 from espalier.blueprint.order import plan_addons
 from espalier.charts.objects import Object
@@ -116,6 +117,12 @@ def test_one_of_them_word_by_word() -> None:
         "(https://github.com/kubeflow/trainer/issues/1996); accepted: kubeflow-trainer. Run it as a TrainJob: a "
         "TrainingRuntime with an image of your own, its workers started by MPI."
     ]
+
+
+def test_no_add_on_takes_anothers_id() -> None:
+    one = RECORDS["jobset"]
+    with pytest.raises(ValueError, match="two add-ons jobset"):
+        each_once((one, replace(one, version="0")))
 
 
 def test_the_registry_tells_what_has_ended() -> None:

@@ -19,8 +19,18 @@ UPSTREAM = Path(__file__).parents[2].parent / "shared" / "upstream"
 FACTS = Facts("onprem", "1.36", True)
 FOLDERS: Mapping[str, str] = {"kserve": "kserve-resources"}
 """Where upstream's facts of a record have another name."""
-FILES: Mapping[str, tuple[str, ...]] = {}
+FILES: Mapping[str, tuple[str, ...]] = {
+    "argo-workflows": ("crds-minimal.yaml", "manifests.yaml"),
+    "katib": ("crds.yaml", "manifests-with-kubeflow.yaml"),
+    "kubeflow-pipelines": ("crds.yaml", "manifests-multi-user.yaml"),
+}
 """What stands in for a record's source; default: its definitions and manifests."""
+
+OTHERS: Mapping[str, tuple[str, ...]] = {
+    "argo-workflows": ("argo-workflows-server",),
+    "kubeflow-pipelines": ("argo", "workflow-controller", "applications.app."),
+}
+"""How names begin of objects that upstream's render has and the record's folders or values leave out."""
 
 
 def folder(id: str) -> Path:
@@ -41,14 +51,22 @@ def content_of(id: str) -> Content:
 
 
 def inputs(id: str, *pools: PoolFacts, **options: Any) -> AddonInputs:
-    needed = {need: dict[str, Any]() for need in (*RECORDS[id].needs, id)}
+    meshed = ("istio-gateway", "istiod")
+    needed = {need: dict[str, Any]() for need in (*RECORDS[id].needs, *meshed, id)}
     return AddonInputs(FACTS, pools, RECORDS[id].options.model_validate(options), needed)
 
 
 def published(id: str) -> list[Item]:
     """Upstream's objects and definitions."""
     files = FILES.get(id, ("crds.yaml", "manifests.yaml"))
-    return [Item("upstream", False, one) for file in files for one in read(id, file)]
+    found = [one for file in files for one in read(id, file)]
+    others = OTHERS.get(id, ())
+    kept = [one for one in found if not one["metadata"]["name"].startswith(others) and not _of_argo(id, one)]
+    return [Item("upstream", False, one) for one in kept]
+
+
+def _of_argo(id: str, one: Manifest) -> bool:
+    return id == "kubeflow-pipelines" and one["metadata"]["name"].endswith(".argoproj.io")
 
 
 def edited(id: str, *pools: PoolFacts, **options: Any) -> list[Manifest]:

@@ -8,6 +8,7 @@ import pulumi
 
 from espalier.addons import RECORDS
 from espalier.blueprint import Blueprint
+from espalier.blueprint.profiles import DASHBOARD
 from espalier.charts.place import Place
 from espalier.charts.prepare import blueprint_of
 from espalier.components.addon import Addon
@@ -67,6 +68,9 @@ class Platform(pulumi.ComponentResource):
         if blueprint.queues and blueprint.queues.system in addons:
             after = (addons[blueprint.queues.system], *tenants.values())
             register(self, name, blueprint.queues.objects, provider, after)
+        if DASHBOARD in addons:
+            # Profiles go before the controller that lets go of them.
+            register(self, name, blueprint.profiles, provider, (addons[DASHBOARD], *tenants.values()))
         self.namespaces = pulumi.Output.all(**{key: tenant.namespaces for key, tenant in tenants.items()})
         # Facts once more: a stack policy is given a component's outputs, never its inputs.
         self.register_outputs({"namespaces": self.namespaces, "facts": facts})

@@ -27,6 +27,7 @@ from espalier.blueprint.ownership import Provided
 from espalier.blueprint.pools import PoolPlan, autoscaled, compile_pools
 from espalier.blueprint.preempt import preemption_proofs
 from espalier.blueprint.priorities import priority_classes
+from espalier.blueprint.profiles import DASHBOARD, profile_mistakes, profiles
 from espalier.blueprint.proofs import device_maxima, prove
 from espalier.blueprint.queues import (
     QueuePlan,
@@ -66,6 +67,8 @@ class Blueprint:
     proofs: tuple[Proof, ...]
     privileged_namespaces: tuple[str, ...]
     waivers: tuple[Waiver, ...]
+    profiles: tuple[Planned, ...] = ()
+    """Tenants as Kubeflow's dashboard knows them; empty where the stack has none."""
     queues: QueuePlan | None = None
     """How work waits for devices; None where no add-on brings a queueing system."""
     cloud: CloudPlan | None = None
@@ -198,14 +201,23 @@ def build(
         *price_mistakes,
         *idle_mistakes(settings),
         *identity_mistakes(settings),
+        *profile_mistakes(settings.tenants, wanted),
     )
     if mistakes := (*pool_mistakes, *addon_mistakes, *others):
         raise Mistakes(mistakes)
     devices = sorted(device_maxima(pools))
     given = Given.by((records[addon.id] for addon in addons), wanted)
-    naming = naming_of(settings)
+    naming, dashboard = naming_of(settings), DASHBOARD in wanted
     tenants = tuple(
-        compile_tenant(tenant, devices, given, borrowing=borrowing, notes=bound_notes(tenant, pools), naming=naming)
+        compile_tenant(
+            tenant,
+            devices,
+            given,
+            borrowing=borrowing,
+            notes=bound_notes(tenant, pools),
+            naming=naming,
+            profiles=dashboard,
+        )
         for tenant in settings.tenants
     )
     queues = plan_queues(settings, pools, tenants, facts, wanted)
@@ -232,6 +244,7 @@ def build(
         ),
         privileged_namespaces=tuple(privileged),
         waivers=settings.waivers,
+        profiles=profiles(settings.tenants, {one.name: one.namespaces for one in tenants}) if dashboard else (),
         queues=queues,
         cloud=_cloud_plan(settings, pools, known),
         catalogue=known,

@@ -10,6 +10,7 @@ from espalier.blueprint import names
 from espalier.blueprint.addon_rules import Wanted, traffic_of
 from espalier.blueprint.identity import AS_THEY_ARE, Naming
 from espalier.blueprint.idle import idle_notes
+from espalier.blueprint.profiles import LABELS, namespace_notes
 from espalier.blueprint.tenant_walls import walls
 from espalier.settings.tenants import Groups, Quota, Tenant, Workspace
 from espalier.types import AddonRecord, Planned, Traffic
@@ -27,6 +28,8 @@ READ = ["get", "list", "watch"]
 WRITE = ["create", "update", "patch", "delete", "deletecollection"]
 Kinds = tuple[tuple[str, tuple[str, ...]], ...]
 """Kinds by API group, each by its plural."""
+Marks = tuple[Mapping[str, str], Mapping[str, str]]
+"""Labels and annotations."""
 
 _WORK: Kinds = (
     ("", ("configmaps", "persistentvolumeclaims", "pods", "services")),
@@ -117,21 +120,32 @@ def compile_tenant(
     borrowing: bool = False,
     notes: Mapping[str, str] | None = None,
     naming: Naming = AS_THEY_ARE,
+    profiles: bool = False,
 ) -> TenantPlan:
     """A tenant on a platform that advertises `devices`; those that its quota does not name are capped at zero.
 
     `given` is what the platform's add-ons bring for its tenants' own use. With `borrowing` a queue holds the tenant to
     its quota while others want theirs: what it may borrow beyond it is added to the ceilings of its namespaces.
     `notes` are annotations of its namespaces, by which admission policies hold it. `naming` is how the API server names
-    its people: the plan has them all so.
+    its people: the plan has them all so. With `profiles` its namespaces are Kubeflow's, too.
     """
     borrow = tenant.queue.borrow if borrowing else {}
     notes = {**idle_notes(tenant), **(notes or {})}
-    workspaces = tuple(_workspace(tenant, work, devices, given, borrow, notes, naming) for work in tenant.workspaces)
+    workspaces = tuple(
+        _workspace(tenant, work, devices, given, borrow, _marks(tenant, work, given, notes, profiles=profiles), naming)
+        for work in tenant.workspaces
+    )
     owners = [work.owners for work in tenant.workspaces if isinstance(work, Workspace)]
     named = {*tenant.owners, *(person for some in owners for person in some)}
-    people = tuple(sorted(map(naming.person, named)))
+    people = tuple(sorted({*map(naming.person, named), *(named if profiles else ())}))
     return TenantPlan(tenant.name, _together(workspaces), tenant.quota, workspaces, people)
+
+
+def _marks(tenant: Tenant, work: str | Workspace, given: Given, notes: Mapping[str, str], *, profiles: bool) -> Marks:
+    """Labels and annotations of a workspace's namespace, besides those that every one has."""
+    if not profiles:
+        return given.marks, notes
+    return {**given.marks, **LABELS}, {**notes, **namespace_notes(tenant, work)}
 
 
 def _together(workspaces: Sequence[WorkspacePlan]) -> dict[str, tuple[str, ...]]:
@@ -154,7 +168,7 @@ def _workspace(
     devices: Sequence[str],
     given: Given,
     borrow: Mapping[str, int],
-    notes: Mapping[str, str],
+    marks: Marks,
     naming: Naming,
 ) -> WorkspacePlan:
     own = work if isinstance(work, Workspace) else Workspace(name=work)
@@ -165,7 +179,7 @@ def _workspace(
     labels = {**names.MANAGED_BY, names.TENANT: tenant.name, names.WORKSPACE: name}
     hard = hard_limits(quota, devices, borrow)
     objects = (
-        _namespace(namespace, labels, given.marks, tenant.pod_security, notes),
+        _namespace(namespace, labels, tenant.pod_security, marks),
         _planned(
             name,
             "quota",
@@ -216,9 +230,7 @@ def hard_limits(quota: Quota, devices: Sequence[str], borrow: Mapping[str, int] 
     return hard | {f"requests.{device}": str(count) for device, count in sorted(granted.items())}
 
 
-def _namespace(
-    namespace: str, labels: Mapping[str, str], marks: Mapping[str, str], level: str, notes: Mapping[str, str]
-) -> Planned:
+def _namespace(namespace: str, labels: Mapping[str, str], level: str, marks: Marks) -> Planned:
     """Restricted is warned of and audited whatever is enforced, so that a tightening is no surprise."""
     security = "pod-security.kubernetes.io"
     levels = {
@@ -226,9 +238,9 @@ def _namespace(
         f"{security}/warn": "restricted",
         f"{security}/audit": "restricted",
     }
-    metadata = {"name": namespace, "labels": {**marks, **labels, **levels}} | (
-        {"annotations": dict(notes)} if notes else {}
-    )
+    further, notes = marks
+    metadata: dict[str, Any] = {"name": namespace, "labels": {**further, **labels, **levels}}
+    metadata |= {"annotations": dict(notes)} if notes else {}
     workspace = labels[names.WORKSPACE]
     return Planned(f"{workspace}-namespace", {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
 

@@ -6,7 +6,9 @@ default); before it, a ValidatingAdmissionPolicy (v1 since 1.30) warns or refuse
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 from espalier.blueprint import names
@@ -25,7 +27,19 @@ _MUTATES_SINCE: Final = (1, 36)
 _TERMS: Final = "/spec/affinity/nodeAffinity/requiredDuringSchedulingIgnoredDuringExecution"
 
 
-def admission_policies(version: str, shapes: Sequence[NodeShape], *, tenants: bool) -> tuple[Planned, ...]:
+@dataclass(frozen=True, slots=True)
+class Tolerated:
+    """What a queue lets onto spot nodes by tolerations of its own, which it adds to a pod after it was judged."""
+
+    devices: tuple[str, ...]
+    """Those that work asks for there."""
+    steady: tuple[str, ...]
+    """The pools with such devices that have no spot."""
+
+
+def admission_policies(
+    version: str, shapes: Sequence[NodeShape], *, tenants: bool, tolerated: Tolerated | None = None
+) -> tuple[Planned, ...]:
     """The policies of a cluster at a Kubernetes minor, with their bindings; they touch tenants' namespaces alone.
 
     Notebooks need one only where some node of `shapes` is spot.
@@ -36,7 +50,7 @@ def admission_policies(version: str, shapes: Sequence[NodeShape], *, tenants: bo
     made = _pair("retries", RETRIES, _retries() if mutates else _retries_said(), mutates)
     if not any(shape.capacity_kind == "spot" for shape in shapes):
         return made
-    return (*made, *_pair("notebooks", NOTEBOOKS, _off_spot() if mutates else _off_spot_refused(), mutates))
+    return (*made, *_pair("notebooks", NOTEBOOKS, _off_spot() if mutates else _off_spot_refused(tolerated), mutates))
 
 
 def may_mutate(version: str) -> bool:
@@ -136,11 +150,12 @@ def narrowing(
     return {**mutating, "variables": [*variables, {"name": "terms", "expression": terms}]}
 
 
-def _off_spot_refused() -> dict[str, Any]:
+def _off_spot_refused(tolerated: Tolerated | None) -> dict[str, Any]:
     """Spot nodes are tainted in every cloud: what tolerates none of these taints stays off them.
 
     Judged when a pod is made alone. Kueue adds a flavour's tolerations by the update that lets the pod go (v0.19.2,
-    pkg/controller/jobs/pod): to refuse that would hold the pod back for ever. The plan's queues say it instead.
+    pkg/controller/jobs/pod): to refuse that would hold the pod back for ever. So where a queue does, a notebook with
+    devices has to say at once that it stays off.
     """
     keys = ", ".join(f'"{key}"' for key in SPOT_KEYS)
     # A toleration without a key is of every taint.
@@ -154,7 +169,38 @@ def _off_spot_refused() -> dict[str, Any]:
         "failurePolicy": "Fail",
         "matchConstraints": _matching("", "pods"),
         "matchConditions": _notebook_conditions(),
-        "validations": [{"expression": expression, "message": message}],
+        "validations": [
+            {"expression": expression, "message": message},
+            *([_says_where(tolerated)] if tolerated is not None else []),
+        ],
+    }
+
+
+def _says_where(tolerated: Tolerated) -> dict[str, str]:
+    """Its selector or each of its affinity's terms names a kind of capacity that is not spot, or a pool without any."""
+    devices, steady = json.dumps(list(tolerated.devices)), json.dumps(list(tolerated.steady))
+    asks = f"container.?resources.?limits.orValue({{}}).exists(name, name in {devices})"
+    selector = "object.spec.?nodeSelector"
+    capacity, pool = f'"{names.CAPACITY}"', f'"{names.POOL}"'
+    selected = f'{selector}[{capacity}].orValue("spot") != "spot" || {selector}[{pool}].orValue("") in {steady}'
+    values = "one.?values.orValue([])"
+    says = (
+        f'one.key == {capacity} && (one.operator == "NotIn" ? "spot" in {values} : '
+        f'one.operator == "In" && !("spot" in {values})) || one.key == {pool} && one.operator == "In" && '
+        f"{values}.all(value, value in {steady})"
+    )
+    terms = (
+        "object.spec.?affinity.?nodeAffinity.?requiredDuringSchedulingIgnoredDuringExecution"
+        ".?nodeSelectorTerms.orValue([])"
+    )
+    every = f"size({terms}) > 0 && {terms}.all(term, term.?matchExpressions.orValue([]).exists(one, {says}))"
+    return {
+        "expression": f"!object.spec.containers.exists(container, {asks}) || {selected} || ({every})",
+        "message": (
+            "a notebook stays off spot nodes, which may be taken back with a person before it, and its queue would let "
+            f"it there: add nodeSelector: {{{names.CAPACITY}: on-demand}} or a pool without spot, or annotate its pod "
+            f"with {names.SPOT}: {ALLOWED}"
+        ),
     }
 
 

@@ -36,6 +36,7 @@ from espalier.blueprint.queues import (
     queue_facts,
     queue_mistakes,
     system_of,
+    tolerated,
     unqueued_notes,
 )
 from espalier.blueprint.tenant_bounds import Worst, bound_mistakes, bound_notes, reachable, worst_case
@@ -232,7 +233,10 @@ def build(
         objects=(
             *priority_classes(system_of(wanted)),
             *admission_policies(
-                facts.kubernetes_version, [shape for pool in pools for shape in pool.shapes], tenants=bool(tenants)
+                facts.kubernetes_version,
+                [shape for pool in pools for shape in pool.shapes],
+                tenants=bool(tenants),
+                tolerated=tolerated(queues),
             ),
             *(guards(facts.kubernetes_version, _noted(tenants), system_of(wanted)) if tenants else ()),
         ),

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from espalier.blueprint.admission import SPOT_KEYS, admission_policies
+from espalier.blueprint.admission import SPOT_KEYS, Tolerated, admission_policies
 from espalier.blueprint.nodes import node_manifest
 from espalier.types import CapacityKind, NodeShape
 
@@ -25,6 +25,39 @@ CONTAINERS = [{"name": "main", "image": "example.com/x:1"}]
 def shape(kind: CapacityKind) -> NodeShape:
     labels = {"espalier.dev/pool": POOL, "espalier.dev/capacity": kind}
     return NodeShape(POOL, "m", kind, labels, (), {"cpu": "4", "memory": "8Gi", "pods": "20"}, {}, None)
+
+
+WITH_A_GPU = [*CONTAINERS, {**CONTAINERS[0], "name": "gpu", "resources": {"limits": {"nvidia.com/gpu": "1"}}}]
+
+
+def affine(*terms: tuple[str, str, list[str]]) -> dict[str, Any]:
+    """A notebook with a GPU by its affinity's terms, of one expression each: key, operator, values."""
+    found = [
+        {"matchExpressions": [{"key": f"espalier.dev/{key}", "operator": operator, "values": values}]}
+        for key, operator, values in terms
+    ]
+    required = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": found}}
+    return {"containers": WITH_A_GPU, "affinity": {"nodeAffinity": required}}
+
+
+SAYS_NOTHING: list[dict[str, Any]] = [
+    {"containers": WITH_A_GPU},
+    {"containers": WITH_A_GPU, "nodeSelector": {"espalier.dev/pool": "l4"}},
+    {"containers": WITH_A_GPU, "nodeSelector": {"espalier.dev/capacity": "spot"}},
+    affine(("pool", "In", ["l4"])),
+    affine(("pool", "In", ["steady", "l4"])),
+    affine(("capacity", "In", ["spot", "on-demand"])),
+    affine(("capacity", "NotIn", ["reserved"])),
+    affine(("capacity", "NotIn", ["spot"]), ("pool", "In", ["l4"])),
+]
+SAYS_WHERE: list[dict[str, Any]] = [
+    {},
+    {"containers": WITH_A_GPU, "nodeSelector": {"espalier.dev/capacity": "on-demand"}},
+    {"containers": WITH_A_GPU, "nodeSelector": {"espalier.dev/pool": "steady"}},
+    affine(("capacity", "NotIn", ["spot"])),
+    affine(("capacity", "In", ["reserved", "on-demand"])),
+    affine(("pool", "In", ["steady"]), ("capacity", "NotIn", ["spot", "flex"])),
+]
 
 
 @pytest.fixture(scope="module")
@@ -45,8 +78,9 @@ def team(api: Any, namespace: str) -> str:
     return namespace
 
 
-def applied(api: Any, version: str) -> Iterator[None]:
-    planned = [one.manifest for one in admission_policies(version, [shape("spot")], tenants=True)]
+def applied(api: Any, version: str, tolerated: Tolerated | None = None) -> Iterator[None]:
+    made = admission_policies(version, [shape("spot")], tenants=True, tolerated=tolerated)
+    planned = [one.manifest for one in made]
     for manifest in planned:
         api.create(f"{REGISTRATION}/{PATHS[manifest['kind']]}", manifest)
     yield
@@ -192,7 +226,7 @@ def test_the_ways_that_a_notebook_may_be_placed_already_are_each_narrowed(api: A
 
 
 def test_before_1_36_the_same_is_said_or_refused(api: Any, team: str, eventually: Callable[..., Any]) -> None:
-    made = applied(api, "1.35")
+    made = applied(api, "1.35", Tolerated(("nvidia.com/gpu",), ("steady",)))
     next(made)
     jobs, dry = f"/apis/batch/v1/namespaces/{team}/jobs", f"{pods(team)}?dryRun=All"
     lured = [{"key": SPOT_KEYS[1], "operator": "Exists", "effect": "NoSchedule"}]
@@ -205,6 +239,14 @@ def test_before_1_36_the_same_is_said_or_refused(api: Any, team: str, eventually
     api.create(dry, notebook("n"))
     api.create(dry, notebook("n", {"espalier.dev/spot": "allowed"}, tolerations=lured))
     api.create(dry, notebook("n", tolerations=[{"key": "nvidia.com/gpu", "operator": "Exists"}]))
+    for spec in SAYS_NOTHING:
+        assert (
+            "and its queue would let it there: add nodeSelector: {espalier.dev/capacity: on-demand} or a pool without "
+            "spot, or annotate its pod with espalier.dev/spot: allowed"
+        ) in api.refused(dry, notebook("n", **spec))["message"], spec
+    for spec in SAYS_WHERE:
+        api.create(dry, notebook("n", **spec))
+    api.create(dry, notebook("n", {"espalier.dev/spot": "allowed"}, containers=WITH_A_GPU))
     assert "a node that is taken back counts against backoffLimit" in eventually(lambda: api.warned(jobs, job("j")))
     own = {"rules": [{"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}]}
     assert api.warned(jobs, job("j", podFailurePolicy=own, podReplacementPolicy="Failed")) == ""

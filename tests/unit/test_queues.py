@@ -11,6 +11,7 @@ import pytest
 
 from espalier.addons import RECORDS
 from espalier.blueprint import Blueprint, build
+from espalier.blueprint.admission import NOTEBOOKS
 from espalier.blueprint.queues import QueuePlan, queue_mistakes
 from espalier.blueprint.queues.kueue import ALL, LOCAL_QUEUE, counted
 from espalier.blueprint.queues.proofs import prove_queues
@@ -367,17 +368,31 @@ def test_work_that_is_admitted_selects_the_class_by_which_gke_keeps_a_pools_orde
         ("1.35", ["spot", "on-demand"], [], False),
     ],
 )
-def test_it_is_said_where_a_queue_may_put_notebooks_on_spot(
+def test_notebooks_with_devices_say_where_they_go_where_a_queue_would_let_them_on_spot(
     version: str, capacity: list[str], tenants: list[Any], said: bool
 ) -> None:
-    """No policy refuses it: to refuse the update by which Kueue lets a pod go would hold it back for ever."""
-    cluster = {**GKE, "version": version}
-    plan = queues(cluster=cluster, pools=[SYSTEM_OF_GKE, {**L4, "capacity": capacity}], tenants=tenants)
+    """To refuse the update by which Kueue lets a pod go would hold it back for ever: it is asked when it is made."""
+    steady = {**L4, "name": "steady", "capacity": ["on-demand"]}
+    pools = [SYSTEM_OF_GKE, {**L4, "capacity": capacity}, steady]
+    found = blueprint(cluster={**GKE, "version": version}, pools=pools, tenants=tenants)
+    assert found.queues is not None
     told = (
-        "queues: before Kubernetes 1.36 Kueue may put notebooks on spot nodes of l4, whose taint its flavours "
-        "tolerate: give notebooks nodeSelector: {espalier.dev/capacity: on-demand}, or a pool without spot"
+        "queues: before Kubernetes 1.36 notebooks with devices of l4 are refused unless they say that they stay off "
+        "spot, whose taint Kueue's flavours tolerate: by nodeSelector: {espalier.dev/capacity: on-demand}, or by a "
+        "pool without spot"
     )
-    assert (told in plan.notes) is said
+    assert (told in found.queues.notes) is said
+    policies = [one.manifest for one in found.objects if one.manifest["metadata"]["name"] == NOTEBOOKS]
+    asked = [rule["expression"] for one in policies for rule in one["spec"].get("validations", ())[1:]]
+    assert len(asked) == said
+    assert all('"nvidia.com/gpu"' in one and '["steady"]' in one for one in asked)
+
+
+def test_without_kueue_no_notebook_is_asked_where_it_goes() -> None:
+    pools = [SYSTEM_OF_GKE, {**L4, "capacity": ["spot", "on-demand"]}]
+    found = blueprint("volcano", cluster={**GKE, "version": "1.35"}, pools=pools, tenants=[tenant("a", gpu=4)])
+    (policy,) = [one.manifest for one in found.objects if one.suffix == "notebooks-policy"]
+    assert len(policy["spec"]["validations"]) == 1
 
 
 # Refusals ----------------------------------------------------------------------------------------------------------

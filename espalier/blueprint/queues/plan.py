@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from espalier.blueprint import names
-from espalier.blueprint.admission import SPOT_KEYS, may_mutate
+from espalier.blueprint.admission import SPOT_KEYS, Tolerated, may_mutate
 from espalier.blueprint.pools import PoolPlan
 from espalier.blueprint.queues import kai, kueue, volcano
 from espalier.blueprint.queues.flavours import unit_of
@@ -67,14 +67,26 @@ def _theirs(shared: Shared, share: Share) -> str:
     return "the pools" if len(share.flavours) == len(shared.holding(share.device)) else "the pools that it may use"
 
 
+def tolerated(plan: QueuePlan | None) -> Tolerated | None:
+    """What Kueue's flavours let onto spot nodes; None where no queue tolerates these for its work."""
+    if plan is None or plan.system != "kueue":
+        return None
+    flavours = plan.shared.flavours
+    spot = {one.pool for one in flavours if any(taint.key in SPOT_KEYS for taint in one.taints)}
+    devices = sorted({device for one in flavours if one.pool in spot for device in one.devices})
+    steady = sorted({one.pool for one in flavours} - spot)
+    return Tolerated(tuple(devices), tuple(steady)) if devices else None
+
+
 def _notebooks(shared: Shared, facts: Facts, tenants: Sequence[TenantPlan]) -> Iterator[str]:
-    """What the admission policy for notebooks cannot hold where it may not mutate."""
+    """What the admission policy for notebooks asks of them where it may not mutate."""
     spot = sorted({one.pool for one in shared.flavours if any(taint.key in SPOT_KEYS for taint in one.taints)})
     if spot and tenants and not may_mutate(facts.kubernetes_version):
         on = ", ".join(spot)
         yield (
-            f"queues: before Kubernetes 1.36 Kueue may put notebooks on spot nodes of {on}, whose taint its "
-            f"flavours tolerate: give notebooks nodeSelector: {{{names.CAPACITY}: on-demand}}, or a pool without spot"
+            f"queues: before Kubernetes 1.36 notebooks with devices of {on} are refused unless they say that they stay "
+            f"off spot, whose taint Kueue's flavours tolerate: by nodeSelector: {{{names.CAPACITY}: on-demand}}, or by "
+            f"a pool without spot"
         )
 
 

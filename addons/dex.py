@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from pydantic import Field
 
@@ -40,7 +41,7 @@ class Options(Closed):
     """Where people are found, how their browsers get there, and what they may log in to."""
 
     connectors: list[AnyConnector] = Field(min_length=1, max_length=20, description="directories and providers")
-    gateway: Way = Field(description="the Gateway before it, or own")
+    gateway: Way = Field(description="the Gateway before it, kubeflow for Kubeflow's, or own")
     clients: list[Client] = Field(default=[], max_length=50, description="pages besides the API server")
     title: Text = Field(default="Log in", description="what the login page is called")
 
@@ -49,6 +50,9 @@ def judges(inputs: AddonInputs) -> Iterator[Mistake]:
     """An issuer, a way in, names that are one's own, and the client that oauth2-proxy is."""
     options: Options = inputs.options
     yield from missing(inputs, NAME, options.gateway)
+    if options.gateway == "kubeflow" and inputs.issuer and not urlsplit(inputs.issuer.url).path.strip("/"):
+        do = "Add a path to it, such as /dex: all other paths of the gateway are Kubeflow's pages."
+        yield Mistake("espalier:identity.issuer", inputs.issuer.url, "an issuer with a path", do)
     for key, ids in (("connectors", options.connectors), ("clients", options.clients)):
         seen: set[str] = {inputs.issuer.client_id} if inputs.issuer and key == "clients" else set()
         for at, one in enumerate(ids):
@@ -154,5 +158,5 @@ RECORD = AddonRecord(
         values=values,
         facts=ContentFacts(images=("ghcr.io/dexidp/dex:v2.44.0",)),
     ),
-    after=frozenset({"gateway-api"}),
+    after=frozenset({"gateway-api", "istio-base", "istio-gateway", "kubeflow-base"}),
 )

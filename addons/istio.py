@@ -105,6 +105,8 @@ def control_plane(inputs: AddonInputs) -> Mapping[str, Any]:
         "seccompProfile": dict(_SECCOMP),
         "resources": {"requests": {"cpu": "200m", "memory": "512Mi"}, "limits": {"memory": "4Gi"}},
         "meshConfig": mesh,
+        # To ask the identity provider for its keys.
+        "jwksResolverExtraRootCA": inputs.issuer.ca if inputs.issuer else "",
         "global": {
             "proxy": {
                 "resources": {"requests": {"cpu": "25m", "memory": "64Mi"}, "limits": {"cpu": "1", "memory": "512Mi"}},

@@ -12,6 +12,7 @@ from espalier.types import AddonInputs, Mistake, Planned
 
 _OBJECT: Final = r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$"
 _GATEWAYS: Final = "gateway-api"
+_KUBEFLOW: Final = ("istio-gateway", "kubeflow-base")
 
 Url = Annotated[str, Field(pattern=r"^https://[^\s/@?#$]+(/[^\s?#$]*)?$", max_length=255)]
 """Of a page or a provider: no $ and no braces, which Dex would take for variables and templates."""
@@ -41,8 +42,8 @@ class Gateway(Closed):
     listener: str = Field(default="", pattern=r"^[-a-z0-9.]{0,253}$", description="one of its listeners; default: any")
 
 
-Way = Gateway | Literal["own"]
-"""How people's browsers get there: by a Gateway, or by a way of one's own, such as an Ingress or a VirtualService."""
+Way = Gateway | Literal["kubeflow", "own"]
+"""How people's browsers get there: by a Gateway, by Kubeflow's, or by a way of one's own, such as an Ingress."""
 
 
 def env(name: str, secret: SecretKey) -> dict[str, Any]:
@@ -52,7 +53,9 @@ def env(name: str, secret: SecretKey) -> dict[str, Any]:
 
 def routes(way: Way, name: str, namespace: str, url: str, port: int) -> tuple[Planned, ...]:
     """The route from a Gateway to the add-on's Service, for the host and the path of its URL."""
-    if not isinstance(way, Gateway):
+    if way == "kubeflow":
+        return (_within(name, namespace, urlsplit(url).path, port),)
+    if way == "own":
         return ()
     parts = urlsplit(url)
     parent = {"name": way.name, "namespace": way.namespace} | ({"sectionName": way.listener} if way.listener else {})
@@ -66,12 +69,26 @@ def routes(way: Way, name: str, namespace: str, url: str, port: int) -> tuple[Pl
     return (Planned("route", manifest),)
 
 
+def _within(name: str, namespace: str, path: str, port: int) -> Planned:
+    """A path of Kubeflow's own gateway, which has no host of its own."""
+    target = {"host": f"{name}.{namespace}.svc.cluster.local", "port": {"number": port}}
+    rule = {"match": [{"uri": {"prefix": f"{path.rstrip('/')}/"}}], "route": [{"destination": target}]}
+    metadata = {"name": name, "namespace": namespace, "labels": {"app.kubernetes.io/managed-by": "espalier"}}
+    spec = {"gateways": ["kubeflow/kubeflow-gateway"], "hosts": ["*"], "http": [rule]}
+    manifest = {"apiVersion": "networking.istio.io/v1", "kind": "VirtualService", "metadata": metadata, "spec": spec}
+    return Planned("route", manifest)
+
+
 def missing(inputs: AddonInputs, id: str, way: Way) -> Iterator[Mistake]:
     """An identity provider to log in by, and the definitions of routes."""
     path = f"espalier:addons.{id}"
     if inputs.issuer is None:
         do = "Add `identity: {issuer: https://...}` under espalier:."
         yield Mistake(path, "no identity.issuer", "an issuer that people log in by", do)
+    gone = [id for id in _KUBEFLOW if id not in inputs.beside] if way == "kubeflow" else []
+    if gone:
+        do = f"Add {' and '.join(f'`{id}: {{}}`' for id in gone)} to espalier:addons, or name another way."
+        yield Mistake(f"{path}.gateway", f"no {' and no '.join(gone)}", "Kubeflow's gateway beside it", do)
     if isinstance(way, Gateway) and _GATEWAYS not in inputs.beside:
         do = f"Add `{_GATEWAYS}: {{}}` to espalier:addons, or say `gateway: own`."
         yield Mistake(f"{path}.gateway", f"no {_GATEWAYS}", "the definitions of routes beside it", do)

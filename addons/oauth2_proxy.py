@@ -13,6 +13,7 @@ from typing import Annotated, Any, Final
 from pydantic import Field
 
 from espalier.addons.login import Closed, SecretKey, Text, Url, Way, missing, routes
+from espalier.addons.oauth2_kubeflow import front_door, unasked
 from espalier.addons.placement import apart, one_at_a_time, staying_affinity, system_tolerations
 from espalier.addons.walls import wall
 from espalier.content import ChartSource, Content, ContentFacts
@@ -47,7 +48,7 @@ class Options(Closed):
     """The page before which it stands, and whom it lets there."""
 
     url: Url = Field(description="where people's browsers find it")
-    gateway: Way = Field(description="the Gateway before it, or own")
+    gateway: Way = Field(description="the Gateway before it, kubeflow for Kubeflow's, or own")
     upstream: str = Field(
         default="static://202",
         pattern=_UPSTREAM,
@@ -68,6 +69,8 @@ def judges(inputs: AddonInputs) -> Iterator[Mistake]:
     """An issuer, a way in, and whom it lets in: by default upstream's chart admits every account of the provider."""
     options: Options = inputs.options
     yield from missing(inputs, NAME, options.gateway)
+    if options.gateway == "kubeflow":
+        yield from unasked(inputs)
     if not options.groups and not options.email_domains:
         accepted = "groups or email-domains: else every account of the identity provider is let in"
         do = "Name groups that may see the page, or `email-domains: [example.com]`."
@@ -84,7 +87,10 @@ def objects(inputs: AddonInputs) -> Sequence[Planned]:
         body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"ca.crt": inputs.issuer.ca}}
         authority = [Planned("issuer-ca", body)]
     built = wall(NAMESPACE, (_HTTP, _METRICS), out=out)
-    return (built, *authority, *routes(options.gateway, NAME, NAMESPACE, options.url, _SERVICE))
+    # Kubeflow's pages are at the root of the same host: there the proxy has the path of its own answers alone.
+    url = f"{options.url.rstrip('/')}/oauth2" if options.gateway == "kubeflow" else options.url
+    front = front_door(inputs) if options.gateway == "kubeflow" else ()
+    return (built, *authority, *routes(options.gateway, NAME, NAMESPACE, url, _SERVICE), *front)
 
 
 def _port_of(upstream: str) -> int | None:
@@ -175,5 +181,5 @@ RECORD = AddonRecord(
         values=values,
         facts=ContentFacts(images=("quay.io/oauth2-proxy/oauth2-proxy:v7.15.3",)),
     ),
-    after=frozenset({"dex", "gateway-api"}),
+    after=frozenset({"dex", "gateway-api", "istio-base", "istio-gateway", "kubeflow-base"}),
 )

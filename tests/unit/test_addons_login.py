@@ -163,7 +163,37 @@ def test_a_gateways_route_is_of_the_issuers_host_and_path() -> None:
     }
 
 
+ADDRESS = "oauth2-proxy.oauth2-proxy.svc.cluster.local:80"
+BESIDE = {"istiod": {"authorizer": ADDRESS}, "istio-gateway": {}, "kubeflow-base": {}}
+
+
+def test_kubeflows_gateway_lets_nobody_in_whom_the_proxy_does_not_know() -> None:
+    options, dex = {**PROXY, "gateway": "kubeflow"}, {**DEX, "gateway": "kubeflow"}
+    beside = {**BESIDE, "oauth2-proxy": options, "dex": dex}
+    parsed = RECORDS["oauth2-proxy"].options.model_validate(options)
+    made = RECORDS["oauth2-proxy"].objects(AddonInputs(FACTS, (), parsed, beside, issuer=ISSUER))
+    _, route, login, who, nobody = (planned.manifest for planned in made)
+    assert route["spec"]["http"][0]["match"] == [{"uri": {"prefix": "/oauth2/"}}]
+    assert route["spec"]["gateways"] == ["kubeflow/kubeflow-gateway"]
+    free = [{"operation": {"notPaths": ["/oauth2/*", "/dex/*"]}}]
+    assert (login["spec"]["action"], login["spec"]["rules"][0]["to"]) == ("CUSTOM", free)
+    assert nobody["spec"]["action"] == "DENY"
+    assert nobody["spec"]["rules"] == [{"from": [{"source": {"notRequestPrincipals": ["*"]}}], "to": free}]
+    (rule,) = who["spec"]["jwtRules"]
+    assert rule["audiences"] == ["kubernetes", "oauth2-proxy"]
+    assert rule["outputClaimToHeaders"][0] == {"header": "kubeflow-userid", "claim": "email"}
+    assert {one["metadata"]["namespace"] for one in (login, who, nobody)} == {"istio-system"}
+    assert list(RECORDS["oauth2-proxy"].judges(AddonInputs(FACTS, (), parsed, beside, issuer=ISSUER))) == []
+
+
+def test_istiod_trusts_who_signs_the_issuers_certificate() -> None:
+    private = Issuer("https://dex.example.com/dex", "kubernetes", "email", "groups", PEM)
+    assert values("istiod", {}, private)["jwksResolverExtraRootCA"] == PEM
+    assert values("istiod", {}, None)["jwksResolverExtraRootCA"] == ""
+
+
 HERE = "espalier:addons.dex"
+ROOT = Issuer("https://ml.example.com", "kubernetes", "email", "groups")
 TWICE = {**DEX, "connectors": [AD, AD], "clients": [PAGE, {**PAGE, "id": "kubernetes"}]}
 WRONG: list[tuple[dict[str, Any], Issuer | None, list[str]]] = [
     ({"dex": DEX}, None,
@@ -182,6 +212,16 @@ WRONG: list[tuple[dict[str, Any], Issuer | None, list[str]]] = [
      ["espalier:addons.oauth2-proxy: got neither groups nor email-domains; accepted: groups or email-domains: else "
       "every account of the identity provider is let in. Name groups that may see the page, or `email-domains: "
       "[example.com]`."]),
+    ({"oauth2-proxy": {**PROXY, "gateway": "kubeflow"}}, ISSUER,
+     ["espalier:addons.oauth2-proxy.gateway: got no istio-gateway and no kubeflow-base; accepted: Kubeflow's gateway "
+      "beside it. Add `istio-gateway: {}` and `kubeflow-base: {}` to espalier:addons, or name another way.",
+      f"espalier:addons.istiod.authorizer: got nothing; accepted: {ADDRESS}, whom Kubeflow's gateway asks. Say "
+      f"`istiod: {{authorizer: {ADDRESS}}}`."]),
+    ({"dex": {**DEX, "gateway": "kubeflow"}, "kubeflow-base": {}}, ROOT,
+     [f"{HERE}.gateway: got no istio-gateway; accepted: Kubeflow's gateway beside it. Add `istio-gateway: {{}}` to "
+      "espalier:addons, or name another way.",
+      "espalier:identity.issuer: got https://ml.example.com; accepted: an issuer with a path. Add a path to it, "
+      "such as /dex: all other paths of the gateway are Kubeflow's pages."]),
 ]  # fmt: skip
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import jsonschema
 import pytest
 import yaml
 
@@ -11,7 +12,7 @@ from espalier.addons import RECORDS
 from espalier.content import ChartSource, Content
 from espalier.types import Issuer
 from tests.unit.test_addons_login import AD, DEX, PEM, PROXY, SECRET, inputs, values
-from tests.upstream.values import folder_of, strangers, theirs
+from tests.upstream.values import folder_of, schemas_of, strangers, theirs
 
 OIDC = {"type": "oidc", "id": "kc", "issuer": "https://id.example.com", "client-id": "dex", "client-secret": SECRET}
 OPTIONS: dict[str, dict[str, Any]] = {
@@ -92,3 +93,18 @@ def test_pods_are_restricted(id: str) -> None:
     assert both["capabilities"] == {"drop": ["ALL"]}
     assert both["seccompProfile"] == {"type": "RuntimeDefault"}
     assert both["readOnlyRootFilesystem"] is True
+
+
+def test_the_door_of_kubeflows_gateway_is_of_istios_kinds() -> None:
+    options = {**OPTIONS["oauth2-proxy"], "gateway": "kubeflow"}
+    made = [planned.manifest for planned in RECORDS["oauth2-proxy"].objects(inputs("oauth2-proxy", options, PRIVATE))]
+    schemas = schemas_of("istio-base", "v1")
+    mesh = [one for one in made if ".istio.io/" in one["apiVersion"]]
+    assert sorted(one["kind"] for one in mesh) == [
+        "AuthorizationPolicy",
+        "AuthorizationPolicy",
+        "RequestAuthentication",
+        "VirtualService",
+    ]
+    for one in mesh:
+        jsonschema.validate({"spec": one["spec"]}, schemas[one["kind"]])

@@ -26,8 +26,11 @@ from espalier.blueprint.clouds.eks.network import GivenNetwork, MadeNetwork
 from espalier.blueprint.clouds.eks.plan import ControlPlane, GivenControlPlane
 from espalier.blueprint.clouds.eks.policies import Document, Statement
 from espalier.blueprint.clouds.eks.zones import regions, zones
+from espalier.preflight.aws.settings import image_parameter
 from espalier.settings import validate
 from espalier.types import Mistakes
+from tests.unit.eks_stacks import a_cluster
+from tests.unit.preflight_needs import needs
 
 ROLE = "arn:aws:iam::123456789012:role/platform"
 BLOCK: dict[str, Any] = {
@@ -425,6 +428,22 @@ def test_nodes_may_stay_behind_for_a_step_of_an_upgrade_and_the_plan_says_so() -
     assert f"{note}; Karpenter's nodes go there by themselves" in own.notes
     assert planned({}).nodes_version == "1.35"
     assert not any("nodes-version" in told for told in planned({"nodes-version": "1.35"}).notes)
+
+
+@pytest.mark.parametrize(("autoscaler", "version"), [("cluster-autoscaler", "1.34"), ("karpenter", "1.35")])
+def test_images_are_of_the_version_that_their_nodes_are_of(autoscaler: str, version: str) -> None:
+    """Karpenter's nodes take the control plane's, whatever the groups that EKS manages stay at."""
+    release = f"{version}.2-20260801"
+    l4 = {"name": "l4", "accelerator": "L4", "nodes": {"max": 2}, "image": {"release": release}}
+    plan = planned({"nodes-version": "1.34", "autoscaler": autoscaler}, [SYSTEM, l4])
+    cluster = a_cluster(autoscaler=autoscaler, **{"nodes-version": "1.34"})
+    system, own = (next(group for group in plan.groups if group.pool == pool) for pool in ("system", "l4"))
+    asked = [image_parameter(needs(cluster), group, "") or "" for group in (system, own)]
+    assert [path.removeprefix("/aws/service/eks/optimized-ami/")[:4] for path in asked] == ["1.34", version]
+    other = {**l4, "image": {"release": f"{'1.35' if version == '1.34' else '1.34'}.2-20260801"}}
+    with pytest.raises(Mistakes) as raised:
+        planned({"nodes-version": "1.34", "autoscaler": autoscaler}, [SYSTEM, other])
+    assert f"a release of the cluster's version, {version}.x-YYYYMMDD" in str(raised.value)
 
 
 def test_what_makes_a_node_ready_comes_before_nodes_and_the_rest_after() -> None:

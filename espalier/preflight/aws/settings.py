@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from espalier.blueprint.clouds.eks import EksNodeGroup
-from espalier.blueprint.clouds.eks.images import image_version
+from espalier.blueprint.clouds.eks.images import image_version, nodes_version
 from espalier.blueprint.clouds.model import NodeGroup
 from espalier.preflight.needs import Needs
 from espalier.settings.eks import Eks
@@ -85,9 +85,10 @@ def image_parameter(needs: Needs, group: NodeGroup, release: str) -> str | None:
 
     A release such as 1.35.2-20261101 is the one of image `amazon-eks-node-al2023-...-1.35-v20261101`.
     """
-    if not isinstance(group, EksNodeGroup):
+    cluster = needs.cluster
+    if not isinstance(group, EksNodeGroup) or not isinstance(cluster, Eks):
         return None
-    version = needs.cluster.version
+    version = nodes_version(cluster, karpenter=group.karpenter)
     if group.ami_type in _BOTTLEROCKET:
         variant, architecture = _BOTTLEROCKET[group.ami_type]
         return (

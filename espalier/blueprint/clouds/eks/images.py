@@ -53,9 +53,9 @@ def image_version(release: str) -> str:
     return f"v{found['date']}" if found else release
 
 
-def nodes_version(cluster: Eks) -> str:
-    """The Kubernetes minor of managed groups' nodes. Karpenter's own are always of the control plane's."""
-    return cluster.nodes_version or cluster.version
+def nodes_version(cluster: Eks, *, karpenter: bool = False) -> str:
+    """The Kubernetes minor of managed groups' nodes; that of `karpenter`'s own is always the control plane's."""
+    return cluster.version if karpenter else cluster.nodes_version or cluster.version
 
 
 def alias(wanted: Wanted) -> str:

@@ -257,7 +257,7 @@ def _release(cluster: Eks, wanted: Wanted) -> Iterator[Mistake]:
     if pool.image.release is None or images.family(wanted) != "al2023":
         return
     release = images.RELEASE.fullmatch(pool.image.release)
-    version = images.nodes_version(cluster)
+    version = images.nodes_version(cluster, karpenter=cluster.autoscaler == "karpenter" and not wanted.system)
     if release is None or release["minor"] != version:
         accepted = f"a release of the cluster's version, {version}.x-YYYYMMDD"
         yield Mistake(f"{wanted.path}.image.release", repr(pool.image.release), accepted, "Correct it, or remove it.")

@@ -19,6 +19,7 @@ from espalier.addons.katib import RECORD as KATIB
 from espalier.addons.keda import RECORD as KEDA
 from espalier.addons.kserve import RECORD as KSERVE
 from espalier.addons.kserve_crd import RECORD as KSERVE_CRD
+from espalier.addons.kube_prometheus_stack import RECORD as KUBE_PROMETHEUS_STACK
 from espalier.addons.kubeflow_base import RECORD as KUBEFLOW_BASE
 from espalier.addons.kubeflow_dashboard import RECORD as KUBEFLOW_DASHBOARD
 from espalier.addons.kubeflow_notebooks import RECORD as KUBEFLOW_NOTEBOOKS
@@ -35,6 +36,7 @@ from espalier.addons.nvidia_dra_driver import RECORD as NVIDIA_DRA_DRIVER
 from espalier.addons.nvidia_gpu_operator import RECORD as NVIDIA_GPU_OPERATOR
 from espalier.addons.oauth2_proxy import RECORD as OAUTH2_PROXY
 from espalier.addons.retired import RETIRED
+from espalier.addons.shelf import SHELF
 from espalier.addons.training_operator_v1 import RECORD as TRAINING_OPERATOR_V1
 from espalier.addons.vertical_pod_autoscaler import RECORD as VERTICAL_POD_AUTOSCALER
 from espalier.addons.volcano import RECORD as VOLCANO
@@ -75,6 +77,7 @@ RECORDS: dict[str, AddonRecord] = each_once(
         KUBEFLOW_NOTEBOOKS,
         KUBEFLOW_PIPELINES,
         KUBEFLOW_TRAINER,
+        KUBE_PROMETHEUS_STACK,
         KUEUE,
         LWS,
         METRICS_SERVER,
@@ -89,6 +92,7 @@ RECORDS: dict[str, AddonRecord] = each_once(
         VERTICAL_POD_AUTOSCALER,
         VOLCANO,
         WARDEN,
+        *SHELF,
         *RETIRED,
     )
 )

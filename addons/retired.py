@@ -42,7 +42,12 @@ _ROWS: Final[tuple[tuple[str, str, Ended], ...]] = (
     (
         "kubernetes-dashboard",
         "interface",
-        Ended("2026-01-05", "https://github.com/kubernetes/org/issues/6046", "Its SIG goes on with Headlamp."),
+        Ended(
+            "2026-01-05",
+            "https://github.com/kubernetes/org/issues/6046",
+            "Its SIG goes on with Headlamp.",
+            ("headlamp",),
+        ),
     ),
     (
         "minio",
@@ -51,6 +56,7 @@ _ROWS: Final[tuple[tuple[str, str, Ended], ...]] = (
             "2026-02-12",
             "https://github.com/minio/minio",
             "Use a cloud's bucket, and where there is none SeaweedFS or Ceph.",
+            ("seaweedfs",),
         ),
     ),
     ("mxnet-operator", "training", Ended("2022-02-01", f"{_ORG}/trainer/issues/1996", _OWN_IMAGE, (_TRAIN,))),

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
 from espalier.charts.images import steps
+from espalier.charts.values import merged
 from espalier.content import (
     ChartSource,
     Content,
@@ -226,15 +227,6 @@ def _record(id: str, record: Record) -> AddonRecord:
 
 def _values(record: Record, inputs: AddonInputs) -> Mapping[str, Any]:
     return merged(record.values, inputs.options.values)
-
-
-def merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """`over` laid on `under`: mappings merge key by key, lists and scalars replace."""
-    result = dict(under)
-    for key, value in over.items():
-        below = result.get(key)
-        result[key] = merged(below, value) if isinstance(below, Mapping) and isinstance(value, Mapping) else value
-    return result
 
 
 def _source(given: From) -> Source:

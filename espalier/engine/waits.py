@@ -276,7 +276,7 @@ WAITS: Mapping[tuple[str, str], Row] = MappingProxyType(
         ("admissionregistration.k8s.io", "MutatingWebhookConfiguration"): _WEBHOOKS,
         ("admissionregistration.k8s.io", "ValidatingWebhookConfiguration"): _WEBHOOKS,
         ("apiextensions.k8s.io", "CustomResourceDefinition"): Row(
-            _conditioned("Established"), 60, "condition Established"
+            _conditioned("Established"), 300, "condition Established"
         ),
         ("apiregistration.k8s.io", "APIService"): Row(_conditioned("Available"), 300, "condition Available"),
         ("apps", "DaemonSet"): Row(_daemon_set, 600, "its pods to be available"),

@@ -1,0 +1,41 @@
+"""Servers of models and features beside KServe.
+
+Facts: each project's chart at the version that its row names. Seldon Core 2 is under the Business Source License: a
+stack that has it says that this is agreed to. Of its four charts the setup's operator is here; its definitions and a
+runtime for each tenant are charts of their own.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from espalier.addons.charted import chart
+
+SELDON: Final = chart(
+    "seldon-core-v2",
+    "2.10.2",
+    "https://seldonio.github.io/helm-charts",
+    "seldon-mesh",
+    name="seldon-core-v2-setup",
+    category="serving",
+    licence="BUSL-1.1",
+    source="https://github.com/SeldonIO/seldon-core",
+    values={"controller": {"clusterwide": True}},
+    images=("docker.io/seldonio/seldonv2-controller:2.10.2",),
+)
+
+FEAST: Final = chart(
+    "feast-feature-server",
+    "0.66.0",
+    "https://feast-helm-charts.storage.googleapis.com",
+    "feast",
+    category="features",
+    licence="Apache-2.0",
+    source="https://github.com/feast-dev/feast",
+    values={"replicaCount": 2},
+    images=("quay.io/feastdev/feature-server:0.66.0",),
+    user=1001,
+    asks={"feature_store_yaml_base64": "feature_store.yaml, encoded: registry, online store, offline store"},
+)
+
+RECORDS: Final = (SELDON, FEAST)

@@ -1,8 +1,7 @@
-"""Workflows, Ray and Spark, gateways beside Istio, and what starts servers by events.
+"""Ray and Spark, gateways beside Istio, and what starts servers by events.
 
-Facts: each project's chart at the version that its row names. Argo's full definitions come by a Job that downloads
-them: those of the chart's templates are taken. Envoy Gateway's certificates come by a hook, kept here; the image of its
-proxies is compiled into the controller.
+Facts: each project's chart at the version that its row names. Envoy Gateway's certificates come by a hook, kept here;
+the image of its proxies is compiled into the controller.
 """
 
 from __future__ import annotations
@@ -11,32 +10,6 @@ from typing import Final
 
 from espalier.addons.charted import chart
 from espalier.addons.walls import wall
-
-ARGO_WORKFLOWS: Final = chart(
-    "argo-workflows",
-    "1.0.18",
-    "https://argoproj.github.io/argo-helm",
-    "argo",
-    category="pipelines",
-    licence="Apache-2.0",
-    source="https://github.com/argoproj/argo-helm",
-    values={
-        "crds": {"full": False, "keep": True},
-        "images": {"pullPolicy": "IfNotPresent"},
-        "controller": {"replicas": 2, "pdb": {"enabled": True}},
-        "server": {"replicas": 2, "authModes": ["client"], "pdb": {"enabled": True}},
-        "useStaticCredentials": False,
-    },
-    crds={
-        "argoproj.io": "clusterworkflowtemplates cronworkflows workflowartifactgctasks workfloweventbindings workflows "
-        "workflowtaskresults workflowtasksets workflowtemplates"
-    },
-    images=("quay.io/argoproj/argocli:v4.0.6", "quay.io/argoproj/workflow-controller:v4.0.6"),
-    walls=(wall("argo", (2746, 6060, 9090)),),
-    conflicts={"kubeflow-pipelines": "it brings an Argo of its own, and two controllers work on each Workflow"},
-    work=(("argoproj.io", ("cronworkflows", "workflows", "workflowtemplates")),),
-    seen=(("argoproj.io", ("workflowtaskresults", "workflowtasksets")),),
-)
 
 KUBERAY: Final = chart(
     "kuberay-operator",
@@ -142,4 +115,4 @@ NUCLIO: Final = chart(
     asks={"registry.pushPullUrl": "the registry that functions' images are pushed to"},
 )
 
-RECORDS: Final = (ARGO_WORKFLOWS, KUBERAY, SPARK, ENVOY_GATEWAY, EMISSARY, KNATIVE, NUCLIO)
+RECORDS: Final = (KUBERAY, SPARK, ENVOY_GATEWAY, EMISSARY, KNATIVE, NUCLIO)

@@ -27,6 +27,8 @@ FOLDERS: Final[Mapping[str, tuple[str, ...]]] = {
     "nvidia-gpu-operator": ("gpu-operator",),
 }
 """Where upstream's facts of a record have another name, or come in parts."""
+ABSENT: Final[Mapping[str, str]] = {"istio-cni": "upstream/ has the other charts of Istio"}
+"""What others need and upstream/ lacks: it is in a stack with the record's own objects alone."""
 SUBCHARTS: Final[Mapping[str, tuple[str, ...]]] = {
     "amd-gpu-operator": ("node-feature-discovery", "nfd", "kmm", "remediation", "argo"),
     "network-operator": ("node-feature-discovery",),
@@ -50,6 +52,27 @@ EXAMPLES: Final[Mapping[str, Any]] = {
     },
 }
 """Values that a stack must give."""
+OPTIONS: Final[Mapping[str, dict[str, Any]]] = {
+    "dex": {
+        "gateway": "own",
+        "connectors": [
+            {
+                "type": "oidc",
+                "id": "corp",
+                "issuer": "https://login.example.com",
+                "client-id": "dex",
+                "client-secret": {"name": "directory", "key": "secret"},
+            }
+        ],
+    },
+    "oauth2-proxy": {
+        "url": "https://ml.example.com",
+        "gateway": "own",
+        "secret": "oauth2-proxy",
+        "email-domains": ["example.com"],
+    },
+}
+"""Options without which there is no such add-on."""
 FILES: Final = ("crds.yaml", "manifests.yaml", "hooks.yaml")
 
 
@@ -92,7 +115,7 @@ def staged(self: Any, id: str, record: AddonRecord, inputs: AddonInputs, progres
 def can_be_staged(id: str) -> bool:
     """Whether what it consists of is known here."""
     record = RECORDS[id]
-    return record.state != "retired" and (record.content is None or bool(folders_of(id)))
+    return record.state != "retired" and (record.content is None or bool(folders_of(id)) or id in ABSENT)
 
 
 def together(
@@ -119,7 +142,7 @@ def together(
 
 def options_of(id: str) -> dict[str, Any]:
     """The least that a stack says of it."""
-    return {"values": EXAMPLES[id]} if id in EXAMPLES else {}
+    return OPTIONS.get(id) or ({"values": EXAMPLES[id]} if id in EXAMPLES else {})
 
 
 def _closure(id: str, facts: Facts) -> list[str]:

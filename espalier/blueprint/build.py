@@ -39,6 +39,7 @@ from espalier.blueprint.queues import (
     tolerated,
     unqueued_notes,
 )
+from espalier.blueprint.replaced import replacement_notes
 from espalier.blueprint.tenant_bounds import Worst, bound_mistakes, bound_notes, reachable, worst_case
 from espalier.blueprint.tenants import Given, TenantPlan, compile_tenant, namespace_of
 from espalier.catalogue import Catalogue, catalogue
@@ -327,6 +328,7 @@ def _cloud_plan(settings: Settings, pools: Sequence[PoolPlan], known: Catalogue 
         *unsaid_counts(settings.pools, compiler, site.catalogue),
         *chosen_machines(settings.pools, settings.prices, site),
         *gate_notes(settings, site.catalogue.accelerators),
+        *replacement_notes(pools, facts_of(settings), settings.addons),
     )
     return replace(plan, notes=(*plan.notes, *said))
 

@@ -15,6 +15,8 @@ from espalier.types import AddonPlan, AddonRecord, Manifest, Proof
 
 FABRICS: Final = ("vpc.amazonaws.com/efa",)
 """Resources of fast networks: their plugins are add-ons on every image."""
+_REGISTERS: Final = ("/kubelet/device-plugins", "/kubelet/plugins_registry", "/kubelet")
+"""Directories of the host where the kubelet finds device plugins and DRA's drivers; or its root, wherever it is."""
 _OWN: Final = (
     "add an add-on of your own whose record provides device-plugin/{}, or say that the hosts have it "
     "(driver: {{owner: host}})"
@@ -188,8 +190,34 @@ def _one_owner(
         known = sorted(id for id, record in records.items() if f"device-plugin/{device}" in record.provides)
         do = f"add {' or '.join(known)} to espalier:addons" if known else _OWN.format(device)
         return Proof(name, False, f"nobody advertises {device} on {ours}: {why}; {do}")
+    plugin = next((addon for addon in addons if addon.id in owners and addon.content != "existing"), None)
+    if plugin is not None:
+        bare = _without_plugin(plugin, records[plugin.id], [pool for pool in having if pool not in theirs])
+        if bare:
+            why = "none of its DaemonSets that reach these nodes has the kubelet's directory of plugins"
+            return Proof(name, False, f"{plugin.id} brings no device plugin to {', '.join(bare)}: {why}")
     who = owners[0] if owners else "the nodes themselves, no add-on"
     return Proof(name, True, "; ".join([f"{who}: pools {ours}", *said]))
+
+
+def _without_plugin(addon: AddonPlan, record: AddonRecord, pools: Sequence[PoolPlan]) -> list[str]:
+    """Nodes that none of the add-on's plugins reaches, whatever else of it does."""
+    made = dict(_pods(addon, record))
+    operands = {name for manifest in addon.manifests for name, _ in record.operands(manifest)}
+    plugins = [pod for name, pod in made.items() if _registers(pod) or (name in operands and "driver" not in name)]
+    return [
+        f"{pool.name}/{shape.capacity_kind}"
+        for pool in pools
+        for shape in pool.shapes
+        if not any(daemonset_reaches(pod, shape) is None for pod in plugins)
+    ]
+
+
+def _registers(template: Mapping[str, Any]) -> bool:
+    """Whether such pods have a directory of the kubelet's in which plugins of devices make themselves known."""
+    volumes = template.get("spec", {}).get("volumes") or ()
+    paths = (str((volume.get("hostPath") or {}).get("path", "")).rstrip("/") for volume in volumes)
+    return any(path.endswith(_REGISTERS) for path in paths)
 
 
 def _quota_fits(tenant: TenantPlan, pools: Sequence[PoolPlan]) -> Proof:

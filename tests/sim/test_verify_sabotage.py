@@ -133,6 +133,14 @@ def restore_tolerations(on: Platform) -> None:
     on.client.patch(DAEMONSET, PLUGIN[0], body, namespace=PLUGIN[1])
 
 
+def remove_plugin(on: Platform) -> None:
+    on.client.delete(DAEMONSET, PLUGIN[0], PLUGIN[1])
+
+
+def restore_plugin(on: Platform) -> None:
+    on.client.create(on.planned("DaemonSet", *PLUGIN))
+
+
 def widen_role(on: Platform) -> None:
     rule = {"apiGroups": [""], "resources": ["resourcequotas"], "verbs": ["patch"]}
     on.client.patch(
@@ -271,6 +279,12 @@ FAULTS = [
         (drop_tolerations, restore_tolerations),
         "daemonset/nvidia-device-plugin-whole",
         "desiredNumberScheduled=0",
+    ),
+    Fault(
+        "DaemonSet that is not there",
+        (remove_plugin, restore_plugin),
+        "daemonset/nvidia-device-plugin-whole",
+        "not found",
     ),
 ]
 

@@ -40,6 +40,38 @@ def proof(addon: AddonPlan, record: str, name: str) -> Proof | None:
     return next((one for one in found if one.name == name), None)
 
 
+def without(addon: AddonPlan, *names: str) -> AddonPlan:
+    """The add-on without these DaemonSets."""
+    left = {("DaemonSet", name) for name in names}
+    kept = (p for p in addon.objects if (p.manifest["kind"], p.manifest["metadata"]["name"]) not in left)
+    return replace(addon, objects=tuple(kept))
+
+
+def test_a_plugin_that_is_not_there_at_all_is_missed_by_name_though_others_of_its_add_on_are() -> None:
+    """Its feature discovery and the control daemon still reach the pool, so that `daemonset/` alone would hold."""
+    (plugin,) = blueprint().addons
+    name = "nvidia-device-plugin"
+    sets = [p.manifest for p in plugin.objects if p.manifest["kind"] == "DaemonSet"]
+    registers = [
+        one["metadata"]["name"]
+        for one in sets
+        if "device-plugins" in str(one["spec"]["template"]["spec"].get("volumes", ""))
+    ]
+    assert 0 < len(registers) < len(sets)
+    whole, lone = (proof(one, name, "owner/nvidia.com/gpu") for one in (plugin, without(plugin, *registers)))
+    assert whole is not None
+    assert whole.ok
+    assert lone is not None
+    assert (lone.ok, lone.evidence) == (
+        False,
+        "nvidia-device-plugin brings no device plugin to mps/on-demand: none of its DaemonSets that reach these nodes "
+        "has the kubelet's directory of plugins",
+    )
+    beside = proof(without(plugin, *registers), name, f"daemonset/{name}")
+    assert beside is not None
+    assert beside.ok
+
+
 def test_the_control_daemon_of_mps_is_proven_beside_the_plugin() -> None:
     name = "nvidia-device-plugin"
     (plugin,) = blueprint().addons

@@ -132,7 +132,9 @@ class Eks(CloudCluster):
         "order; in a network that is made, `network.pods` is their range",
     )
     load_balancer: bool = Field(
-        default=True, description="an identity for the AWS load balancer controller is made or named"
+        default=True,
+        description="an identity for the AWS load balancer controller is made or named; without it the control plane's "
+        "role may make load balancers of Services itself",
     )
     zonal_shift: bool = Field(default=False, description="AWS may move traffic away from a zone that fails")
     image_cache: tuple[Upstream, ...] = Field(

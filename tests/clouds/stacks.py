@@ -14,6 +14,7 @@ config:
     name: small
     version: "1.35"
     region: us-east-1
+    load-balancer: false
     access: {via: network, admins: ["arn:aws:iam::123456789012:role/platform"]}
   espalier:pools:
     - {name: system, machine: {cpu: 4, memory: 16Gi}, nodes: {min: 2, max: 6}}

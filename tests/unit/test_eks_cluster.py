@@ -282,6 +282,20 @@ def test_aws_own_policies_exist() -> None:
     assert named <= known
 
 
+def test_the_control_plane_makes_load_balancers_only_where_no_controller_does() -> None:
+    def of_cluster(plan: EksPlan) -> tuple[tuple[str, ...], set[str]]:
+        (role,) = [role for role in plan.roles if role.key == "cluster"]
+        assert role.policy is not None
+        return role.managed, {action for one in role.policy["Statement"] for action in one["Action"]}
+
+    managed, actions = of_cluster(planned({}))
+    assert managed == ()
+    assert {action for action in actions if not is_read(action)} == {"ec2:CreateTags", "kms:Decrypt", "kms:Encrypt"}
+    managed, actions = of_cluster(planned({"load-balancer": False}))
+    assert managed == ("arn:aws:iam::aws:policy/AmazonEKSClusterPolicy",)
+    assert "ec2:CreateTags" not in actions
+
+
 def test_each_service_account_takes_a_role_that_trusts_it_alone() -> None:
     for plan in everything():
         taken = {addon.role: addon.service_account for addon in plan.addons if addon.role}

@@ -13,8 +13,8 @@ from espalier.blueprint.clouds.eks.policies import (
     Document,
     Where,
     cluster_autoscaler,
+    control_plane,
     disk_key_policy,
-    for_secrets,
     for_volumes,
     fsx_driver,
     image_cache,
@@ -129,8 +129,11 @@ def _roles(cluster: Eks) -> Iterator[Role]:
     secrets = secrets_key(cluster)
     if cluster.given is None:
         by_alias = {"ForAnyValue:StringEquals": {_ALIAS: secrets.alias}}
-        use = for_secrets(secrets.arn or where.arn("kms", "key/*"), None if secrets.arn else by_alias)
-        yield _service(cluster, "cluster", given.cluster, "eks", ("AmazonEKSClusterPolicy",), use)
+        key, by = secrets.arn or where.arn("kms", "key/*"), None if secrets.arn else by_alias
+        use = control_plane(where, key, by, least=cluster.load_balancer)
+        # Without the controller the control plane makes load balancers of plain Services itself.
+        whole: tuple[ManagedPolicy, ...] = () if cluster.load_balancer else ("AmazonEKSClusterPolicy",)
+        yield _service(cluster, "cluster", given.cluster, "eks", whole, use)
         yield _pods(cluster, "network", given.network, "aws-node", ("AmazonEKS_CNI_Policy",), None)
         volumes = for_volumes(cluster.keys.disks) if cluster.keys.disks else None
         ebs: ManagedPolicy = "AmazonEBSCSIDriverPolicyV2"

@@ -73,11 +73,20 @@ def trusted_pods(where: Where, namespace: str, service_account: str) -> Document
     return document([statement])
 
 
-def for_secrets(key: str, conditions: Mapping[str, Any] | None) -> Document:
-    """The control plane's use of the key that Secrets are encrypted with (terraform-aws-eks, main.tf)."""
-    return document(
-        [allow("UseKey", ["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:ListGrants"], key, conditions)]
+def control_plane(where: Where, key: str, conditions: Mapping[str, Any] | None, *, least: bool) -> Document:
+    """The control plane's use of the key that Secrets are encrypted with (terraform-aws-eks, main.tf).
+
+    `least`: what it needs for nodes as well, and nothing for load balancers (EKS user guide, cluster-iam-role: the
+    minimum without AmazonEKSClusterPolicy, which has the tag of any cluster).
+    """
+    use = allow("UseKey", ["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:ListGrants"], key, conditions)
+    reads = ("AvailabilityZones", "DhcpOptions", "InstanceTopology", "Instances", "NetworkInterfaces", "Vpcs")
+    tags = {"ForAnyValue:StringEquals": {"aws:TagKeys": f"kubernetes.io/cluster/{where.cluster}"}}
+    nodes = (
+        allow("TagNodes", ["ec2:CreateTags"], where.arn("ec2", "instance/*"), tags),
+        allow("ReadNodes", [f"ec2:Describe{each}" for each in reads], "*"),
     )
+    return document([use, *nodes] if least else [use])
 
 
 def for_volumes(key: str) -> Document:

@@ -21,7 +21,7 @@ ManagedPolicy = Literal[
 MANAGED: Final[Mapping[ManagedPolicy, str]] = {
     "AmazonEBSCSIDriverPolicyV2": "volumes: makes, grows, attaches and deletes those that carry the driver's own tag",
     "AmazonEC2ContainerRegistryPullOnly": "nodes: pull images of the account's registry, and change nothing in it",
-    "AmazonEKSClusterPolicy": "control plane: nodes' network interfaces, and load balancers of plain Services",
+    "AmazonEKSClusterPolicy": "control plane: load balancers of Services where no controller makes them",
     "AmazonEKSWorkerNodePolicy": "nodes: read what they are in EC2, and hand Pod Identity's credentials to pods",
     "AmazonEKS_CNI_Policy": "VPC CNI: gives nodes' network interfaces the addresses of their pods",
     "AmazonSSMManagedInstanceCore": "nodes: a session of Systems Manager instead of SSH and an open port",

@@ -150,6 +150,12 @@ def with_whole_images(inputs: AddonInputs, manifest: Mapping[str, Any]) -> Mappi
     return changed
 
 
+def plugin(inputs: AddonInputs) -> Mapping[str, Any]:
+    """GKE has another folder for plugins, and lets pods with such a priority only into namespaces with a quota."""
+    platform = {"global": {"platform": "gke"}} if inputs.facts.kind == "gke" else {}
+    return {"seccompProfile": dict(_SECCOMP), **platform}
+
+
 def gateway(inputs: AddonInputs) -> Mapping[str, Any]:
     """Two at least, within the cluster alone unless it is to be exposed."""
     options: GatewayOptions = inputs.options
@@ -231,7 +237,7 @@ PLUGIN: Final = _record(
         source=ChartSource("cni", VERSION, _REPO),
         namespace=PLUGIN_NAMESPACE,
         namespace_labels={"pod-security.kubernetes.io/enforce": "privileged"},
-        values=lambda _: {"seccompProfile": dict(_SECCOMP)},
+        values=plugin,
         facts=ContentFacts(images=(f"registry.istio.io/release/install-cni:{VERSION}",)),
     ),
     options=Nothing,

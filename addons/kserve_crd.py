@@ -1,7 +1,8 @@
 """KServe's definitions: InferenceServices, graphs of these, and the runtimes that serve them.
 
-Facts: kserve/kserve v0.20.0, charts/kserve-crd. They are a chart of their own, so that a controller that goes leaves
-all that is served. The chart has no values for them.
+Facts: kserve/kserve v0.20.0, config/crd. They are apart from the controller, so that one that goes leaves all that is
+served. The chart kserve-crd has the same ones, but asks the cluster who owns one of them (`lookup`), which no render
+here does.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from typing import Final
 
 from pydantic import BaseModel, ConfigDict
 
-from espalier.content import ChartSource, Content, ContentFacts
+from espalier.content import Content, ContentFacts, KustomizeSource
 from espalier.types import AddonRecord
 
 NAME: Final = "kserve-crd"
@@ -42,7 +43,11 @@ RECORD = AddonRecord(
     source="https://github.com/kserve/kserve",
     options=Options,
     content=Content(
-        source=ChartSource(NAME, VERSION, "oci://ghcr.io/kserve/charts"),
+        source=KustomizeSource(
+            f"https://github.com/kserve/kserve/archive/refs/tags/{VERSION}.tar.gz",
+            VERSION,
+            f"kserve-{VERSION.removeprefix('v')}/config/crd",
+        ),
         namespace=NAMESPACE,
         create_namespace=False,
         facts=ContentFacts(crds=tuple(f"{kind}.{GROUP}" for kind in _KINDS)),

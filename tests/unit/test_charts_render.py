@@ -94,6 +94,23 @@ def test_values_reach_the_templates_and_notes_are_no_object(charts: Charts) -> N
     assert item.source == "demo/templates/x.yaml"
 
 
+def test_a_chart_that_changes_its_values_as_it_renders_is_the_same_each_time(charts: Charts) -> None:
+    """As Istio's do: a template merges hidden defaults into the values, then takes the defaults away."""
+    profile = (
+        "{{- with .Values.hidden }}{{ $_ := mustMergeOverwrite $.Values (deepCopy .) }}"
+        '{{ $_ := set $.Values.inner "count" (add1 $.Values.inner.count) }}{{ end }}'
+        '{{ $_ := unset $.Values "hidden" }}'
+    )
+    [item] = charts.items(
+        {
+            "values.yaml": "hidden: {a: 1}\ninner: {count: 1}\n",
+            "templates/x.yaml": config("x", 'data: {a: "{{ .Values.a }}", count: "{{ .Values.inner.count }}"}\n'),
+            "templates/zz.yaml": profile,
+        }
+    )
+    assert item.object["data"] == {"a": "1", "count": "2"}
+
+
 def test_subcharts_come_with_their_condition_and_take_their_values(charts: Charts) -> None:
     files = {
         "Chart.yaml": CHART + "dependencies: [{name: sub, version: 1.0.0, condition: sub.enabled}]\n",

@@ -44,6 +44,14 @@ def test_only_the_plugin_has_access_to_nodes() -> None:
     assert told("istiod")["cni"] == {"enabled": True}
 
 
+def test_the_plugin_knows_where_gke_has_its_folder() -> None:
+    content = RECORDS["istio-cni"].content
+    assert content is not None
+    on = {kind: content.values(AddonInputs(Facts(kind, "1.36", True), (), None)) for kind in ("gke", "eks")}
+    assert on["gke"]["global"] == {"platform": "gke"}
+    assert "global" not in on["eks"]
+
+
 def test_a_sidecar_fits_a_tenants_quota_and_a_restricted_namespace() -> None:
     proxy = told("istiod")["global"]["proxy"]
     assert proxy["resources"]["requests"] == {"cpu": "25m", "memory": "64Mi"}

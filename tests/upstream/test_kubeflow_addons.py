@@ -23,8 +23,8 @@ from tests.unit.test_training_runtimes import pool as a_pool
 from tests.upstream.held import FACTS, UPSTREAM, content_of, edited, folder, inputs, own, pods, read
 from tests.upstream.values import schemas_of, strangers
 
-CHARTS = ("argo-workflows", "istio-base", "istio-gateway", "istiod", "kserve", "kserve-crd")
-PLAIN: tuple[str, ...] = ("katib", "kubeflow-dashboard", "kubeflow-notebooks", "kubeflow-pipelines")
+CHARTS = ("argo-workflows", "istio-base", "istio-gateway", "istiod", "kserve")
+PLAIN: tuple[str, ...] = ("katib", "kserve-crd", "kubeflow-dashboard", "kubeflow-notebooks", "kubeflow-pipelines")
 IDS = (*CHARTS, *PLAIN)
 OURS: dict[str, set[str]] = {
     "kubeflow-notebooks": {TENSORBOARD},
@@ -45,8 +45,8 @@ SECCOMP_BY_VALUES = {
     "istiod": "",
 }
 """Records whose pods get their seccomp profile by a value, which upstream's render lacks: where that value is."""
-IN_PARTS = ("katib", "kubeflow-pipelines")
-"""Records that take folders below upstream's, which would load from a network, or a variant of it."""
+IN_PARTS = ("katib", "kserve-crd", "kubeflow-pipelines")
+"""Records that take folders below upstream's, which would load from a network or ask a cluster, or a variant of it."""
 VIRTUAL = {"pipelines.kubeflow.org"}
 """API groups that an add-on asks about and that are no definitions: KFP's API server reviews access to them."""
 NAMESPACES = {"istio-gateway": "istio-system"}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"regexp"
 	"sort"
@@ -15,37 +16,64 @@ import (
 const notes = "NOTES.txt"
 
 func renderChart(asked request) answer {
-	chrt, err := loader.Load(asked.Path)
-	if err != nil {
-		return refused("chart", "", err.Error())
+	chrt, files, fault := renderOnce(asked)
+	if fault != nil {
+		return *fault
 	}
-	capabilities, err := capabilitiesOf(asked)
-	if err != nil {
-		return refused("chart", "", err.Error())
-	}
-	if fault := unfit(chrt, capabilities); fault != "" {
-		return refused("chart", "", fault)
-	}
-	if err := chartutil.ProcessDependenciesWithMerge(chrt, asked.Values); err != nil {
-		return refused("chart", "", err.Error())
-	}
-	release := chartutil.ReleaseOptions{Name: asked.Release, Namespace: asked.Namespace, Revision: 1, IsInstall: true}
-	values, err := chartutil.ToRenderValues(chrt, asked.Values, release, capabilities)
-	if err != nil {
-		return answer{Problems: schemaProblems(chrt.Name(), err)}
-	}
-	files, err := engine.RenderWithClientProvider(chrt, values, noCluster{})
-	if err != nil {
-		return answer{Problems: []problem{templateProblem(err)}}
-	}
-	again, err := engine.RenderWithClientProvider(chrt, values, noCluster{})
-	if err != nil {
-		return answer{Problems: []problem{templateProblem(err)}}
+	_, again, fault := renderOnce(asked)
+	if fault != nil {
+		return *fault
 	}
 	if differing := differences(files, again); len(differing) > 0 {
 		return answer{Problems: differing}
 	}
 	return collect(chrt, files)
+}
+
+// renderOnce starts from the chart's own files and a copy of the values: templates may change values as they go, as
+// Istio's do, and a second render must not find what the first has left.
+func renderOnce(asked request) (*chart.Chart, map[string]string, *answer) {
+	unless := func(kind string, err error) (*chart.Chart, map[string]string, *answer) {
+		found := refused(kind, "", err.Error())
+		return nil, nil, &found
+	}
+	chrt, err := loader.Load(asked.Path)
+	if err != nil {
+		return unless("chart", err)
+	}
+	capabilities, err := capabilitiesOf(asked)
+	if err != nil {
+		return unless("chart", err)
+	}
+	if fault := unfit(chrt, capabilities); fault != "" {
+		return unless("chart", errors.New(fault))
+	}
+	given, err := copied(asked.Values)
+	if err != nil {
+		return unless("chart", err)
+	}
+	if err := chartutil.ProcessDependenciesWithMerge(chrt, given); err != nil {
+		return unless("chart", err)
+	}
+	release := chartutil.ReleaseOptions{Name: asked.Release, Namespace: asked.Namespace, Revision: 1, IsInstall: true}
+	values, err := chartutil.ToRenderValues(chrt, given, release, capabilities)
+	if err != nil {
+		return nil, nil, &answer{Problems: schemaProblems(chrt.Name(), err)}
+	}
+	files, err := engine.RenderWithClientProvider(chrt, values, noCluster{})
+	if err != nil {
+		return nil, nil, &answer{Problems: []problem{templateProblem(err)}}
+	}
+	return chrt, files, nil
+}
+
+func copied(values map[string]any) (map[string]any, error) {
+	text, err := json.Marshal(values)
+	if err != nil {
+		return nil, err
+	}
+	var found map[string]any
+	return found, json.Unmarshal(text, &found)
 }
 
 func capabilitiesOf(asked request) (*chartutil.Capabilities, error) {

@@ -27,7 +27,7 @@ from espalier.addons import RECORDS
 from espalier.blueprint import Blueprint, names
 from espalier.blueprint.pools import PoolPlan
 from espalier.engine.up import up
-from espalier.kube import Client, Kind, reference_of
+from espalier.kube import ApiError, Client, Kind, UnreachableError, reference_of
 from espalier.settings import load_file
 from espalier.verify.elastic import NODE_POOL
 from espalier.verify.havoc import havoc
@@ -84,9 +84,33 @@ def runs(client: Client, manifest: dict[str, Any]) -> bool:
     return live["status"]["phase"] == "Running"
 
 
+def all_run(client: Client, count: int) -> None:
+    """Waits until so many pods run, by a watch: lists of a thousand, one after another, keep the API server busy."""
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        try:
+            pods, version = client.list_at(POD, "default")
+            running = {pod["metadata"]["name"] for pod in pods if pod["status"]["phase"] == "Running"}
+            changes = iter(client.watch(POD, version, "default", seconds=60))
+            while len(running) < count:
+                event = next(changes)
+                if event.type == "MODIFIED" and event.object["status"]["phase"] == "Running":
+                    running.add(event.object["metadata"]["name"])
+                elif event.type == "DELETED":
+                    running.discard(event.object["metadata"]["name"])
+        except (StopIteration, UnreachableError):
+            continue  # the watch has ended
+        except ApiError as error:
+            if error.status not in (410, 504):  # the server's own view lags behind, or has gone on
+                raise
+        else:
+            return
+    raise SystemExit(f"many pods: not within {PATIENCE:.0f} s")
+
+
 def clear(client: Client) -> None:
     """Deletes all pods, and waits until the pools are at zero."""
-    client.request("DELETE", "/api/v1/namespaces/default/pods")
+    client.request("DELETE", "/api/v1/namespaces/default/pods", timeout=PATIENCE)
     wait("to zero", lambda: not client.list(NODE, labelSelector=NODE_POOL))
 
 
@@ -100,8 +124,7 @@ def many(client: Client, pools: Sequence[PoolPlan], count: int) -> tuple[float, 
     started = time.monotonic()
     with ThreadPoolExecutor(THREADS) as threads:
         list(threads.map(client.create, pods))
-    running = "status.phase=Running"
-    wait("many pods", lambda: len(client.list(POD, "default", fieldSelector=running)) == count)
+    all_run(client, count)
     seconds = time.monotonic() - started
     nodes = len(client.list(NODE, labelSelector=NODE_POOL))
     clear(client)

@@ -119,7 +119,8 @@ def _install(home: Path, package: str, version: str, immutable: str) -> None:
     folder = home / "plugins" / f"resource-{package}-v{version}"
     folder.mkdir(parents=True)
     script = folder / f"pulumi-resource-{package}"
-    script.write_text(f"#!/bin/sh\nexec '{sys.executable}' '{PROVIDER}' '{package}' '{version}' '{immutable}'\n")
+    told = f"FAKE_PACKAGE='{package}' FAKE_VERSION='{version}' FAKE_IMMUTABLE='{immutable}'"
+    script.write_text(f"#!/bin/sh\nexec env {told} '{sys.executable}' '{PROVIDER}' \"$@\"\n")
     script.chmod(script.stat().st_mode | stat.S_IXUSR)
 
 

@@ -1,39 +1,38 @@
 """A provider plugin that stands in for any package under the real Pulumi engine: what it creates are files in a folder.
 
-    python fake_provider.py PACKAGE VERSION [IMMUTABLE,...]
+    FAKE_PACKAGE=... FAKE_VERSION=... FAKE_IMMUTABLE=... python fake_provider.py ENGINE
 
-The engine starts it as it starts every provider (conftest.py puts it where the engine looks). It keeps each object as
-one JSON file in the folder that FAKE_OBJECTS names, so that a test reads, changes and deletes them to make drift. It
-fills in what the service behind the package would: uid, resourceVersion and status for `kubernetes`, an arn for others.
-IMMUTABLE names the input properties (dotted paths) whose change needs a replacement.
+The engine starts it as it starts every provider (conftest.py puts it where the engine looks), with its own address. It
+keeps each object as one JSON file in the folder that FAKE_OBJECTS names, so that a test reads, changes and deletes them
+to make drift. It fills in what the service behind the package would: uid, resourceVersion and status for `kubernetes`,
+an arn for others. FAKE_IMMUTABLE names the input properties (dotted paths, by commas) whose change needs a replacement.
 
-It speaks the protocol by the SDK's own stubs: `pulumi.provider` has components and functions only, and its
-`experimental.Provider` is not told the old inputs that a difference is taken from.
+It is a provider of `pulumi.provider`. That tells a difference by the old state, not by the old inputs, so the state
+has the inputs as well, under a name that the SDK keeps from programs.
 """
-# ruff: noqa: N802 - the protocol names the methods
 
 from __future__ import annotations
 
 import hashlib
 import json
 import os
-import signal
 import sys
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import grpc
-from google.protobuf.empty_pb2 import Empty
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.struct_pb2 import Struct
-from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
+from pulumi.provider.experimental import provider
+from pulumi.provider.experimental.property_value import PropertyValue
+from pulumi.provider.experimental.server import main
 
 UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 """The text that stands for an unknown value in the protocol (pulumi, sdk/go/common/resource/plugin/rpc.go)."""
+INPUTS = "__inputs"
 Properties = dict[str, Any]
+Values = dict[str, PropertyValue]
 
 
 class Store:
@@ -142,105 +141,89 @@ def live_inputs(inputs: Any, live: Any) -> Any:
     return live
 
 
-def properties(struct: Struct) -> Properties:
-    return MessageToDict(struct)
+def plain(values: Mapping[str, PropertyValue]) -> Properties:
+    """Properties as JSON; unknowns and secrets as the protocol writes them."""
+    return MessageToDict(PropertyValue.marshal_map(values))
 
 
-def struct(values: Mapping[str, Any]) -> Struct:
+def marked(values: Properties) -> Values:
+    """The other way."""
     message = Struct()
     message.update(values)
-    return message
+    return dict(PropertyValue.unmarshal_map(message))
 
 
-class Provider(provider_pb2_grpc.ResourceProviderServicer):
-    """The provider's side of the protocol; its methods keep the protocol's names."""
+def state(outputs: Properties, inputs: Properties) -> Values:
+    """What the engine keeps of a resource."""
+    return marked({**outputs, INPUTS: inputs})
 
-    def __init__(self, version: str, model: Cloud, store: Store) -> None:
-        self.version = version
+
+class Provider(provider.Provider):
+    """Resources of one package, kept in a store."""
+
+    def __init__(self, model: Cloud, store: Store) -> None:
         self.model = model
         self.store = store
 
-    def GetPluginInfo(self, request: Any, context: Any) -> Any:
-        return plugin_pb2.PluginInfo(version=self.version)
-
-    def CheckConfig(self, request: Any, context: Any) -> Any:
-        return provider_pb2.CheckResponse(inputs=request.news)
-
-    def DiffConfig(self, request: Any, context: Any) -> Any:
-        return provider_pb2.DiffResponse(changes=provider_pb2.DiffResponse.DIFF_NONE)
-
-    def Configure(self, request: Any, context: Any) -> Any:
+    async def configure(self, request: provider.ConfigureRequest) -> provider.ConfigureResponse:
         # Secrets keep their marks, on the way through and in the files.
-        return provider_pb2.ConfigureResponse(supportsPreview=True, acceptSecrets=True)
+        return provider.ConfigureResponse(supports_preview=True, accept_secrets=True)
 
-    def Check(self, request: Any, context: Any) -> Any:
-        return provider_pb2.CheckResponse(inputs=struct(self.model.checked(request.urn, properties(request.news))))
+    async def check(self, request: provider.CheckRequest) -> provider.CheckResponse:
+        return provider.CheckResponse(inputs=marked(self.model.checked(request.urn, plain(request.new_inputs))))
 
-    def Diff(self, request: Any, context: Any) -> Any:
-        found = dict(differences(properties(request.old_inputs), properties(request.news)))
+    async def diff(self, request: provider.DiffRequest) -> provider.DiffResponse:
+        found = dict(differences(plain(request.old_state)[INPUTS], plain(request.new_inputs)))
         replaces = sorted(path for path in found if path.startswith(self.model.immutable))
         kinds = {path: f"{kind}_REPLACE" if path in replaces else kind for path, kind in found.items()}
-        return provider_pb2.DiffResponse(
-            changes=provider_pb2.DiffResponse.DIFF_SOME if found else provider_pb2.DiffResponse.DIFF_NONE,
+        return provider.DiffResponse(
+            changes=bool(found),
             replaces=replaces,
             diffs=sorted({path.partition(".")[0] for path in found}),
-            detailedDiff={
-                path: provider_pb2.PropertyDiff(kind=provider_pb2.PropertyDiff.Kind.Value(kind), inputDiff=True)
+            detailed_diff={
+                path: provider.PropertyDiff(provider.PropertyDiffKind[kind], input_diff=True)
                 for path, kind in kinds.items()
             },
-            hasDetailedDiff=True,
-            deleteBeforeReplace=isinstance(self.model, Kubernetes),
+            delete_before_replace=isinstance(self.model, Kubernetes),
         )
 
-    def Create(self, request: Any, context: Any) -> Any:
-        inputs = properties(request.properties)
+    async def create(self, request: provider.CreateRequest) -> provider.CreateResponse:
+        inputs = plain(request.properties)
         if request.preview:
-            return provider_pb2.CreateResponse(properties=struct(self.model.planned(inputs)))
+            return provider.CreateResponse(properties=state(self.model.planned(inputs), inputs))
         outputs = self.model.computed(request.urn, inputs, version=1)
         id_ = self.model.id(request.urn, inputs)
         if self.store.read(_type(request.urn), id_) is not None:
-            context.abort(grpc.StatusCode.ALREADY_EXISTS, f"{id_} is there already")
+            raise FileExistsError(f"{id_} is there already")
         self.store.write(_type(request.urn), id_, outputs)
-        return provider_pb2.CreateResponse(id=id_, properties=struct(outputs))
+        return provider.CreateResponse(resource_id=id_, properties=state(outputs, inputs))
 
-    def Update(self, request: Any, context: Any) -> Any:
-        inputs = properties(request.news)
+    async def update(self, request: provider.UpdateRequest) -> provider.UpdateResponse:
+        inputs = plain(request.news)
         if request.preview:
-            return provider_pb2.UpdateResponse(properties=struct(self.model.planned(inputs)))
-        live = self.store.read(_type(request.urn), request.id) or {}
+            return provider.UpdateResponse(properties=state(self.model.planned(inputs), inputs))
+        live = self.store.read(_type(request.urn), request.resource_id) or {}
         before = int(live.get("metadata", {}).get("resourceVersion", 1))
         outputs = self.model.computed(request.urn, inputs, version=before + 1)
-        self.store.write(_type(request.urn), request.id, outputs)
-        return provider_pb2.UpdateResponse(properties=struct(outputs))
+        self.store.write(_type(request.urn), request.resource_id, outputs)
+        return provider.UpdateResponse(properties=state(outputs, inputs))
 
-    def Read(self, request: Any, context: Any) -> Any:
-        live = self.store.read(_type(request.urn), request.id)
+    async def read(self, request: provider.ReadRequest) -> provider.ReadResponse:
+        live = self.store.read(_type(request.urn), request.resource_id)
         if live is None:
-            return provider_pb2.ReadResponse()
-        inputs = live_inputs(properties(request.inputs), live)
-        return provider_pb2.ReadResponse(id=request.id, properties=struct(live), inputs=struct(inputs))
+            return provider.ReadResponse()
+        inputs = live_inputs(plain(request.inputs), live)
+        return provider.ReadResponse(request.resource_id, properties=state(live, inputs), inputs=marked(inputs))
 
-    def Delete(self, request: Any, context: Any) -> Any:
-        self.store.delete(_type(request.urn), request.id)
-        return Empty()
-
-    def Cancel(self, request: Any, context: Any) -> Any:
-        return Empty()
+    async def delete(self, request: provider.DeleteRequest) -> None:
+        self.store.delete(_type(request.urn), request.resource_id)
 
 
 def serve(package: str, version: str, immutable: tuple[str, ...]) -> None:
-    """Serves the provider on a free port, says the port, and stays until the engine ends it."""
+    """Serves the provider until the engine ends it."""
     model = Kubernetes(package, immutable) if package == "kubernetes" else Cloud(package, immutable)
-    server = grpc.server(ThreadPoolExecutor(max_workers=8))
-    provider = Provider(version, model, Store(Path(os.environ["FAKE_OBJECTS"])))
-    provider_pb2_grpc.add_ResourceProviderServicer_to_server(provider, server)
-    port = server.add_insecure_port("127.0.0.1:0")
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # the engine ends a plugin so; no traceback for that
-    server.start()
-    sys.stdout.write(f"{port}\n")
-    sys.stdout.flush()
-    server.wait_for_termination()
+    main(sys.argv[1:], version, Provider(model, Store(Path(os.environ["FAKE_OBJECTS"]))))
 
 
 if __name__ == "__main__":
-    serve(sys.argv[1], sys.argv[2], tuple(sys.argv[3].split(",")))
+    serve(os.environ["FAKE_PACKAGE"], os.environ["FAKE_VERSION"], tuple(os.environ["FAKE_IMMUTABLE"].split(",")))

@@ -157,6 +157,22 @@ def test_a_dead_process_of_this_machine_is_taken_over_at_once(stack: Stack) -> N
     assert not any("looking for up to" in line for line in stack.lines)
 
 
+def test_of_two_that_find_the_same_dead_holder_one_takes_over(stack: Stack) -> None:
+    """The other one writes after this one has read who is dead, and before it writes itself."""
+    written(stack, replace(Holder.here("up"), run="dead", pid=1, started="0"))
+    first = stack.lease(Holder.here("destroy"))
+
+    def progress(line: str) -> None:
+        if "died in" in line:
+            first.take(print)
+
+    with pytest.raises(RefusedError, match="has been running `destroy` since"):
+        stack.lease(Holder.here("up")).take(progress)
+    first.check()
+    first.release(print)
+    assert stack.client.list(LEASE, NAMESPACE) == []
+
+
 STEAL = """
 first = obj("core/v1", "ConfigMap", "first", {}, inside)
 

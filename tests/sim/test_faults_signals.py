@@ -86,6 +86,11 @@ def applies(asked: Asked) -> bool:
     return asked.method == "PATCH" and f"/namespaces/{STACK}/" in asked.path and "dryRun" not in asked.path
 
 
+def creates(asked: Asked) -> bool:
+    """What is there then has a UID that only the answer told: the inventory has it if it was written in the end."""
+    return applies(asked) and "/b-" in asked.path
+
+
 def waits(asked: Asked) -> bool:
     return asked.watches and "/configmaps" in asked.path
 
@@ -95,7 +100,7 @@ def prunes(asked: Asked) -> bool:
 
 
 PHASES: dict[str, tuple[str, Callable[[Asked], bool], str]] = {
-    "apply": ("b", applies, "a"),
+    "apply": ("b", creates, "a"),
     "wait": ("gated", waits, "gated"),
     "prune": ("b", prunes, "b"),
 }

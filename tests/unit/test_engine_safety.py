@@ -48,6 +48,20 @@ def live(*managers: str, kind: str = "ConfigMap", **metadata: Any) -> dict[str, 
             live("m", labels={"helm.toolkit.fluxcd.io/name": "a", "helm.toolkit.fluxcd.io/namespace": "b"}),
             Owner("Flux helm b/a", marked=True),
         ),
+        (
+            live(
+                "helm",
+                annotations={"meta.helm.sh/release-name": "web", "meta.helm.sh/release-namespace": "shop"},
+                labels={"app.kubernetes.io/managed-by": "Helm"},
+            ),
+            Owner("Helm release shop/web", marked=True),
+        ),
+        # Whoever wrote it last: Helm's mark stays.
+        (live("espalier", annotations={"meta.helm.sh/release-name": "web"}), Owner("Helm release ?/web", marked=True)),
+        (
+            live("argocd-controller", annotations={"argocd.argoproj.io/tracking-id": "shop:/ConfigMap:n/x"}),
+            Owner("Argo CD application shop", marked=True),
+        ),
         # A chart's own label says how it was packed, not who has it.
         (
             live("kubectl", labels={"app.kubernetes.io/managed-by": "Helm"}),

@@ -18,6 +18,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-goldens", action="store_true", help="write the golden files instead of comparing")
 
 
+# Files go to workers whole (`--dist loadfile`): the long ones first, or the last of them leaves all other cores idle.
+
+LIVE = Path(__file__).parent / "sim"
+LONGEST = ("verify_sabotage", "rehearse", "faults_api", "faults_kill", "warden", "verify_live", "engine_bad_input")
+"""The live test files that take longest."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    rank = {f"test_{name}": place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: rank.get(item.path.stem, len(rank)) + (not item.path.is_relative_to(LIVE)))
+
+
 # The support matrix: what README.md claims is what tests with `@pytest.mark.supports(row, grade)` have shown.
 
 GRADES = ("planned", "rehearsed", "run on hardware")

@@ -64,7 +64,12 @@ class Platform(pulumi.ComponentResource):
                 depends_on=[addons[need] for need in (*addon.needs, *addon.after) if need in addons],
             )
             addons[addon.id] = Addon.planned(f"{name}-{addon.id}", addon, options)
-        tenants = {t.name: Tenant.planned(f"{name}-tenant-{t.name}", t, inside) for t in blueprint.tenants}
+        accounts = clouds.accounts if clouds else {}
+        tenants: dict[str, Tenant] = {}
+        for tenant in blueprint.tenants:
+            after = [addons[addon] for addon in tenant.after if addon in addons]
+            options = pulumi.ResourceOptions(parent=self, providers=[provider], depends_on=after)
+            tenants[tenant.name] = Tenant.planned(f"{name}-tenant-{tenant.name}", tenant, accounts, options)
         if blueprint.queues and blueprint.queues.system in addons:
             after = (addons[blueprint.queues.system], *tenants.values())
             register(self, name, blueprint.queues.objects, provider, after)

@@ -1,12 +1,17 @@
 """A team on the platform, as a component."""
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, NotRequired, TypedDict
 
 import pulumi
 
+from espalier.blueprint.tenant_part_rules import part_mistakes
+from espalier.blueprint.tenant_parts import FETCHER, Ways, account_suffix
 from espalier.blueprint.tenants import TenantPlan, compile_tenant
-from espalier.components.inputs import hyphenated, settings_of
+from espalier.components.inputs import hyphenated, run_error, settings_of
 from espalier.components.objects import namespace_name, register
+from espalier.types import Planned
 
 
 class GroupsArgs(TypedDict):
@@ -59,19 +64,44 @@ class Tenant(pulumi.ComponentResource):
     def __init__(self, name: str, args: TenantArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         block = hyphenated({key: value for key, value in args.items() if key != "devices"})
         settings = settings_of(name, {"tenants": [block]})
-        self._register(name, compile_tenant(settings.tenants[0], args.get("devices", [])), opts)
+        if mistakes := tuple(part_mistakes(settings, {FETCHER})):
+            raise run_error(name, mistakes)
+        # Whoever uses the component alone brings what fetches secrets.
+        plan = compile_tenant(settings.tenants[0], args.get("devices", []), ways=Ways(fetches=True))
+        self._register(name, plan, {}, opts)
 
     @classmethod
-    def planned(cls, name: str, plan: TenantPlan, opts: pulumi.ResourceOptions) -> "Tenant":
-        """A tenant that the blueprint has compiled already."""
+    def planned(
+        cls, name: str, plan: TenantPlan, accounts: Mapping[str, Mapping[str, Any]], opts: pulumi.ResourceOptions
+    ) -> "Tenant":
+        """A tenant that the blueprint has compiled already.
+
+        `accounts` are annotations of its namespaces' service accounts, which the cloud tells.
+        """
         self = cls.__new__(cls)
-        self._register(name, plan, opts)
+        self._register(name, plan, accounts, opts)
         return self
 
-    def _register(self, name: str, plan: TenantPlan, opts: pulumi.ResourceOptions | None) -> None:
+    def _register(
+        self,
+        name: str,
+        plan: TenantPlan,
+        accounts: Mapping[str, Mapping[str, Any]],
+        opts: pulumi.ResourceOptions | None,
+    ) -> None:
         super().__init__("espalier:index:Tenant", name, {}, opts)
-        made = register(self, name, [planned for work in plan.workspaces for planned in work.objects])
+        annotations = {account_suffix(work.name): accounts.get(work.namespace, {}) for work in plan.workspaces}
+        objects = [planned for work in plan.workspaces for planned in work.objects]
+        made = register(self, name, [_annotated(planned, annotations.get(planned.suffix, {})) for planned in objects])
         self.namespaces = pulumi.Output.all(
             *[namespace_name(made[f"{work.name}-namespace"]) for work in plan.workspaces]
         )
         self.register_outputs({"namespaces": self.namespaces})
+
+
+def _annotated(planned: Planned, annotations: Mapping[str, Any]) -> Planned:
+    """The object with further annotations."""
+    if not annotations:
+        return planned
+    metadata = {**planned.manifest["metadata"], "annotations": dict(annotations)}
+    return replace(planned, manifest={**planned.manifest, "metadata": metadata})

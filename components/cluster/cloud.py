@@ -28,6 +28,8 @@ class MadeCluster(Protocol):
     """URL of the issuer of the service accounts' tokens."""
     parts: Mapping[str, pulumi.Output[Any]]
     """`buckets` and `registries` by their names in the stack file, and `dns`; each where the stack has it."""
+    accounts: Mapping[str, Mapping[str, pulumi.Output[str]]]
+    """Namespace of a tenant -> annotations by which its service account says who it is in the cloud."""
 
 
 def made_cluster(name: str, plan: CloudPlan, options: pulumi.ResourceOptions) -> MadeCluster:

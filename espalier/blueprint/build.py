@@ -40,15 +40,17 @@ from espalier.blueprint.queues import (
     unqueued_notes,
 )
 from espalier.blueprint.replaced import replacement_notes
-from espalier.blueprint.tenant_bounds import Worst, bound_mistakes, bound_notes, reachable, worst_case
-from espalier.blueprint.tenants import Given, TenantPlan, compile_tenant, namespace_of
+from espalier.blueprint.tenant_bounds import Worst, bound_mistakes, bound_notes, worst_case
+from espalier.blueprint.tenant_part_rules import part_mistakes
+from espalier.blueprint.tenant_parts import FETCHER, folders_of, ways_of
+from espalier.blueprint.tenant_rules import namespace_mistakes, quota_mistakes_of
+from espalier.blueprint.tenants import Given, TenantPlan, compile_tenant, spaces_of
 from espalier.catalogue import Catalogue, catalogue
 from espalier.charts.images import ImageRule
 from espalier.content import Contents
 from espalier.settings.cloud import CloudCluster
 from espalier.settings.clusters import Simulated
 from espalier.settings.model import Settings, Waiver
-from espalier.settings.tenants import Tenant
 from espalier.settings.tree import path_text
 from espalier.types import AddonInputs, AddonPlan, AddonRecord, Facts, Mistake, Mistakes, NodeShape, Planned, Proof
 
@@ -191,25 +193,22 @@ def build(
     quota_mistakes = (
         ()
         if pool_mistakes
-        else (*_quota_mistakes(settings.tenants, pools), *bound_mistakes(settings, pools, facts, borrowing=borrowing))
+        else (*quota_mistakes_of(settings.tenants, pools), *bound_mistakes(settings, pools, facts, borrowing=borrowing))
     )
     if not pool_mistakes and not quota_mistakes and not addon_mistakes:
         quota_mistakes = queue_mistakes(settings, pools, facts, system_of(wanted))
-    namespace_mistakes = [*_namespace_mistakes(settings.tenants, addons), *_twins(settings.tenants)]
+    tenant_mistakes = namespace_mistakes(settings.tenants, addons)
     price_mistakes = _price_mistakes(settings, pools, known)
-    others = (
-        *quota_mistakes,
-        *namespace_mistakes,
-        *price_mistakes,
-        *idle_mistakes(settings),
-        *identity_mistakes(settings),
-        *profile_mistakes(settings.tenants, wanted),
-    )
+    tenant_mistakes += [*idle_mistakes(settings), *part_mistakes(settings, wanted)]
+    tenant_mistakes += [*identity_mistakes(settings), *profile_mistakes(settings.tenants, wanted)]
+    others = (*quota_mistakes, *tenant_mistakes, *price_mistakes)
     if mistakes := (*pool_mistakes, *addon_mistakes, *others):
         raise Mistakes(mistakes)
     devices = sorted(device_maxima(pools))
     given = Given.by((records[addon.id] for addon in addons), wanted)
     naming, dashboard = naming_of(settings), DASHBOARD in wanted
+    fetches = any(addon.id == FETCHER and not addon.held for addon in addons)
+    ways = ways_of(settings, spaces_of(settings.tenants), fetches=fetches)
     tenants = tuple(
         compile_tenant(
             tenant,
@@ -219,6 +218,7 @@ def build(
             notes=bound_notes(tenant, pools),
             naming=naming,
             profiles=dashboard,
+            ways=ways,
         )
         for tenant in settings.tenants
     )
@@ -323,6 +323,8 @@ def _cloud_plan(settings: Settings, pools: Sequence[PoolPlan], known: Catalogue 
     plan = compiler.plan(cluster, pools)
     if settings.identity is not None:
         plan = compiler.with_identity(plan, settings.identity)
+    folders = folders_of(settings, spaces_of(settings.tenants))
+    plan = compiler.tenancy.grant(plan, cluster, folders) if folders else plan
     site = Site(cluster=cluster, compiler=compiler, catalogue=known or catalogue())
     said = (
         *unsaid_counts(settings.pools, compiler, site.catalogue),
@@ -376,62 +378,6 @@ def _noted(tenants: Sequence[TenantPlan]) -> frozenset[str]:
     """The annotations that tenants' namespaces have."""
     objects = (planned.manifest for tenant in tenants for work in tenant.workspaces for planned in work.objects)
     return frozenset(key for one in objects for key in one["metadata"].get("annotations", {}))
-
-
-def _quota_mistakes(tenants: Sequence[Tenant], pools: Sequence[PoolPlan]) -> list[Mistake]:
-    """Quotas that the pools could not back even at their maxima; a stack that names no pools cannot be judged."""
-    if not pools:
-        return []
-    backing = device_maxima(pools)
-    found: list[Mistake] = []
-    for index, tenant in enumerate(tenants):
-        for device, count in sorted(tenant.quota.devices.items()):
-            path = path_text((device,), f"espalier:tenants[{index}].quota.devices")
-            if device not in backing:
-                accepted = ", ".join(backing) or "none: no pool has an accelerator"
-                found.append(Mistake(path, repr(device), accepted, "Name a device that a pool advertises."))
-            elif count > (most := reachable(tenant, pools).get(device, 0)):
-                whose = "all pools" if most == backing[device] else "the pools that the tenant may use"
-                accepted = f"at most {most}, {whose} at their maxima"
-                found.append(Mistake(path, str(count), accepted, "Lower the quota or raise a pool's nodes.max."))
-    return found
-
-
-def _namespace_mistakes(tenants: Sequence[Tenant], addons: Sequence[AddonPlan]) -> list[Mistake]:
-    """An add-on's namespace has rights that no tenant may have, and the tenant's quota would starve the add-on."""
-    owners = {
-        manifest["metadata"]["name"]: addon.id
-        for addon in addons
-        for manifest in addon.manifests
-        if manifest["kind"] == "Namespace"
-    }
-    return [
-        Mistake(
-            f"espalier:tenants[{index}].name",
-            f"namespace {namespace}, which add-on {owners[namespace]} has already",
-            "each namespace once",
-            "Rename the tenant or the workspace.",
-        )
-        for index, tenant in enumerate(tenants)
-        for work in tenant.workspaces
-        if (namespace := namespace_of(tenant, work if isinstance(work, str) else work.name)) in owners
-    ]
-
-
-def _twins(tenants: Sequence[Tenant]) -> list[Mistake]:
-    """Tenant a-b with workspace c and tenant a with workspace b-c: their resources would have the same names."""
-    owners: dict[str, str] = {}
-    return [
-        Mistake(
-            f"espalier:tenants[{index}].name",
-            f"{tenant.name} with workspace {name}, which reads like a workspace of tenant {owner}",
-            "tenants and workspaces whose names, joined by -, differ",
-            "Rename the tenant or the workspace.",
-        )
-        for index, tenant in enumerate(tenants)
-        for name in (work if isinstance(work, str) else work.name for work in tenant.workspaces)
-        if (owner := owners.setdefault(f"{tenant.name}-{name}", tenant.name)) != tenant.name
-    ]
 
 
 def _price_mistakes(settings: Settings, pools: Sequence[PoolPlan], rows: Catalogue | None) -> list[Mistake]:

@@ -13,6 +13,8 @@ from typing import Any, Final
 
 from espalier.blueprint import names
 from espalier.blueprint.admission import may_mutate, narrowing
+from espalier.blueprint.guard_terms import A_TENANTS, NO_DEPLOYER, TENANTS, note_of, rule
+from espalier.blueprint.hostnames import host_names
 from espalier.blueprint.priorities import priorities
 from espalier.types import Planned
 
@@ -24,10 +26,10 @@ PODS: Final = "espalier-guard-pods"
 SERVICES: Final = "espalier-guard-services"
 PLACEMENT: Final = "espalier-guard-placement"
 IMAGES: Final = "espalier-guard-images"
+HOSTS: Final = "espalier-guard-hosts"
 
 _API: Final = "admissionregistration.k8s.io/v1"
 _ALL: Final = ("CREATE", "UPDATE", "DELETE")
-_TENANTS: Final = {"matchExpressions": [{"key": names.TENANT, "operator": "Exists"}]}
 _LABELLED: Final = f'"{names.TENANT}" in {{}}.metadata.?labels.orValue({{{{}}}})'
 
 _SHARED: Final = (
@@ -44,30 +46,14 @@ _WALLS: Final = (
     # The API group of each network's own policies differs, and so may what a tenant finds in its cluster.
     ("*", ("networkpolicies", "ciliumnetworkpolicies", "authorizationpolicies", "peerauthentications")),
     ("kueue.x-k8s.io", ("localqueues", "workloads")),
+    ("gateway.networking.k8s.io", ("gateways", "listenersets")),
+    ("networking.istio.io", ("envoyfilters", "gateways", "serviceentries")),
+    ("external-secrets.io", ("externalsecrets", "pushsecrets", "secretstores")),
+    ("generators.external-secrets.io", ("*",)),
 )
 """Kinds of a namespace that hold its tenant: any of these, whoever made it. One more NetworkPolicy opens the wall, one
-more LimitRange gives every container a device, one more RoleBinding lets a stranger in."""
-
-_A_TENANTS: Final = {
-    "name": "is-not-a-part-of-the-cluster",
-    "expression": (
-        'request.userInfo.username.startsWith("system:serviceaccount:") '
-        '? request.userInfo.username.startsWith("system:serviceaccount:" '
-        '+ (request.namespace != "" ? request.namespace : request.name) + ":") '
-        ': !request.userInfo.username.startsWith("eks:") && (request.userInfo.username == "system:anonymous" '
-        '|| !request.userInfo.username.startsWith("system:"))'
-    ),
-}
-"""People, and the service accounts of the namespace itself: what another namespace's may do here, the platform said.
-Names that start with system: are Kubernetes' own, those with eks: Amazon's (EKS refuses both in access entries)."""
-_NO_DEPLOYER: Final = {
-    "name": "may-not-take-guards-away",
-    "expression": (
-        '!authorizer.group("admissionregistration.k8s.io").resource("validatingadmissionpolicies")'
-        '.check("delete").allowed()'
-    ),
-}
-"""Who may take a guard away may do what it guards against: the administrators, and whoever brings the stack up."""
+more LimitRange gives every container a device, one more RoleBinding lets a stranger in, one more Gateway answers for
+others' hosts, one more ExternalSecret reads what a store has of others."""
 
 
 def guards(version: str, noted: Collection[str] = (), system: str = "") -> tuple[Planned, ...]:
@@ -85,6 +71,7 @@ def guards(version: str, noted: Collection[str] = (), system: str = "") -> tuple
         *_pair("finalizers", FINALIZERS, _finalizers()),
         *_pair("pods", PODS, _pods(priorities(system))),
         *_pair("services", SERVICES, _services()),
+        *_pair("hosts", HOSTS, host_names()),
         *(_pair("placement", PLACEMENT, _kept_away() if mutates else _placed_apart(), mutates) if placed else ()),
         *(_pair("images", IMAGES, _images()) if names.REGISTRIES in noted else ()),
     )
@@ -99,23 +86,13 @@ def _pair(suffix: str, name: str, spec: Mapping[str, Any], mutates: bool = False
     return Planned(f"guard-{suffix}", policy), Planned(f"guard-{suffix}-binding", bound, (f"guard-{suffix}",))
 
 
-def _rule(group: str, resources: Sequence[str], operations: Sequence[str], scope: str = "*") -> dict[str, Any]:
-    return {
-        "apiGroups": [group],
-        "apiVersions": ["*"],
-        "operations": list(operations),
-        "resources": list(resources),
-        "scope": scope,
-    }
-
-
 def _refusing(
     rules: Sequence[Mapping[str, Any]], *conditions: Mapping[str, str], message: str, **matching: Any
 ) -> dict[str, Any]:
     """Refuses what matches by itself to tenants. `message` is CEL: it names the object."""
     return {
         "matchConstraints": {"resourceRules": list(rules), **matching},
-        "matchConditions": [*conditions, _A_TENANTS, _NO_DEPLOYER],
+        "matchConditions": [*conditions, A_TENANTS, NO_DEPLOYER],
         "validations": [
             {
                 "expression": "false",
@@ -134,18 +111,18 @@ _ASK: Final = "ask who runs the platform: it is in the stack file"
 def _managed() -> dict[str, Any]:
     """What carries Espalier's label, before or after the change. No namespaceSelector bounds kinds of the cluster."""
     return _refusing(
-        [_rule("*", ["*"], _ALL, "Namespaced"), *(_rule(group, kinds, _ALL, "Cluster") for group, kinds in _SHARED)],
+        [rule("*", ["*"], _ALL, "Namespaced"), *(rule(group, kinds, _ALL, "Cluster") for group, kinds in _SHARED)],
         message=f'{_OBJECT} + " is managed by the platform (label app.kubernetes.io/managed-by: espalier); {_ASK}"',
-        namespaceSelector=_TENANTS,
+        namespaceSelector=TENANTS,
         objectSelector={"matchLabels": dict(names.MANAGED_BY)},
     )
 
 
 def _walls() -> dict[str, Any]:
     return _refusing(
-        [_rule(group, kinds, _ALL, "Namespaced") for group, kinds in _WALLS],
+        [rule(group, kinds, _ALL, "Namespaced") for group, kinds in _WALLS],
         message=f'{_OBJECT} + " would change what holds the tenant of namespace " + request.namespace + "; {_ASK}"',
-        namespaceSelector=_TENANTS,
+        namespaceSelector=TENANTS,
     )
 
 
@@ -153,7 +130,7 @@ def _namespaces() -> dict[str, Any]:
     """By either object's label: a namespaceSelector sees only the new one, and misses who takes the label off."""
     has = [f"{which} != null && {_LABELLED.format(which)}" for which in ("object", "oldObject")]
     return _refusing(
-        [_rule("", ["namespaces", "namespaces/finalize", "namespaces/status"], _ALL)],
+        [rule("", ["namespaces", "namespaces/finalize", "namespaces/status"], _ALL)],
         {"name": "is-a-tenants-namespace", "expression": " || ".join(f"({one})" for one in has)},
         message=f'{_OBJECT} + " is a tenant\'s, and its labels are what holds it; {_ASK}"',
     )
@@ -168,8 +145,8 @@ def _finalizers() -> dict[str, Any]:
     free = 'f == "kubernetes.io/pvc-protection" || f.startsWith("kueue.x-k8s.io/")'
     return {
         "matchConstraints": {
-            "resourceRules": [_rule("*", ["*"], ["CREATE", "UPDATE"], "Namespaced")],
-            "namespaceSelector": _TENANTS,
+            "resourceRules": [rule("*", ["*"], ["CREATE", "UPDATE"], "Namespaced")],
+            "namespaceSelector": TENANTS,
         },
         "matchConditions": [
             {
@@ -177,8 +154,8 @@ def _finalizers() -> dict[str, Any]:
                 "expression": "has(object.metadata.finalizers) || "
                 "(oldObject != null && has(oldObject.metadata.finalizers))",
             },
-            _A_TENANTS,
-            _NO_DEPLOYER,
+            A_TENANTS,
+            NO_DEPLOYER,
         ],
         "variables": [
             {"name": "now", "expression": "object.metadata.?finalizers.orValue([])"},
@@ -199,20 +176,15 @@ def _finalizers() -> dict[str, Any]:
     }
 
 
-def _note(key: str) -> str:
-    """CEL: what a namespace's annotation says; "" where there is none."""
-    return f'namespaceObject.metadata.?annotations[?"{key}"].orValue("")'
-
-
 def _of_pods(operations: Sequence[str], *resources: str) -> dict[str, Any]:
-    return {"resourceRules": [_rule("", resources, operations, "Namespaced")], "namespaceSelector": _TENANTS}
+    return {"resourceRules": [rule("", resources, operations, "Namespaced")], "namespaceSelector": TENANTS}
 
 
 def _pods(known: Sequence[tuple[str, int, str]]) -> dict[str, Any]:
     """What pods may not have, whoever makes them: mostly a controller does, in its own name."""
     classes = ",".join(name for name, _, _ in known)
     least = min(value for _, value, _ in known)
-    noted = _note(names.PRIORITIES)
+    noted = note_of(names.PRIORITIES)
     return {
         "matchConstraints": _of_pods(["CREATE"], "pods"),
         "variables": [{"name": "classes", "expression": f'({noted} == "" ? "{classes}" : {noted}).split(",")'}],
@@ -240,8 +212,8 @@ def _kept_away() -> dict[str, Any]:
     """Pods get a node affinity that keeps them off pools and kinds of capacity that are not their tenant's."""
 
     def away(label: str, note: str) -> str:
-        values = f'"key": dyn("{label}"), "operator": dyn("NotIn"), "values": dyn({_note(note)}.split(","))'
-        return f'({_note(note)} == "" ? [] : [{{{values}}}])'
+        values = f'"key": dyn("{label}"), "operator": dyn("NotIn"), "values": dyn({note_of(note)}.split(","))'
+        return f'({note_of(note)} == "" ? [] : [{{{values}}}])'
 
     both = f"{away(names.POOL, names.FORBIDDEN_POOLS)} + {away(names.CAPACITY, names.FORBIDDEN_CAPACITY)}"
     return narrowing(_of_pods(["CREATE"], "pods"), [], [{"name": "away", "expression": both}])
@@ -262,9 +234,9 @@ def _placed_apart() -> dict[str, Any]:
         ],
         "validations": [
             {
-                "expression": f'!variables.may || {_note(note)} == "" '
-                f'|| !(object.spec.?nodeSelector[?"{label}"].orValue("") in (\',\' + {_note(note)}).split(","))',
-                "messageExpression": f'"select by spec.nodeSelector a {label} that is none of " + {_note(note)}',
+                "expression": f'!variables.may || {note_of(note)} == "" '
+                f'|| !(object.spec.?nodeSelector[?"{label}"].orValue("") in (\',\' + {note_of(note)}).split(","))',
+                "messageExpression": f'"select by spec.nodeSelector a {label} that is none of " + {note_of(note)}',
                 "message": f"a {label} that is not this tenant's",
                 "reason": "Forbidden",
             }
@@ -282,7 +254,7 @@ def _images() -> dict[str, Any]:
     return {
         "matchConstraints": _of_pods(["CREATE", "UPDATE"], "pods", "pods/ephemeralcontainers"),
         "variables": [
-            {"name": "noted", "expression": _note(names.REGISTRIES)},
+            {"name": "noted", "expression": note_of(names.REGISTRIES)},
             {"name": "registries", "expression": 'variables.noted.split(",")'},
             {"name": "images", "expression": " + ".join((*lists, volumes))},
         ],
@@ -302,8 +274,8 @@ def _services() -> dict[str, Any]:
     """Traffic to an address that a Service claims goes to its pods, whoever's address it is (CVE-2020-8554)."""
     return {
         "matchConstraints": {
-            "resourceRules": [_rule("", ["services"], ["CREATE", "UPDATE"], "Namespaced")],
-            "namespaceSelector": _TENANTS,
+            "resourceRules": [rule("", ["services"], ["CREATE", "UPDATE"], "Namespaced")],
+            "namespaceSelector": TENANTS,
         },
         "validations": [
             {

@@ -30,6 +30,7 @@ def bound_notes(tenant: Tenant, pools: Sequence[PoolPlan]) -> dict[str, str]:
         names.FORBIDDEN_CAPACITY: sorted(kinds - set(tenant.capacity)) if tenant.capacity else [],
         names.REGISTRIES: sorted(tenant.registries or ()),
         names.PRIORITIES: _classes(tenant),
+        names.DOMAINS: sorted(tenant.exposure.domains) if tenant.exposure else [],
     }
     return {key: ",".join(values) for key, values in notes.items() if values}
 

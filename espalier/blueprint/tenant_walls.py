@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from espalier.types import Peer, Traffic
@@ -14,8 +14,11 @@ _DNS = {
 }
 
 
-def walls(traffic: Iterable[Traffic] = ()) -> dict[str, dict[str, Any]]:
-    """`spec` by name. What is let through: the namespace itself, the cluster's DNS, and what add-ons ask for."""
+def walls(traffic: Iterable[Traffic] = (), egress: Iterable[Mapping[str, Any]] = ()) -> dict[str, dict[str, Any]]:
+    """`spec` by name. What is let through: the namespace itself, the cluster's DNS, and what add-ons ask for.
+
+    `egress` are further rules: of what is told by addresses alone.
+    """
     asked = tuple(traffic)
     callers = [peer for one in asked for peer in one.callers]
     servers = [peer for one in asked for peer in one.servers]
@@ -26,7 +29,7 @@ def walls(traffic: Iterable[Traffic] = ()) -> dict[str, dict[str, Any]]:
         "allow-own-namespace": {
             **types,
             "ingress": [{"from": [_OWN]}, *_rules("from", callers)],
-            "egress": [{"to": [_OWN]}, {"to": [_DNS], "ports": dns_ports}, *_rules("to", servers)],
+            "egress": [{"to": [_OWN]}, {"to": [_DNS], "ports": dns_ports}, *_rules("to", servers), *map(dict, egress)],
         },
     }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from espalier.blueprint import names
@@ -11,6 +11,7 @@ from espalier.blueprint.addon_rules import Wanted, traffic_of
 from espalier.blueprint.identity import AS_THEY_ARE, Naming
 from espalier.blueprint.idle import idle_notes
 from espalier.blueprint.profiles import LABELS, namespace_notes
+from espalier.blueprint.tenant_parts import FETCHER, ROUTES, VOLUME, Ways, objects_of, traffic_of_tenant
 from espalier.blueprint.tenant_walls import walls
 from espalier.settings.tenants import Groups, Quota, Tenant, Workspace
 from espalier.types import AddonRecord, Planned, Traffic
@@ -84,6 +85,7 @@ class Given:
 
 
 NOTHING = Given()
+NO_WAYS = Ways()
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +97,8 @@ class WorkspacePlan:
     hard: Mapping[str, str]
     objects: tuple[Planned, ...]
     groups: Mapping[str, tuple[str, ...]]
+    folder: str = ""
+    """URL of its part of a bucket; "" for none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +110,8 @@ class TenantPlan:
     quota: Quota
     workspaces: tuple[WorkspacePlan, ...]
     people: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
+    """Add-ons whose kinds its objects are of."""
 
     @property
     def namespaces(self) -> tuple[str, ...]:
@@ -121,24 +127,29 @@ def compile_tenant(
     notes: Mapping[str, str] | None = None,
     naming: Naming = AS_THEY_ARE,
     profiles: bool = False,
+    ways: Ways = NO_WAYS,
 ) -> TenantPlan:
     """A tenant on a platform that advertises `devices`; those that its quota does not name are capped at zero.
 
     `given` is what the platform's add-ons bring for its tenants' own use. With `borrowing` a queue holds the tenant to
     its quota while others want theirs: what it may borrow beyond it is added to the ceilings of its namespaces.
     `notes` are annotations of its namespaces, by which admission policies hold it. `naming` is how the API server names
-    its people: the plan has them all so. With `profiles` its namespaces are Kubeflow's, too.
+    its people: the plan has them all so. With `profiles` its namespaces are Kubeflow's, too. `ways` are the platform's
+    for secrets, volumes and buckets.
     """
     borrow = tenant.queue.borrow if borrowing else {}
     notes = {**idle_notes(tenant), **(notes or {})}
     workspaces = tuple(
-        _workspace(tenant, work, devices, given, borrow, _marks(tenant, work, given, notes, profiles=profiles), naming)
+        _workspace(
+            tenant, work, devices, given, borrow, _marks(tenant, work, given, notes, profiles=profiles), naming, ways
+        )
         for work in tenant.workspaces
     )
     owners = [work.owners for work in tenant.workspaces if isinstance(work, Workspace)]
     named = {*tenant.owners, *(person for some in owners for person in some)}
     people = tuple(sorted({*map(naming.person, named), *(named if profiles else ())}))
-    return TenantPlan(tenant.name, _together(workspaces), tenant.quota, workspaces, people)
+    after = (FETCHER,) if ways.fetches and (tenant.secrets or tenant.pull_secrets) else ()
+    return TenantPlan(tenant.name, _together(workspaces), tenant.quota, workspaces, people, after)
 
 
 def _marks(tenant: Tenant, work: str | Workspace, given: Given, notes: Mapping[str, str], *, profiles: bool) -> Marks:
@@ -170,6 +181,7 @@ def _workspace(
     borrow: Mapping[str, int],
     marks: Marks,
     naming: Naming,
+    ways: Ways,
 ) -> WorkspacePlan:
     own = work if isinstance(work, Workspace) else Workspace(name=work)
     name, quota = own.name, own.quota or tenant.quota
@@ -177,6 +189,8 @@ def _workspace(
     people = {"admin": tuple(map(naming.person, (*tenant.owners, *own.owners)))}
     namespace = namespace_of(tenant, name)
     labels = {**names.MANAGED_BY, names.TENANT: tenant.name, names.WORKSPACE: name}
+    if tenant.exposure is not None:
+        given = replace(given, work=(*given.work, ROUTES))
     hard = hard_limits(quota, devices, borrow)
     objects = (
         _namespace(namespace, labels, tenant.pod_security, marks),
@@ -191,7 +205,7 @@ def _workspace(
             {"spec": {"hard": dict(hard)}},
         ),
         _planned(name, "limits", "v1", "LimitRange", namespace, "tenant", labels, {"spec": _limits()}),
-        *_network(name, namespace, labels, given),
+        *_network(name, namespace, labels, (*given.traffic, *traffic_of_tenant(tenant)), ways),
         *(
             planned
             for role in ROLE_RULES
@@ -199,7 +213,12 @@ def _workspace(
             for planned in _role(name, namespace, role, subjects, labels, given)
         ),
     )
-    return WorkspacePlan(name, namespace, hard, objects, groups)
+    parts = (
+        replace(_planned(name, suffix, version, kind, namespace, called, labels, body), retain=suffix == VOLUME)
+        for suffix, version, kind, called, body in objects_of(tenant, namespace, ways)
+    )
+    folder = ways.folders.get(namespace)
+    return WorkspacePlan(name, namespace, hard, (*objects, *parts), groups, folder.url if folder else "")
 
 
 def namespace_of(tenant: Tenant, workspace: str) -> str:
@@ -210,6 +229,12 @@ def namespace_of(tenant: Tenant, workspace: str) -> str:
 def namespaces_of(tenant: Tenant) -> tuple[str, ...]:
     """All namespaces of a tenant."""
     return tuple(namespace_of(tenant, work if isinstance(work, str) else work.name) for work in tenant.workspaces)
+
+
+def spaces_of(tenants: Sequence[Tenant]) -> dict[str, list[tuple[str, str]]]:
+    """Tenant -> its workspaces with their namespaces."""
+    named = {one.name: [work if isinstance(work, str) else work.name for work in one.workspaces] for one in tenants}
+    return {one.name: list(zip(named[one.name], namespaces_of(one), strict=True)) for one in tenants}
 
 
 def hard_limits(quota: Quota, devices: Sequence[str], borrow: Mapping[str, int] | None = None) -> dict[str, str]:
@@ -250,11 +275,13 @@ def _limits() -> dict[str, Any]:
     return {"limits": [{"type": "Container", "defaultRequest": dict(DEFAULT_REQUESTS)}]}
 
 
-def _network(workspace: str, namespace: str, labels: Mapping[str, str], given: Given) -> tuple[Planned, ...]:
+def _network(
+    workspace: str, namespace: str, labels: Mapping[str, str], traffic: Sequence[Traffic], ways: Ways
+) -> tuple[Planned, ...]:
     """What is let through is one policy: each resource of a tenant counts, and three roles take six."""
     return tuple(
         _planned(workspace, name, "networking.k8s.io/v1", "NetworkPolicy", namespace, name, labels, {"spec": spec})
-        for name, spec in walls(given.traffic).items()
+        for name, spec in walls(traffic, ways.rules(namespace)).items()
     )
 
 

@@ -106,6 +106,9 @@ def _shown(command: str, stack: str, name: str, blueprint: Blueprint, out: Outpu
         ("namespaces", ", ".join(entry["namespaces"])),
         ("groups", "; ".join(f"{role}: {', '.join(found)}" for role, found in entry["groups"].items()) or "none"),
         ("at most a month", _month(entry["month"])),
+        ("secrets", ", ".join(entry["secrets"]) or "none"),
+        ("buckets", "; ".join(f"{space} has {url}" for space, url in entry["folders"].items()) or "none"),
+        ("serves by", ", ".join(entry["domains"]) or "no host name"),
     ):
         out.people.print(f"  {key}: {text}", markup=False)
     for one in entry["objects"]:
@@ -132,6 +135,7 @@ def _entry(blueprint: Blueprint, name: str) -> dict[str, Any]:
         accepted = ", ".join(sorted(one.name for one in blueprint.tenants)) or "none: the stack has no tenants"
         raise Mistakes([Mistake("NAME", repr(name), accepted, "Name a tenant of the stack.")])
     worst = next((one for one in blueprint.worst if one.tenant == name), None)
+    block = next(one for one in blueprint.settings.tenants if one.name == name)
     manifests = [planned.manifest for work in tenant.workspaces for planned in work.objects]
     return {
         "name": name,
@@ -143,4 +147,7 @@ def _entry(blueprint: Blueprint, name: str) -> dict[str, Any]:
             {"kind": one["kind"], "namespace": one["metadata"].get("namespace", ""), "name": one["metadata"]["name"]}
             for one in manifests
         ],
+        "folders": {work.namespace: work.folder for work in tenant.workspaces if work.folder},
+        "secrets": [secret.name for secret in (*block.secrets, *block.pull_secrets)],
+        "domains": list(block.exposure.domains) if block.exposure else [],
     }

@@ -519,9 +519,13 @@ class TenantObjectEntry(TypedDict):
 
 
 class TenantPartsEntry(TenantEntry):
-    """A tenant with all its objects."""
+    """A tenant with all its objects. `folders` are URLs by namespace, of its parts of a bucket; `secrets` are names of
+    what is fetched into each namespace; `domains` are what it may serve by."""
 
     objects: list[TenantObjectEntry]
+    folders: dict[str, str]
+    secrets: list[str]
+    domains: list[str]
 
 
 class TenantDocument(Document):

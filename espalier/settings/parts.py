@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from espalier.settings.base import Name, Strict, form
+from espalier.settings.base import Name, Region, Strict, form
 
 _ZONE = form(
     r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?(\.[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)+$",
@@ -28,6 +28,9 @@ class Bucket(Strict):
         default=None,
         description="one that is there: a bucket's name in S3 or Cloud Storage, a container's resource id in Azure; "
         "default: it is made",
+    )
+    region: Region | None = Field(
+        default=None, description="the region of one that is there, for tenants whose placement says where data may be"
     )
     old_versions: Days = Field(
         default=30, description="days that deleted and overwritten objects of a bucket that is made can be read again"

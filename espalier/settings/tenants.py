@@ -21,11 +21,9 @@ from espalier.settings.base import (
 )
 from espalier.settings.pool import CapacityKind
 from espalier.settings.queues import TenantQueue
+from espalier.settings.tenant_parts import CLASS_PATTERN, Exposure, SharedVolume, TenantBucket, TenantSecret
 
 _IDLE_PATTERN = form(r"^[1-9][0-9]{0,3}[mhd]$", "a time, such as 30m, 2h or 1d")
-_CLASS_PATTERN = form(
-    r"^[a-z0-9]([-a-z0-9.]{0,61}[a-z0-9])?$", "a StorageClass's name: lower-case letters, digits, - and ."
-)
 _PERSON_PATTERN = form(
     r"^\S(.*\S)?$",
     "a person of the identity provider, such as ana@example.com, and none of the cluster's own (system:, eks:)",
@@ -79,7 +77,7 @@ class Quota(Strict):
     cpu: Annotated[int, Field(ge=1, le=1_000_000)] | None = Field(default=None, description="vCPUs")
     memory: Bytes | None = Field(default=None, description="memory, as a quantity of bytes")
     storage: Bytes | None = Field(default=None, description="sum of volume claims, as a quantity of bytes")
-    storage_classes: dict[Annotated[str, Field(pattern=_CLASS_PATTERN)], Bytes] = Field(
+    storage_classes: dict[Annotated[str, Field(pattern=CLASS_PATTERN)], Bytes] = Field(
         default={}, description="sum of volume claims of a StorageClass, by its name; within `storage`"
     )
     objects: dict[Annotated[str, Field(pattern=_COUNTED_PATTERN)], Count] = Field(
@@ -169,6 +167,20 @@ class Tenant(Strict):
         ]
         | None
     ) = Field(default=None, description="registries with their paths that its images come from; default: any")
+    secrets: Annotated[tuple[TenantSecret, ...], Field(max_length=50)] = Field(
+        default=(), description="Secrets by reference, fetched by the add-on external-secrets; default: none"
+    )
+    pull_secrets: Annotated[tuple[TenantSecret, ...], Field(max_length=20)] = Field(
+        default=(),
+        description="credentials of registries by reference, fetched likewise; pods use them without naming them",
+    )
+    shared_volume: SharedVolume | None = Field(
+        default=None, description="a volume that many pods write at once; default: none"
+    )
+    bucket: TenantBucket | None = Field(default=None, description="its part of a bucket; default: none")
+    exposure: Exposure | None = Field(
+        default=None, description="host names that it may serve by; default: none, so that nothing is exposed"
+    )
     idle: TenantIdle | None = Field(
         default=None, description="what becomes of idle notebooks and servers; default: as the add-on warden says"
     )

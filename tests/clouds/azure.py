@@ -90,7 +90,9 @@ RESOURCES: Mapping[str, tuple[Row, ...]] = {
     ),
     # Who may do what
     "azure-native:authorization:RoleAssignment": (_ASSIGNMENT,),
-    "azure-native:authorization:RoleDefinition": (_row("authorization", "RoleDefinition", "roleDefinitionId"),),
+    "azure-native:authorization:RoleDefinition": (
+        _row("authorization", "RoleDefinition", "roleDefinitionId", names={"roleType": "properties.type"}),
+    ),
     # By Pulumi's SDK
     "azure-native:authorization:ManagementLockByScope": (_native("authorization", "ManagementLockByScope"),),
     "azure-native:authorization:PolicyAssignment": (_native("authorization", "PolicyAssignment"),),

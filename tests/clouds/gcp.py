@@ -200,6 +200,7 @@ RESOURCES: Mapping[str, tuple[Row, ...]] = {
     "gcp:projects/serviceIdentity:ServiceIdentity": (
         _row("serviceusage.v1", "EnableServiceRequest", left_out={"service": _PATH}),
     ),
+    "gcp:storage/bucketIAMMember:BucketIAMMember": (_BINDING,),
     "gcp:storage/bucket:Bucket": (
         _row(
             "storage.v1",

@@ -107,6 +107,11 @@ config:
   espalier:pools:
     - {name: system, machine: {cpu: 4, memory: 16Gi}, nodes: {min: 2, max: 6}}
     - {name: l4, accelerator: L4, count: 1, nodes: {max: 4}}
+  espalier:tenants:
+    - {name: vision, bucket: {name: models}, shared-volume: {size: 100Gi}}
+    - name: language
+      workspaces: [{name: dev, quota: {cpu: 1}}, {name: prod, quota: {cpu: 1}}]
+      bucket: {name: models, prefix: teams/language/}
 """
 GIVEN_GKE = """
 config:
@@ -130,6 +135,11 @@ config:
   espalier:pools:
     - {name: system, machine: {cpu: 4, memory: 16Gi}, nodes: {min: 2, max: 6}}
     - {name: l4, accelerator: L4, count: 1, nodes: {max: 4}}
+  espalier:tenants:
+    - {name: vision, bucket: {name: models}, shared-volume: {size: 100Gi}}
+    - name: language
+      workspaces: [{name: dev, quota: {cpu: 1}}, {name: prod, quota: {cpu: 1}}]
+      bucket: {name: models, prefix: teams/language/}
 """
 _HUB = (
     "/subscriptions/00000000-0000-4000-8000-000000000001/resourceGroups/shared/providers"
@@ -155,6 +165,11 @@ config:
   espalier:pools:
     - {{name: system, machine: {{cpu: 4, memory: 16Gi}}, nodes: {{min: 2, max: 6}}}}
     - {{name: a100, accelerator: A100-80, count: 1, nodes: {{max: 4}}}}
+  espalier:tenants:
+    - {{name: vision, bucket: {{name: models}}, shared-volume: {{size: 100Gi}}}}
+    - name: language
+      workspaces: [{{name: dev, quota: {{cpu: 1}}}}, {{name: prod, quota: {{cpu: 1}}}}]
+      bucket: {{name: models, prefix: teams/language/}}
 """
 
 WRITTEN = {"small-eks": SMALL_EKS, "other-eks": OTHER_EKS, "other-gke": OTHER_GKE, "other-aks": OTHER_AKS}

@@ -64,6 +64,7 @@ def test_the_linter_sees_what_espalier_writes_for_every_identity() -> None:
     assert written == {
         *(f"role-{role}-policy" for role in ("cluster", "nodes", "files", "autoscaler", "lb")),
         "bucket-models-policy",
+        *(f"folder-{space}-policy" for space in ("vision", "language-dev", "language-prod")),
         "interruptions-policy",
         "key-disks",
     }

@@ -9,8 +9,19 @@ from typing import Any
 import pytest
 
 from espalier import sim
-from espalier.blueprint.guards import FINALIZERS, IMAGES, MANAGED, NAMESPACES, PLACEMENT, PODS, SERVICES, WALLS, guards
-from espalier.blueprint.names import FORBIDDEN_POOLS, MANAGED_BY, TENANT
+from espalier.blueprint.guards import (
+    FINALIZERS,
+    HOSTS,
+    IMAGES,
+    MANAGED,
+    NAMESPACES,
+    PLACEMENT,
+    PODS,
+    SERVICES,
+    WALLS,
+    guards,
+)
+from espalier.blueprint.names import DOMAINS, FORBIDDEN_POOLS, MANAGED_BY, TENANT
 from espalier.kube import Client, Kind
 from espalier.types import Manifest
 from espalier.verify.contention import contention_tasks
@@ -76,6 +87,17 @@ def finalized(kind: str, name: str, *finalizers: str) -> Manifest:
     return made("v1", kind, name, metadata={"finalizers": list(finalizers)})
 
 
+def ingress(host: str = "", **spec: Any) -> Manifest:
+    backend = {"service": {"name": "s", "port": {"number": 80}}}
+    path = {"paths": [{"path": "/", "pathType": "Prefix", "backend": backend}]}
+    rule = {"http": path, **({"host": host} if host else {})}
+    return made("networking.k8s.io/v1", "Ingress", "i", spec={"rules": [rule], **spec})
+
+
+def route(*hosts: str) -> Manifest:
+    return made("gateway.networking.k8s.io/v1", "HTTPRoute", "r", spec={"hostnames": list(hosts)})
+
+
 CLUSTER_ADMIN = {"apiGroup": RBAC, "kind": "ClusterRole", "name": "cluster-admin"}
 STRANGER = [{"kind": "User", "name": "eve", "apiGroup": RBAC}]
 GPU_FOR_ALL = {"limits": [{"type": "Container", "default": {"nvidia.com/gpu": 1}}]}
@@ -104,6 +126,17 @@ ATTEMPTS = [
         "a foreign ClusterQueue",
         WALLS,
         made("kueue.x-k8s.io/v1beta2", "LocalQueue", "theirs", spec={"clusterQueue": "language"}),
+    ),
+    creates(
+        "read what a store keeps of others",
+        WALLS,
+        made("external-secrets.io/v1", "ExternalSecret", "theirs", spec={"dataFrom": []}),
+    ),
+    creates("answer for another's host", HOSTS, ingress("language.example.com")),
+    creates("answer for all hosts", HOSTS, ingress()),
+    creates("route another's host", HOSTS, route("language.example.com")),
+    creates(
+        "take a host of the mesh", HOSTS, made("networking.istio.io/v1", "VirtualService", "v", spec={"hosts": ["*"]})
     ),
     patches("change what is managed", (MANAGED,), CONFIG_MAP, "kept", {"data": {"a": "b"}}, "vision"),
     patches(
@@ -202,28 +235,32 @@ def admin(sim_cluster: sim.SimStatus) -> Iterator[Client]:
 
 DISK = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
 EVERYTHING = ("*", "*", "*")
-EXTRA = [
-    {
+
+
+def defined(group: str, kind: str, plural: str, version: str) -> Manifest:
+    """The definition of an add-on's kind, that takes anything."""
+    anything = {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}
+    return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
         "metadata": {
-            "name": "localqueues.kueue.x-k8s.io",
+            "name": f"{plural}.{group}",
             "annotations": {"api-approved.kubernetes.io": "unapproved, a test's"},
         },
         "spec": {
-            "group": "kueue.x-k8s.io",
-            "names": {"kind": "LocalQueue", "plural": "localqueues"},
+            "group": group,
+            "names": {"kind": kind, "plural": plural},
             "scope": "Namespaced",
-            "versions": [
-                {
-                    "name": "v1beta2",
-                    "served": True,
-                    "storage": True,
-                    "schema": {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}},
-                }
-            ],
+            "versions": [{"name": version, "served": True, "storage": True, "schema": anything}],
         },
-    },
+    }
+
+
+EXTRA = [
+    defined("kueue.x-k8s.io", "LocalQueue", "localqueues", "v1beta2"),
+    defined("gateway.networking.k8s.io", "HTTPRoute", "httproutes", "v1"),
+    defined("networking.istio.io", "VirtualService", "virtualservices", "v1"),
+    defined("external-secrets.io", "ExternalSecret", "externalsecrets", "v1"),
     role("test-broad", [EVERYTHING]),
     role("test-shared", [("scheduling.k8s.io", "priorityclasses", "*"), ("", "namespaces", "*")]),
     bound("test-broad", "test-broad", "mallory", "vision"),
@@ -322,6 +359,35 @@ def test_what_tenants_do_all_day_is_let_through(mallory: Client, admin: Client) 
     mallory.patch(CLAIM, "data", {"metadata": {"labels": {"a": "b"}}}, namespace="vision", dry_run=True)
     mallory.patch(CONFIG_MAP, "own", {"data": {"a": "b"}}, namespace="vision", dry_run=True)
     mallory.create(made("v1", "Namespace", "free", ""), dry_run=True)
+
+
+def test_a_tenant_serves_by_hosts_of_its_own_domains_alone(
+    mallory: Client, admin: Client, eventually: Callable[..., Any]
+) -> None:
+    def refused(manifest: Manifest) -> bool:
+        return bool(Attempt("", (), lambda who: who.create(manifest, dry_run=True)).refusal(mallory))
+
+    admin.patch(NAMESPACE, "vision", {"metadata": {"annotations": {DOMAINS: "v.example.com,w.org"}}})
+    backend = {"service": {"name": "s", "port": {"number": 80}}}
+    mesh = made("networking.istio.io/v1", "VirtualService", "v", spec={"hosts": ["a.w.org"]})
+    try:
+        eventually(lambda: not refused(ingress("v.example.com")))
+        its = [ingress("a.v.example.com"), ingress("*.w.org"), route("w.org", "b.w.org"), mesh]
+        assert [refused(one) for one in its] == [False] * len(its)
+        others = [
+            ingress("av.example.com"),
+            ingress("example.com"),
+            ingress(),
+            ingress("w.org", defaultBackend=backend),
+            ingress("w.org", tls=[{"hosts": ["example.com"], "secretName": "s"}]),
+            route(),
+            route("w.org", "example.com"),
+            {**mesh, "spec": {"hosts": ["*"]}},
+        ]
+        assert [refused(one) for one in others] == [True] * len(others)
+    finally:
+        admin.patch(NAMESPACE, "vision", {"metadata": {"annotations": {DOMAINS: None}}})
+        eventually(lambda: refused(ingress("v.example.com")))
 
 
 AWAY = [

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from espalier.blueprint.clouds import machines, sdks
+from espalier.blueprint.clouds.eks.folders import TENANCY
 from espalier.blueprint.clouds.model import Compiler, Wanted
 from espalier.blueprint.clouds.naming import generation_of, physical
 from espalier.blueprint.clouds.unsaid import chosen_machines, unsaid_counts
@@ -45,6 +46,7 @@ def a_site(cloud: str, region: str, **keys: Any) -> Site:
         pool_mistakes=lambda _, __: (),
         groups=lambda _, __: (),
         plan=lambda _, __: pytest.fail("no plan is asked for"),
+        tenancy=TENANCY,
     )
     kind: Any = {"aws": Eks, "gcp": Gke}[cloud]
     known = {"name": "c", "version": "1.35", "region": region, "kind": {"aws": "eks", "gcp": "gke"}[cloud], **keys}

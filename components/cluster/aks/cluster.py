@@ -17,6 +17,7 @@ from espalier.components.cluster.aks import guard
 from espalier.components.cluster.aks.azure import Azure
 from espalier.components.cluster.aks.control_plane import control_plane, logs, maintenance
 from espalier.components.cluster.aks.files import files_of
+from espalier.components.cluster.aks.folders import folders
 from espalier.components.cluster.aks.keys import DiskKeys, disk_keys, secrets_key
 from espalier.components.cluster.aks.kubeconfig import authority_of, kubeconfig
 from espalier.components.cluster.aks.network import network_of
@@ -38,6 +39,7 @@ class AksCluster(pulumi.ComponentResource):
     certificate_authority: pulumi.Output[str]
     oidc_issuer: pulumi.Output[str]
     parts: Mapping[str, pulumi.Output[Any]]
+    accounts: Mapping[str, Mapping[str, pulumi.Output[str]]]
 
     @classmethod
     def planned(cls, name: str, plan: CloudPlan, opts: pulumi.ResourceOptions) -> AksCluster:
@@ -49,6 +51,7 @@ class AksCluster(pulumi.ComponentResource):
 
     def _register(self, name: str, plan: AksPlan, opts: pulumi.ResourceOptions) -> None:
         super().__init__("espalier:index:AksCluster", name, {}, opts)
+        self.accounts = {}
         provider = _subscription(self, name, plan)
         azure = Azure(self, name, plan.resource_group, plan.region, plan.tags, provider, plan.subscription)
         if plan.given is None:
@@ -127,6 +130,7 @@ class AksCluster(pulumi.ComponentResource):
         self.endpoint = host.apply(lambda name: f"https://{name}:443")
         self.certificate_authority = authority_of(azure, cluster)
         self.oidc_issuer = cluster.oidc_issuer_profile.apply(lambda found: found.issuer_url if found else "")
+        self.accounts = folders(azure, plan, group, self.oidc_issuer, beside.scopes)
         system = [pools[item.key] for item in groups if item.pool == first.pool and not item.inline]
         return [cluster, *granted, *system, *stores], disks
 

@@ -22,7 +22,7 @@ from espalier.components.cluster.beside import Beside
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """What stands beside the cluster, and ids of registries for the nodes' roles, by the plan's words."""
+    """What stands beside the cluster, and ids of registries and containers for roles, by the plan's words."""
 
     beside: Beside
     scopes: Mapping[str, pulumi.Input[str]]
@@ -41,7 +41,9 @@ def parts_of(azure: Azure, plan: AksPlan, inside: Network, keys: DiskKeys | None
             registries[one.key] = names.urn.apply(lambda _, url=one.url: url)
     buckets: dict[str, pulumi.Input[str]] = {one.key: one.url for one in asked.buckets}
     if asked.makes_buckets:
-        buckets |= _buckets(azure, plan, inside, keys)
+        for key, container in _buckets(azure, plan, inside, keys).items():
+            scopes[f"bucket-{key}"] = container.id
+            buckets[key] = container.id.apply(lambda _, url=buckets[key]: url)
     found = Beside(
         buckets=buckets,
         registries=registries,
@@ -73,7 +75,7 @@ def _registry(
     return made, names
 
 
-def _buckets(azure: Azure, plan: AksPlan, inside: Network, keys: DiskKeys | None) -> dict[str, pulumi.Output[str]]:
+def _buckets(azure: Azure, plan: AksPlan, inside: Network, keys: DiskKeys | None) -> dict[str, storage.BlobContainer]:
     """Containers of one account, each known once the network reaches it."""
     account = _account(azure, plan, keys)
     versions = storage.BlobServiceProperties(
@@ -100,7 +102,7 @@ def _buckets(azure: Azure, plan: AksPlan, inside: Network, keys: DiskKeys | None
     return {one.key: _container(azure, plan, one, [account, names]) for one in made}
 
 
-def _container(azure: Azure, plan: AksPlan, wanted: Bucket, after: list[pulumi.Resource]) -> pulumi.Output[str]:
+def _container(azure: Azure, plan: AksPlan, wanted: Bucket, after: list[pulumi.Resource]) -> storage.BlobContainer:
     return storage.BlobContainer(
         f"{azure.name}-bucket-{wanted.key}",
         account_name=plan.blobs,
@@ -108,7 +110,7 @@ def _container(azure: Azure, plan: AksPlan, wanted: Bucket, after: list[pulumi.R
         resource_group_name=azure.group,
         public_access=storage.PublicAccess.NONE,
         opts=azure.options(after=after, protect=plan.protected),
-    ).id.apply(lambda _: wanted.url)
+    )
 
 
 def _rule(wanted: Bucket) -> storage.ManagementPolicyRuleArgsDict:

@@ -14,6 +14,7 @@ from espalier.blueprint.clouds.eks.plan import GivenControlPlane
 from espalier.blueprint.clouds.model import CloudPlan
 from espalier.components.cluster.eks.addons import addons
 from espalier.components.cluster.eks.control_plane import Api, control_plane, given
+from espalier.components.cluster.eks.folders import folders
 from espalier.components.cluster.eks.ground import Ground
 from espalier.components.cluster.eks.identities import Identity, access, identities, key, node_profile, pod_identities
 from espalier.components.cluster.eks.identity_provider import identity_provider
@@ -36,6 +37,7 @@ class EksCluster(pulumi.ComponentResource):
     certificate_authority: pulumi.Output[str]
     oidc_issuer: pulumi.Output[str]
     parts: Mapping[str, pulumi.Output[Any]]
+    accounts: Mapping[str, Mapping[str, pulumi.Output[str]]]
 
     @classmethod
     def planned(cls, name: str, plan: CloudPlan, opts: pulumi.ResourceOptions) -> EksCluster:
@@ -56,6 +58,7 @@ class EksCluster(pulumi.ComponentResource):
         )
         inherited = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(providers=[cloud]))
         super().__init__("espalier:index:EksCluster", name, {}, inherited)
+        self.accounts = {}
         standing = network(self, name, plan)
         roles = identities(self, name, plan)
         api = self._api(name, plan, standing, roles)
@@ -86,6 +89,7 @@ class EksCluster(pulumi.ComponentResource):
         named += disks.rights if disks else ()
         filled = file_system(self, name, plan, ground)
         self.parts = parts(self, name, plan, ground.disk_key, standing.id).outputs(plan.parts)
+        folders(self, name, plan, api.name)
         placed = placement_groups(self, name, plan)
         self._reach(name, plan, api, [*granted, *api.doors, *system, *running, *associated, *placed, *named])
         storage_classes(self, name, plan, filled, self.provider)

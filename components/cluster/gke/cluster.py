@@ -12,6 +12,7 @@ from espalier.blueprint.clouds.model import CloudPlan
 from espalier.components.cluster.gke.access import admins, kubeconfig
 from espalier.components.cluster.gke.apis import switch_on
 from espalier.components.cluster.gke.control_plane import Reached, control_plane
+from espalier.components.cluster.gke.folders import folders
 from espalier.components.cluster.gke.identities import node_account
 from espalier.components.cluster.gke.keys import Keys, keys_of
 from espalier.components.cluster.gke.network import Place, place_of
@@ -30,6 +31,7 @@ class GkeCluster(pulumi.ComponentResource):
     certificate_authority: pulumi.Output[str]
     oidc_issuer: pulumi.Output[str]
     parts: Mapping[str, pulumi.Output[Any]]
+    accounts: Mapping[str, Mapping[str, pulumi.Output[str]]]
 
     @classmethod
     def planned(cls, name: str, plan: CloudPlan, opts: pulumi.ResourceOptions) -> GkeCluster:
@@ -41,6 +43,7 @@ class GkeCluster(pulumi.ComponentResource):
 
     def _register(self, name: str, plan: GkePlan, opts: pulumi.ResourceOptions) -> None:
         super().__init__("espalier:index:GkeCluster", name, {}, opts)
+        self.accounts = {}
         inside = pulumi.ResourceOptions(parent=self)
         apis = switch_on(name, plan, inside)
         after = pulumi.ResourceOptions(parent=self, depends_on=apis)
@@ -51,8 +54,11 @@ class GkeCluster(pulumi.ComponentResource):
         else:
             keys, place = Keys.given(plan), Place.given(plan)
             reached = Reached.given(plan, plan.given)
-        self.parts = parts_of(name, plan, keys, place, account, after).outputs(plan.parts)
+        beside = parts_of(name, plan, keys, place, account, after)
+        self.parts = beside.outputs(plan.parts)
         pools = NodePools(name, plan, reached, keys, place, account, inside)
+        # The project has its pool of identities once it has a cluster that uses it.
+        folders(name, plan, beside.buckets, pulumi.ResourceOptions(parent=self, depends_on=list(reached.ready)))
         granted = admins(name, plan, inside)
         self._reach(name, plan, reached, [*granted, *reached.ready, *pools.system])
         if plan.objects:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from espalier.blueprint import names
 from espalier.blueprint.clouds.parts import Parts
+from espalier.blueprint.clouds.tenancy import Tenancy
 from espalier.catalogue import Accelerator
 from espalier.catalogue.machines import Machine
 from espalier.settings.cloud import CloudCluster
@@ -158,6 +159,8 @@ class Compiler:
     """The groups of a pool without mistakes, in the order of its capacity kinds. A pool that Karpenter makes has one
     group a kind, too: none of them is registered then, and its shape is what Karpenter's nodes look like."""
     plan: Callable[[CloudCluster, Sequence[PoolPlan]], CloudPlan]
+    tenancy: Tenancy
+    """Its part in tenants."""
     addon: Callable[[AddonPlan], AddonPlan] = lambda addon: addon
     """An add-on with what the cloud wants beside it."""
     stack_mistakes: Callable[[Any, Sequence[Wanted]], Iterable[Mistake]] = lambda _, __: ()

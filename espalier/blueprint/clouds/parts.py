@@ -101,6 +101,10 @@ def common_mistakes(cluster: CloudCluster, domains: Sequence[str], *, given: boo
     yield from _unique("buckets", cluster.buckets)
     yield from _unique("registries", cluster.registries)
     yield from _unused("old-versions", "buckets", cluster.buckets)
+    for index, bucket in enumerate(cluster.buckets):
+        if bucket.id is None and bucket.region is not None:
+            accepted = f"no region: a bucket that is made is in {cluster.region}, as the cluster"
+            yield Mistake(f"{AT}.buckets[{index}].region", bucket.region, accepted, "Remove it, or name one by its id.")
     yield from _unused("untagged", "registries", cluster.registries)
     if cluster.dns is not None:
         for domain in (*_OF_CLUSTERS, *domains):

@@ -172,6 +172,34 @@ class AksAutoscaler:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FolderIdentity:
+    """An identity that the pods of one namespace take, and where it reaches."""
+
+    namespace: str
+    name: str
+    subject: str
+    """Who it is to the cluster's issuer of tokens."""
+    scope: str
+    """A container's resource id; of one that is made: bucket-<name in the stack file>."""
+    condition: str
+    """Keeps its role to a part of the container."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FolderRole:
+    """The role of such identities."""
+
+    name: str
+    """Unique in its Entra tenant."""
+    guid: str
+    data_actions: tuple[str, ...]
+    groups: tuple[str, ...]
+    """Ids of the resource groups of given containers."""
+    made: bool
+    """Some container is made, in the cluster's own group."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AksPlan(CloudPlan):
     """A cluster, its network, its identity and its agent pools."""
 
@@ -214,3 +242,6 @@ class AksPlan(CloudPlan):
     protected: bool
     deny_deletion: bool
     """An Azure Policy denies the cluster's deletion."""
+    folders: tuple[FolderIdentity, ...] = ()
+    """Of tenants' parts of buckets."""
+    folder_role: FolderRole | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from espalier.blueprint.clouds.eks.cluster import plan
 from espalier.blueprint.clouds.eks.cluster_rules import cluster_mistakes, stack_mistakes
+from espalier.blueprint.clouds.eks.folders import TENANCY
 from espalier.blueprint.clouds.eks.identity_provider import with_provider
 from espalier.blueprint.clouds.eks.pools import groups
 from espalier.blueprint.clouds.eks.rules import pool_mistakes
@@ -18,6 +19,7 @@ COMPILER = Compiler(
     pool_mistakes=pool_mistakes,
     groups=groups,
     plan=plan,
+    tenancy=TENANCY,
     stack_mistakes=stack_mistakes,
     with_identity=with_provider,
 )

@@ -78,6 +78,19 @@ class IdentityProvider:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FolderRole:
+    """A role that the pods of one namespace take."""
+
+    namespace: str
+    service_account: str
+    name: str
+    path: str
+    boundary: str | None
+    trust: Document
+    policy: Document
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EksPlan(CloudPlan):
     """A cluster, its network, its identities, its add-ons and its node groups.
 
@@ -109,6 +122,8 @@ class EksPlan(CloudPlan):
     """What holds data is not deleted before this is taken off."""
     provider: IdentityProvider | None = None
     """Whose tokens it takes besides IAM's."""
+    folders: tuple[FolderRole, ...] = ()
+    """Of tenants' parts of buckets."""
 
     def managed(self, *, system: bool) -> tuple[EksNodeGroup, ...]:
         """The groups that EKS manages: those of the system pools, or all others."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from espalier.blueprint.clouds.gke import cluster as clusters
 from espalier.blueprint.clouds.gke import cluster_rules, critical, pools, rules, zones
+from espalier.blueprint.clouds.gke.folders import TENANCY
 from espalier.blueprint.clouds.model import CloudPlan, Compiler
 from espalier.settings.cloud import CloudCluster
 from espalier.settings.gke import Gke
@@ -29,6 +30,7 @@ COMPILER = Compiler(
     pool_mistakes=rules.pool_mistakes,
     groups=pools.groups,
     plan=plan,
+    tenancy=TENANCY,
     stack_mistakes=cluster_rules.stack_mistakes,
     addon=critical.admit_critical,
 )

@@ -145,6 +145,22 @@ class GivenCluster:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FolderRight:
+    """What a service account of the cluster may do in a part of a bucket."""
+
+    namespace: str
+    bucket: str
+    """Its name."""
+    role: str
+    pool: str
+    """The project's workload identity pool."""
+    subject: str
+    """Who it is in the pool."""
+    condition: str
+    """Keeps the role to that part (IAM's Common Expression Language)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GkePlan(CloudPlan):
     """A cluster, its network, its identities, its keys and its node pools."""
 
@@ -182,6 +198,8 @@ class GkePlan(CloudPlan):
     classes: Mapping[str, Planned]
     """Pool -> the ComputeClass that names its node pools in the order of its kinds of capacity."""
     oidc_issuer: str
+    folders: tuple[FolderRight, ...] = ()
+    """Of tenants' parts of buckets."""
 
     @property
     def path(self) -> str:

@@ -268,6 +268,29 @@ def upgrade(stack: Stack, yes: Yes = False, accept: Accept = None, as_json: AsJs
 
 
 @app.command()
+def sample(
+    stack: Stack,
+    name: Annotated[str | None, typer.Argument(help="which one; default: list what there is")] = None,
+    tenant: Annotated[str, typer.Option(help="whose; default: the first tenant")] = "",
+    workspace: Annotated[str, typer.Option(help="in which of its workspaces; default: the first")] = "",
+    pool: Annotated[str, typer.Option(help="on which pool; default: the first that fits")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Work to try a platform with, fitted to a stack's tenants and pools.
+
+    Example: espalier sample local job | kubectl apply -f -
+    """
+
+    def body(out: Output) -> int:
+        from espalier.commands.sample import Wish
+        from espalier.commands.sample import sample as show
+
+        return show(stack, name, Wish(tenant, workspace, pool), out)
+
+    _run("sample", as_json, body)
+
+
+@app.command()
 def preflight(stack: Stack, as_json: AsJson = False) -> None:
     """What the cloud's account lacks for a stack, asked with your credentials, by reading alone.
 

@@ -234,6 +234,22 @@ class FetchDocument(Document):
     sources: list[FetchedSource]
 
 
+class SampleEntry(TypedDict):
+    """A sample of work; `missing` says what the stack lacks for it, "" where it has all."""
+
+    name: str
+    what: str
+    missing: str
+
+
+class SampleDocument(Document):
+    """`espalier sample`: what there is, and the manifests of the one that was asked for."""
+
+    stack: str
+    samples: list[SampleEntry]
+    manifests: list[dict[str, Any]]
+
+
 class UpgradeChange(TypedDict):
     """What becomes of one object of an add-on; `fields` are the paths that change."""
 
@@ -553,6 +569,7 @@ DOCUMENTS: dict[str, Any] = {
     "catalogue": CatalogueDocument,
     "fetch": FetchDocument,
     "upgrade": UpgradeDocument,
+    "sample": SampleDocument,
 }
 
 

@@ -1,0 +1,165 @@
+"""`sample`: work to try a platform with, fitted to a stack's tenants and pools, ready for kubectl."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from string import Template
+from typing import Any, Final
+
+import yaml
+
+from espalier.addons.placement import on_pool
+from espalier.addons.samples import IMAGE, SAMPLES, Sample
+from espalier.blueprint import Blueprint, names
+from espalier.blueprint.pools import PoolPlan
+from espalier.blueprint.tenant_bounds import shapes_of
+from espalier.blueprint.tenants import TenantPlan, WorkspacePlan
+from espalier.commands.project import open_project
+from espalier.report.console import Output
+from espalier.report.documents import SampleEntry, header
+from espalier.settings.tenants import Tenant
+from espalier.types import Mistake, Mistakes
+
+_CPU = {"requests": {"cpu": "500m", "memory": "512Mi"}, "limits": {"memory": "1Gi"}}
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """Where a sample is to go; "" is the first that fits."""
+
+    tenant: str = ""
+    workspace: str = ""
+    pool: str = ""
+
+
+ANYWHERE: Final = Wish()
+
+
+def sample(stack: str, name: str | None, wish: Wish, out: Output) -> int:
+    """Lists the samples of a stack, or writes one to stdout. Raises Mistakes for one that is not, or does not fit."""
+    blueprint = open_project(stack).blueprint
+    rows = [_row(blueprint, each, SAMPLES[each]) for each in sorted(SAMPLES)]
+    manifests: list[dict[str, Any]] = []
+    if name is None:
+        for row in rows:
+            out.people.print(f"{row['name']:17} {row['missing'] or row['what']}", markup=False)
+    else:
+        text, manifests = filled(blueprint, name, wish)
+        if not out.as_json:
+            out.people.file.write(text)
+    out.document({**header("sample"), "stack": stack, "samples": rows, "manifests": manifests})
+    return 0
+
+
+def filled(blueprint: Blueprint, name: str, wish: Wish = ANYWHERE) -> tuple[str, list[dict[str, Any]]]:
+    """A sample for a stack: as text with its comment, and as manifests. Raises Mistakes."""
+    chosen = SAMPLES.get(name)
+    if chosen is None:
+        near = get_close_matches(name, SAMPLES, n=1)
+        do = f"Did you mean {near[0]}?" if near else "See `espalier sample STACK`."
+        raise Mistakes([Mistake("NAME", name, ", ".join(sorted(SAMPLES)), do)])
+    if missing := _missing(blueprint, chosen):
+        raise Mistakes([Mistake("NAME", name, "a sample of the stack's add-ons", missing)])
+    tenant, workspace = _home(blueprint, wish)
+    pool = _pool(blueprint, chosen, tenant, wish)
+    text = chosen.read(name)
+    if pool is None and (chosen.vendor or "${pool}" in text):
+        whose = f"{chosen.vendor.upper()}'s " if chosen.vendor else ""
+        accepted = f"a pool with {whose}devices that tenant {tenant.name} has a quota of"
+        raise Mistakes([Mistake("NAME", name, accepted, "Name another tenant, or give it such devices.")])
+    filled_in = Template(text).substitute(_values(blueprint, tenant, workspace, pool))
+    comment = "".join(line for line in filled_in.splitlines(keepends=True) if line.startswith("#"))
+    manifests = list(yaml.safe_load_all(filled_in))
+    return comment + yaml.dump_all(manifests, Dumper=_Plain, sort_keys=False), manifests
+
+
+class _Plain(yaml.SafeDumper):
+    """Without anchors: what is written twice is read more easily."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def _row(blueprint: Blueprint, name: str, sample: Sample) -> SampleEntry:
+    return {"name": name, "what": sample.what, "missing": _missing(blueprint, sample)}
+
+
+def _missing(blueprint: Blueprint, sample: Sample) -> str:
+    """What a stack lacks for a sample; "" where it has all."""
+    there = {addon.id for addon in blueprint.addons}
+    if lacking := [id for id in sample.needs if id not in there]:
+        return f"Needs {' and '.join(lacking)}."
+    if "gateway-api" in sample.needs and not _domain(blueprint):
+        return "Needs a domain: `kserve: {domain: ...}`."
+    return "" if blueprint.tenants else "Needs a tenant."
+
+
+def _domain(blueprint: Blueprint) -> str:
+    return str((blueprint.settings.addons.get("kserve") or {}).get("domain") or "")
+
+
+def _home(blueprint: Blueprint, wish: Wish) -> tuple[TenantPlan, WorkspacePlan]:
+    tenant = _named(blueprint.tenants, wish.tenant, "--tenant")
+    return tenant, _named(tenant.workspaces, wish.workspace, "--workspace")
+
+
+def _named(choices: Sequence[Any], name: str, option: str) -> Any:
+    for choice in choices:
+        if not name or choice.name == name:
+            return choice
+    known = ", ".join(choice.name for choice in choices)
+    raise Mistakes([Mistake(option, name, known, "Name one of these.")])
+
+
+def _pool(blueprint: Blueprint, sample: Sample, plan: TenantPlan, wish: Wish) -> PoolPlan | None:
+    """The first pool of the tenant's with devices that fit and that it has a quota of, or that which is named."""
+    tenant = next(each for each in blueprint.settings.tenants if each.name == plan.name)
+    fitting = [pool for pool in blueprint.pools if _fits(pool, sample, tenant)]
+    if wish.pool:
+        return _named(fitting, wish.pool, "--pool")
+    return next(iter(fitting), None)
+
+
+def _fits(pool: PoolPlan, sample: Sample, tenant: Tenant) -> bool:
+    vendor = pool.accelerator.vendor if pool.accelerator else ""
+    owned = any(tenant.quota.devices.get(device) for device in pool.shape.devices)
+    return bool(owned and shapes_of(tenant, pool) and sample.vendor in ("", vendor))
+
+
+def _values(
+    blueprint: Blueprint, plan: TenantPlan, workspace: WorkspacePlan, pool: PoolPlan | None
+) -> Mapping[str, str]:
+    tenant = next(each for each in blueprint.settings.tenants if each.name == plan.name)
+    return {
+        "namespace": workspace.namespace,
+        "pool": pool.name if pool else "",
+        "placement": json.dumps(_placement(tenant, pool)),
+        "resources": json.dumps(_resources(tenant, pool)),
+        "image": IMAGE,
+        "domain": _domain(blueprint),
+    }
+
+
+def _placement(tenant: Tenant, pool: PoolPlan | None) -> Mapping[str, Any]:
+    """To the pool; a tenant that is held to kinds of capacity says one, as guards of older clusters want it."""
+    if pool is None:
+        return {"nodeSelector": {}}
+    placed = on_pool(pool.facts())
+    if tenant.capacity is not None:
+        kinds = [shape.capacity_kind for shape in shapes_of(tenant, pool)]
+        placed["nodeSelector"] = {**placed["nodeSelector"], names.CAPACITY: kinds[0]}
+    return placed
+
+
+def _resources(tenant: Tenant, pool: PoolPlan | None) -> Mapping[str, Any]:
+    if pool is None:
+        return _CPU
+    device = next(_owned(tenant, pool))
+    return {"requests": _CPU["requests"], "limits": {**_CPU["limits"], device: 1}}
+
+
+def _owned(tenant: Tenant, pool: PoolPlan) -> Iterator[str]:
+    return (device for device in sorted(pool.shape.devices) if tenant.quota.devices.get(device))

@@ -1,0 +1,153 @@
+"""Samples: fitted to a tenant and a pool, and taken by what holds tenants."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import yaml
+
+from espalier.addons import RECORDS
+from espalier.addons.samples import SAMPLES
+from espalier.blueprint import Blueprint, build
+from espalier.commands.sample import ANYWHERE, Wish, filled
+from espalier.settings import validate
+from espalier.types import Mistakes
+
+GPU = "nvidia.com/gpu"
+NEEDED = sorted({need for sample in SAMPLES.values() for need in sample.needs if need in RECORDS})
+READY = sorted(name for name, sample in SAMPLES.items() if set(sample.needs) <= RECORDS.keys())
+CLUSTER = {"kind": "simulated", "version": "1.36"}
+POOLS = [
+    {"name": "cpu", "machine": {"cpu": 16, "memory": "64Gi"}, "nodes": {"max": 2}},
+    {"name": "l4", "accelerator": "L4", "nodes": {"max": 2}},
+    {"name": "h100", "accelerator": "H100-80", "nodes": {"max": 2}, "capacity": ["spot", "on-demand"]},
+]
+OPTIONS: dict[str, dict[str, Any]] = {"kserve": {"domain": "models.example.com", "issuer": "ca"}}
+
+
+def with_needs(*ids: str) -> dict[str, Any]:
+    """Add-ons with all that they need."""
+    found: dict[str, Any] = {}
+    rest = [*ids, *(["istiod", "cert-manager"] if "gateway-api" in ids else [])]
+    while rest:
+        id = rest.pop()
+        if id not in found:
+            found[id] = OPTIONS.get(id, {}) if "gateway-api" in ids else {}
+            rest += sorted(RECORDS[id].needs)
+    return found
+
+
+def platform(*addons: str, **tenant: Any) -> Blueprint:
+    quota = tenant.pop("quota", {"devices": {GPU: 4}})
+    spaces = [
+        {"name": "dev", "quota": quota, "owners": ["o@x.org"]},
+        {"name": "ana", "quota": {}, "owners": ["a@x.org"]},
+    ]
+    block = {"name": "vision", "workspaces": spaces, "quota": quota, **tenant}
+    keys = {"cluster": CLUSTER, "pools": POOLS, "tenants": [block], "addons": with_needs(*addons)}
+    return build(validate(keys, where="espalier"), RECORDS)
+
+
+def pods(value: Any) -> Iterator[dict[str, Any]]:
+    """Pods' specs anywhere in an object."""
+    if isinstance(value, dict):
+        if isinstance(value.get("containers"), list):
+            yield value
+        for each in value.values():
+            yield from pods(each)
+    elif isinstance(value, list):
+        for each in value:
+            yield from pods(each)
+
+
+def fill(name: str, wish: Wish = ANYWHERE, **tenant: Any) -> list[dict[str, Any]]:
+    return filled(platform(*SAMPLES[name].needs, **tenant), name, wish)[1]
+
+
+@pytest.mark.parametrize("name", READY)
+def test_each_is_taken_by_what_holds_tenants(name: str) -> None:
+    text, manifests = filled(platform(*SAMPLES[name].needs), name)
+    assert text.startswith("# ")
+    assert list(yaml.safe_load_all(text)) == manifests
+    assert "${" not in text.replace("${trialParameters.", "")
+    for manifest in manifests:
+        assert manifest["metadata"]["namespace"] == "vision-dev"
+        for pod in pods(manifest):
+            assert pod["securityContext"]["runAsNonRoot"] is True
+            assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+            for container in pod["containers"]:
+                assert container["securityContext"] == {
+                    "allowPrivilegeEscalation": False,
+                    "capabilities": {"drop": ["ALL"]},
+                }
+                image, _, tag = container["image"].rpartition(":")
+                assert image
+                assert tag not in ("", "latest")
+
+
+@pytest.mark.parametrize("name", READY)
+def test_what_asks_for_a_device_goes_to_its_pool_and_stays_within_the_quota(name: str) -> None:
+    blueprint = platform(*SAMPLES[name].needs)
+    taints = {taint.key for pool in blueprint.pools if pool.name == "h100" for taint in pool.facts().taints}
+    assert taints
+    wanting = [
+        (pod, int(container["resources"]["limits"][GPU]))
+        for manifest in filled(blueprint, name, Wish(pool="h100"))[1]
+        for pod in pods(manifest)
+        for container in pod["containers"]
+        if GPU in container.get("resources", {}).get("limits", {})
+    ]
+    assert sum(count for _, count in wanting) <= 4
+    for pod, _ in wanting:
+        assert pod["nodeSelector"] == {"espalier.dev/pool": "h100"}
+        assert taints <= {one["key"] for one in pod["tolerations"]}
+
+
+def test_most_samples_do_ask_for_devices() -> None:
+    assert {"job", "jobset", "leaderworkerset"} <= {name for name in READY if GPU in str(fill(name))}
+
+
+def test_without_a_quota_of_devices_it_asks_for_none() -> None:
+    [job] = fill("job", quota={"cpu": 4})
+    [pod] = pods(job)
+    assert pod["nodeSelector"] == {}
+    assert GPU not in str(job)
+
+
+def test_it_goes_where_it_is_told() -> None:
+    [job] = fill("job", Wish("vision", "ana", "h100"))
+    assert job["metadata"]["namespace"] == "vision-ana"
+    assert next(pods(job))["nodeSelector"]["espalier.dev/pool"] == "h100"
+
+
+def test_of_a_pool_that_is_not_the_tenants_it_makes_no_use() -> None:
+    [job] = fill("job", pools=["h100"], capacity=["on-demand"])
+    assert next(pods(job))["nodeSelector"] == {"espalier.dev/pool": "h100", "espalier.dev/capacity": "on-demand"}
+
+
+@pytest.mark.parametrize(
+    ("name", "addons", "wish", "wanted"),
+    [
+        ("jobb", (), ANYWHERE, ("NAME", "Did you mean job?")),
+        ("trainjob", (), ANYWHERE, ("NAME", "Needs kubeflow-trainer.")),
+        ("canary", (), ANYWHERE, ("NAME", "Needs gateway-api and kserve.")),
+        ("job", (), Wish("vison"), ("--tenant", "Name one of these.")),
+        ("job", (), Wish(workspace="x"), ("--workspace", "Name one of these.")),
+        ("job", (), Wish(pool="cpu"), ("--pool", "Name one of these.")),
+    ],
+)
+def test_what_does_not_fit_is_refused(name: str, addons: tuple[str, ...], wish: Wish, wanted: tuple[str, str]) -> None:
+    blueprint = platform(*addons)
+    with pytest.raises(Mistakes) as raised:
+        filled(blueprint, name, wish)
+    [mistake] = raised.value.mistakes
+    assert (mistake.path, mistake.do) == wanted
+
+
+def test_a_sample_of_devices_names_what_the_tenant_lacks() -> None:
+    with pytest.raises(Mistakes) as raised:
+        fill("trainjob", quota={"cpu": 4})
+    [mistake] = raised.value.mistakes
+    assert mistake.accepted == "a pool with NVIDIA's devices that tenant vision has a quota of"

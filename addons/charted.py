@@ -39,6 +39,7 @@ def chart(
     namespace: str,
     *,
     name: str = "",
+    space: bool = True,
     level: Literal["restricted", "baseline", "privileged"] = "restricted",
     values: Mapping[str, Any] | None = None,
     hooks: Mapping[str, HookRule] | Literal["release"] | None = None,
@@ -54,16 +55,17 @@ def chart(
 ) -> AddonRecord:
     """A record of a chart.
 
-    `crds` are plural names by group: definitions beyond them are another add-on's, and left out, as are objects by
-    `Kind/name` in `without`. `user` is the one that its pods run as where their image says root or a name. `asks` are
-    values that the stack must give, with what each is. `rest` is the record's own.
+    `space` says whether its namespace is made for it. `crds` are plural names by group: definitions beyond them are
+    another add-on's, and left out, as are objects by `Kind/name` in `without`. `user` is the one that its pods run as
+    where their image says root or a name. `asks` are values that the stack must give, with what each is. `rest` is the
+    record's own.
     """
     given = values or {}
     names = tuple(f"{plural}.{group}" for group, plurals in (crds or {}).items() for plural in plurals.split())
     content = Content(
         source=ChartSource(name or id, version, repo),
         namespace=namespace,
-        create_namespace=namespace != "kube-system",
+        create_namespace=space and namespace != "kube-system",
         namespace_labels={LEVEL: level},
         release=id,
         values=lambda inputs: merged(given, inputs.options.values),

@@ -68,6 +68,24 @@ ENVOY_GATEWAY: Final = chart(
     needs=frozenset({"gateway-api"}),
 )
 
+EMISSARY_CRDS: Final = chart(
+    "emissary-crds",
+    "4.1.0",
+    "oci://ghcr.io/emissary-ingress",
+    "emissary-system",
+    name="emissary-crds-chart",
+    space=False,
+    category="networking",
+    licence="Apache-2.0",
+    source="https://github.com/emissary-ingress/emissary",
+    crds={
+        "getambassador.io": "authservices consulresolvers devportals hosts kubernetesendpointresolvers "
+        "kubernetesserviceresolvers listeners logservices mappings modules ratelimitservices tcpmappings tlscontexts "
+        "tracingservices"
+    },
+    work=(("getambassador.io", ("mappings", "tcpmappings")),),
+)
+
 EMISSARY: Final = chart(
     "emissary-ingress",
     "4.1.0",
@@ -79,6 +97,7 @@ EMISSARY: Final = chart(
     values={"replicaCount": 3, "service": {"type": "ClusterIP"}, "podDisruptionBudget": {"maxUnavailable": 1}},
     images=("ghcr.io/emissary-ingress/emissary:4.1.0",),
     provides=frozenset({"ingressclass/ambassador"}),
+    needs=frozenset({"emissary-crds"}),
 )
 
 KNATIVE: Final = chart(
@@ -115,4 +134,4 @@ NUCLIO: Final = chart(
     asks={"registry.pushPullUrl": "the registry that functions' images are pushed to"},
 )
 
-RECORDS: Final = (KUBERAY, SPARK, ENVOY_GATEWAY, EMISSARY, KNATIVE, NUCLIO)
+RECORDS: Final = (KUBERAY, SPARK, ENVOY_GATEWAY, EMISSARY_CRDS, EMISSARY, KNATIVE, NUCLIO)

@@ -1,8 +1,8 @@
 """Servers of models and features beside KServe.
 
 Facts: each project's chart at the version that its row names. Seldon Core 2 is under the Business Source License: a
-stack that has it says that this is agreed to. Of its four charts the setup's operator is here; its definitions and a
-runtime for each tenant are charts of their own.
+stack that has it says that this is agreed to. Of its four charts the definitions and the setup's operator are here; a
+runtime for each tenant is a chart of its own.
 """
 
 from __future__ import annotations
@@ -10,6 +10,18 @@ from __future__ import annotations
 from typing import Final
 
 from espalier.addons.charted import chart
+
+SELDON_CRDS: Final = chart(
+    "seldon-core-v2-crds",
+    "2.10.2",
+    "https://seldonio.github.io/helm-charts",
+    "seldon-mesh",
+    space=False,
+    category="serving",
+    licence="BUSL-1.1",
+    source="https://github.com/SeldonIO/seldon-core",
+    crds={"mlops.seldon.io": "experiments models pipelines seldonconfigs seldonruntimes serverconfigs servers"},
+)
 
 SELDON: Final = chart(
     "seldon-core-v2",
@@ -22,6 +34,7 @@ SELDON: Final = chart(
     source="https://github.com/SeldonIO/seldon-core",
     values={"controller": {"clusterwide": True}},
     images=("docker.io/seldonio/seldonv2-controller:2.10.2",),
+    needs=frozenset({"seldon-core-v2-crds"}),
 )
 
 FEAST: Final = chart(
@@ -38,4 +51,4 @@ FEAST: Final = chart(
     asks={"feature_store_yaml_base64": "feature_store.yaml, encoded: registry, online store, offline store"},
 )
 
-RECORDS: Final = (SELDON, FEAST)
+RECORDS: Final = (SELDON_CRDS, SELDON, FEAST)

@@ -13,6 +13,7 @@ from espalier.blueprint import names
 from espalier.blueprint.addon_rules import own_options
 from espalier.blueprint.admission import admission_policies
 from espalier.blueprint.autoscaling import machine_types
+from espalier.blueprint.bundles import brought_by
 from espalier.blueprint.clouds import CloudPlan, cloud_of, compiler_of
 from espalier.blueprint.clouds.unsaid import chosen_machines, unsaid_counts
 from espalier.blueprint.clouds.wanted import Site, cloud_name, region_mistakes
@@ -259,8 +260,9 @@ def build(
 
 
 def addons_of(settings: Settings, records: Mapping[str, AddonRecord]) -> dict[str, Mapping[str, Any]]:
-    """The add-ons of a stack: those that it names, that its cluster has in any case, and that its queues need."""
-    wanted = with_implied(settings.addons, records, facts_of(settings))
+    """The add-ons of a stack: those that it names, or its profile, that its cluster has, and that its queues need."""
+    facts = facts_of(settings)
+    wanted = with_implied({**brought_by(settings, records, facts), **settings.addons}, records, facts)
     return {**default_system(settings, provided_by(wanted, records)), **wanted}
 
 

@@ -8,6 +8,7 @@ from datetime import date
 from typing import Any
 
 from espalier.blueprint import Blueprint
+from espalier.blueprint.bundles import profile_of
 from espalier.blueprint.ladder import ladder_proofs
 from espalier.blueprint.pools import PoolPlan
 from espalier.blueprint.probe import probe_images
@@ -86,6 +87,7 @@ def plan_of(project: Project, recording: Recording, today: date | None = None) -
                 "content": addon.content,
                 "held": f"{addon.held.why}. {addon.held.do}" if addon.held else "",
                 "withheld": list(addon.withheld),
+                "profile": profile_of(addon.id, project.stack.settings),
             }
             for addon in blueprint.addons
         ],

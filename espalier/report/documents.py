@@ -138,6 +138,8 @@ class AddonEntry(TypedDict):
     """Why the add-on is left out of `up`, and what to do; "" where it is not."""
     withheld: list[str]
     """Left out on a cluster that runs no containers: webhooks and APIs whose server is a Service, hooks of Helm."""
+    profile: str
+    """The profile that brought it; "" where the stack file names it, or its cluster or its queues ask for it."""
 
 
 class StaleEntry(TypedDict):

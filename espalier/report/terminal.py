@@ -146,9 +146,10 @@ def _quota(hard: Mapping[str, str]) -> str:
 
 
 def _addons_of_stack(addons: Sequence[Mapping[str, Any]]) -> Table:
-    table = _table("Add-on", "Version", "Wave", "Content")
+    table = _table("Add-on", "Version", "Wave", "Content", "By")
     for addon in addons:
-        table.add_row(escape(addon["id"]), addon["version"], str(addon["wave"]), addon["content"])
+        by = f"profile {addon['profile']}" if addon["profile"] else ""
+        table.add_row(escape(addon["id"]), addon["version"], str(addon["wave"]), addon["content"], by)
     return table
 
 

@@ -6,7 +6,7 @@ Schema and docs their table: a description says what a key is for, `base.FORMS` 
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -90,6 +90,9 @@ class Settings(Strict):
     queues: Queues = Field(
         default_factory=Queues,
         description="how work waits for devices: `{}` brings Kueue, unless another system is named",
+    )
+    profile: Literal["starter", "kubeflow", "serving", "llm", "full"] | None = Field(
+        default=None, description="a set of add-ons by one word, with their defaults where `addons` does not name them"
     )
     addons: dict[str, dict[str, Any]] = Field(
         default={},

@@ -23,8 +23,10 @@ from espalier.types import AddonInputs, AddonRecord, Facts, PoolFacts
 
 UPSTREAM: Final = Path(__file__).parents[2].parent / "shared" / "upstream"
 FOLDERS: Final[Mapping[str, tuple[str, ...]]] = {
+    "emissary-crds": ("emissary-ingress",),
     "kserve": ("kserve-resources",),
     "nvidia-gpu-operator": ("gpu-operator",),
+    "seldon-core-v2-crds": ("seldon-core-v2",),
 }
 """Where upstream's facts of a record have another name, or come in parts."""
 ABSENT: Final[Mapping[str, str]] = {"istio-cni": "upstream/ has the other charts of Istio"}
@@ -89,7 +91,7 @@ def items_of(id: str) -> list[Item]:
     found: list[Item] = []
     for folder in folders_of(id):
         theirs = str(read(folder, "source.yaml")[0].get("namespace") or content.namespace)
-        for file in FILES:
+        for file in FILES[:1] if id.endswith("-crds") else FILES:
             for one in read(folder, file):
                 moved = _moved(one, theirs, content.namespace)
                 if _is_wanted(RECORDS[id], moved):

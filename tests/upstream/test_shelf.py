@@ -37,6 +37,10 @@ def content_of(id: str) -> Content:
     return content
 
 
+def folder_of(id: str) -> str:
+    return FOLDERS.get(id, (id,))[0]
+
+
 def inputs(record: AddonRecord) -> AddonInputs:
     return AddonInputs(Facts("onprem", "1.36", True), (), record.options())
 
@@ -57,9 +61,11 @@ def pods(id: str, kinds: tuple[str, ...]) -> Iterator[Mapping[str, Any]]:
 
 @pytest.mark.parametrize("id", IDS)
 def test_source_version_namespace_and_licence_are_upstreams(id: str) -> None:
-    (source,) = read(FOLDERS.get(id, (id,))[0], "source.yaml")
     record, content = RECORDS[id], content_of(id)
     assert isinstance(content.source, ChartSource)
+    (whole,) = read(folder_of(id), "source.yaml")
+    parts = {part["chart"]: part for part in (whole, *(whole.get("parts") or ()))}
+    source = {**whole, **parts[content.source.name]}
     assert (record.version, content.source.name) == (source["version"], source["chart"])
     assert (record.licence, record.source) == (source["license"], source["git"])
     assert content.namespace == source["namespace"]
@@ -69,10 +75,10 @@ def test_source_version_namespace_and_licence_are_upstreams(id: str) -> None:
 @pytest.mark.parametrize("id", IDS)
 def test_every_value_is_one_that_the_chart_reads(id: str) -> None:
     ours = content_of(id).values(inputs(RECORDS[id]))
-    assert set(strangers(ours, read(id, "values.yaml")[0])) == set()
-    schema = UPSTREAM / id / "values.schema.json"
+    assert set(strangers(ours, read(folder_of(id), "values.yaml")[0])) == set()
+    schema = UPSTREAM / folder_of(id) / "values.schema.json"
     if schema.is_file():
-        whole = merged(read(id, "values.yaml")[0], ours)  # as Helm judges them
+        whole = merged(read(folder_of(id), "values.yaml")[0], ours)  # as Helm judges them
         jsonschema.validate(whole, yaml.safe_load(schema.read_text("utf-8")))
 
 
@@ -80,7 +86,7 @@ def test_every_value_is_one_that_the_chart_reads(id: str) -> None:
 def test_definitions_are_upstreams(id: str) -> None:
     facts = content_of(id).facts
     assert facts is not None
-    assert set(facts.crds) <= set(read(id, "source.yaml")[0].get("crds") or ())
+    assert set(facts.crds) <= set(read(folder_of(id), "source.yaml")[0].get("crds") or ())
     if facts.crds:
         brought = {one["metadata"]["name"] for one in edited(id) if one["kind"] == CRD}
         assert brought == set(facts.crds)

@@ -170,10 +170,11 @@ def rules(client: Client, namespace: str) -> frozenset[str]:
         "spec": {"namespace": namespace},
     }
     granted = client.request("POST", _RULES, body=body)["status"].get("resourceRules", [])
-    return frozenset(text for rule in granted for text in _rule_texts(rule))
+    return frozenset(text for rule in granted for text in rule_texts(rule))
 
 
-def _rule_texts(rule: Json) -> Iterable[str]:
+def rule_texts(rule: Json) -> Iterable[str]:
+    """A rule of RBAC as one text a verb and resource."""
     only = f" named {', '.join(rule['resourceNames'])}" if rule.get("resourceNames") else ""
     for verb in rule["verbs"]:
         for group in rule.get("apiGroups", [""]):

@@ -1,4 +1,5 @@
-"""`isolation`: a tenant's user, asking the API as such, gets nowhere but into its own namespaces, and not to its walls.
+"""`isolation`: a tenant's user, asking the API as such, gets nowhere but into its own namespaces, and not to its walls;
+there each may do what its roles say, and nothing else.
 
 With many tenants each is asked about a few others only, or the check would grow with their square: the next ones in
 the order of the stack file, and every namespace where a binding that no plan knows names one of its groups. All
@@ -19,6 +20,7 @@ from espalier.blueprint.tenants import TenantPlan
 from espalier.kube import ApiError, Client, Kind
 from espalier.verify.attempts import Answer, attempt, on_cluster, on_foreign, on_own, rules
 from espalier.verify.model import Context, NotProven, Outcome, Task
+from espalier.verify.rights import differences, expected_of, few
 from espalier.verify.tenants import EVERYONE, as_member, groups_of, may_not_impersonate
 
 SAMPLE = 3
@@ -89,6 +91,7 @@ def _isolation(
 ) -> Outcome | NotProven:
     answers: list[Answer] = []
     extra: list[str] = []
+    expected = expected_of(tenant)
     try:
         for member in members:
             user = as_member(context.client, member.groups)
@@ -101,15 +104,17 @@ def _isolation(
         user = as_member(context.client, groups_of(tenant))
         own = [item for workspace in tenant.workspaces for item in on_own(context.client, workspace)]
         answers += [attempt(user, item) for item in (*on_cluster(), *own)]
+        extra += differences(context.client, strangers.rules, expected)
     except ApiError as error:
         if may_not_impersonate(error):
             return NotProven(f"the API server said: {error.message}")
         raise
     allowed = [answer.said for answer in answers if not answer.refused]
     if allowed or extra:
-        return Outcome(False, "; ".join(_few([*allowed, *extra])))
+        return Outcome(False, few([*allowed, *extra], "; "))
     asked = "; ".join(map(_asked, (*members, *people)))
-    return Outcome(True, f"{len(answers)} requests refused, such as {_quotes(answers)}. {asked}")
+    held = f"{len(expected)} times a subject's rights in a namespace of its tenant are those of its roles there"
+    return Outcome(True, f"{len(answers)} requests refused, such as {_quotes(answers)}. {asked}. {held}")
 
 
 def members_of(blueprint: Blueprint, bound: Mapping[str, Sequence[str]]) -> dict[str, list[Member]]:
@@ -224,7 +229,7 @@ def _unplanned_bindings(context: Context) -> dict[str, list[str]]:
 def _extra(user: Client, strangers: Strangers, namespace: str) -> list[str]:
     """Rules that a tenant's groups have in a foreign namespace and a mere account has not."""
     more = rules(user, namespace) - strangers.rules(namespace)
-    return [f"may, by its rules in namespace {namespace}: {', '.join(_few(sorted(more)))}"] if more else []
+    return [f"may, by its rules in namespace {namespace}: {few(sorted(more))}"] if more else []
 
 
 def _quotes(answers: Sequence[Answer]) -> str:
@@ -242,7 +247,3 @@ def _asked(member: Member | Person) -> str:
     groups = ", ".join(member.groups) or "no group"
     where = ", ".join(member.foreign)
     return f"Asked with {groups} about {where} ({member.sample} of other tenants' {member.others} namespaces)"
-
-
-def _few(items: Sequence[str], most: int = 5) -> list[str]:
-    return [*items[:most], f"and {len(items) - most} more"] if len(items) > most else list(items)

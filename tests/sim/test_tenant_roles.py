@@ -14,6 +14,8 @@ import yaml
 from espalier import sim
 from espalier.kube import Client, Kind
 from espalier.types import Manifest
+from espalier.verify.isolation import isolation_tasks
+from espalier.verify.model import Context, Outcome
 from tests.sim.tenancy import RBAC, Attempt, add, bound, objects, person, planned, remove, role
 
 TABLE = yaml.safe_load((Path(__file__).parent / "tenant_matrix.yaml").read_text())
@@ -31,6 +33,7 @@ SPECIAL = {
     "groups": ("impersonate",),
 }
 """Verbs that no discovery tells of, and the resources that take them; users and groups are in none either."""
+WIDE = {"example.com/adds-to": "wide"}
 Cell = tuple[str, str, str]
 """Namespace ("" for the whole cluster), resource and verb."""
 
@@ -148,6 +151,54 @@ def test_a_role_too_many_is_seen(admin: Client) -> None:
     finally:
         remove(admin, [extra])
     assert more == {("language", "pods", verb) for verb in VERBS["read"]}
+
+
+def group(name: str) -> dict[str, str]:
+    return {"kind": "Group", "name": name, "apiGroup": RBAC}
+
+
+def verdict(admin: Client, tenant: str) -> Outcome:
+    context = Context(planned(), admin, simulated=True, probe=True)
+    (task,) = [task for task in isolation_tasks(context) if task.name == f"isolation/{tenant}"]
+    found = task.run()
+    assert isinstance(found, Outcome)
+    return found
+
+
+def test_rights_in_ones_own_tenant_are_the_plans_and_what_is_added_is_told(
+    admin: Client, eventually: Callable[..., Any]
+) -> None:
+    """A role in the tenant, one in a sibling's workspace, one that an aggregated ClusterRole gives by the way."""
+    wide = {"metadata": {"name": "test-wide"}, "aggregationRule": {"clusterRoleSelectors": [{"matchLabels": WIDE}]}}
+    adds = role("test-adds", [("", "nodes", "get")])
+    labelled = {**adds, "metadata": {"name": "test-adds", "labels": WIDE}}
+    aggregated = {"apiVersion": f"{RBAC}/v1", "kind": "ClusterRole", **wide, "rules": []}
+    readers = {**bound("test-in", "test-wide", "", "vision"), "subjects": [group("vision-readers")]}
+    for tenant, extra, said in (
+        ("small", [bound("test-in", "view", "ana", "small-ben")], "user ana may, beyond its roles in namespace small"),
+        ("vision", [aggregated, labelled, readers], "group vision-readers may, beyond its roles in namespace vision"),
+    ):
+        well = verdict(admin, tenant)
+        assert well.ok, well.evidence
+        add(admin, extra)
+        try:
+            assert eventually(lambda said=said, tenant=tenant: said in verdict(admin, tenant).evidence)
+            assert not verdict(admin, tenant).ok
+        finally:
+            remove(admin, extra)
+            eventually(lambda tenant=tenant: verdict(admin, tenant).ok)
+
+
+def test_a_right_that_is_missing_is_told(admin: Client, eventually: Callable[..., Any]) -> None:
+    (whole,) = [one for one in objects(planned()) if one["metadata"].get("namespace") == "vision"
+                and (one["kind"], one["metadata"]["name"]) == ("Role", "tenant-view")]  # fmt: skip
+    admin.patch(Kind(f"{RBAC}/v1", "Role"), "tenant-view", {"rules": whole["rules"][:-1]}, namespace="vision")
+    said = "group vision-readers may not, though its roles in namespace vision say so: get networkpolicies"
+    try:
+        assert eventually(lambda: said in verdict(admin, "vision").evidence)
+    finally:
+        admin.patch(Kind(f"{RBAC}/v1", "Role"), "tenant-view", {"rules": whole["rules"]}, namespace="vision")
+        eventually(lambda: verdict(admin, "vision").ok)
 
 
 # Break-outs by roles of one's own ---------------------------------------------------------------------------------

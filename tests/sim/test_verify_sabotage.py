@@ -210,6 +210,15 @@ FAULTS = [
         "by its rules in namespace language-prod",
     ),
     Fault(
+        "narrow role in its own namespace, which no request is made for",
+        added(
+            bind("system:monitoring", "ml-readers", "vision")
+            | {"roleRef": {"apiGroup": RBAC, "kind": "ClusterRole", "name": "system:node-problem-detector"}}
+        ),
+        "isolation/vision",
+        "group ml-readers may, beyond its roles in namespace vision: ",
+    ),
+    Fault(
         "power over its own walls",
         added(bind("admin", "vision-engineers", "vision")),
         "isolation/vision",

@@ -13,6 +13,7 @@ from espalier.addons.dex import RECORD as DEX
 from espalier.addons.gateway_api import RECORD as GATEWAY_API
 from espalier.addons.istio import RECORDS as ISTIO
 from espalier.addons.jobset import RECORD as JOBSET
+from espalier.addons.jupyterhub import RECORD as JUPYTERHUB
 from espalier.addons.kai_scheduler import RECORD as KAI_SCHEDULER
 from espalier.addons.karpenter import RECORD as KARPENTER
 from espalier.addons.katib import RECORD as KATIB
@@ -28,6 +29,7 @@ from espalier.addons.kubeflow_trainer import RECORD as KUBEFLOW_TRAINER
 from espalier.addons.kueue import RECORD as KUEUE
 from espalier.addons.lws import RECORD as LWS
 from espalier.addons.metrics_server import RECORD as METRICS_SERVER
+from espalier.addons.mlflow import RECORD as MLFLOW
 from espalier.addons.mpi_operator import RECORD as MPI_OPERATOR
 from espalier.addons.neuron_device_plugin import RECORD as NEURON_DEVICE_PLUGIN
 from espalier.addons.node_feature_discovery import RECORD as NODE_FEATURE_DISCOVERY
@@ -66,6 +68,7 @@ RECORDS: dict[str, AddonRecord] = each_once(
         GATEWAY_API,
         *ISTIO,
         JOBSET,
+        JUPYTERHUB,
         KAI_SCHEDULER,
         KARPENTER,
         KATIB,
@@ -81,6 +84,7 @@ RECORDS: dict[str, AddonRecord] = each_once(
         KUEUE,
         LWS,
         METRICS_SERVER,
+        MLFLOW,
         MPI_OPERATOR,
         NEURON_DEVICE_PLUGIN,
         NODE_FEATURE_DISCOVERY,

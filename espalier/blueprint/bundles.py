@@ -42,6 +42,7 @@ BUNDLES: Final[Mapping[str, tuple[str, ...]]] = {
         "headlamp",
         "kuberay-operator",
         "lws",
+        "mlflow",
         "mpi-operator",
         "opencost",
         "spark-operator",
@@ -52,8 +53,8 @@ BUNDLES: Final[Mapping[str, tuple[str, ...]]] = {
 
 
 def brought_by(settings: Settings, records: Mapping[str, AddonRecord], facts: Facts) -> dict[str, Mapping[str, Any]]:
-    """The add-ons that a stack has by its profile alone."""
-    members = sorted(set(BUNDLES.get(settings.profile or "", ())) - set(settings.addons))
+    """The add-ons of a stack's profile with their defaults; what the stack file says of one comes over it."""
+    members = sorted(set(BUNDLES.get(settings.profile or "", ())))
     return {id: {} for id in members if id not in records or not list(records[id].refuses(facts))}
 
 

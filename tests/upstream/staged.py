@@ -67,6 +67,16 @@ OPTIONS: Final[Mapping[str, dict[str, Any]]] = {
             }
         ],
     },
+    "jupyterhub": {
+        "login": {
+            "authorize-url": "https://login.example.com/auth",
+            "token-url": "https://login.example.com/token",
+            "userdata-url": "https://login.example.com/userinfo",
+            "callback-url": "https://hub.example.com/hub/oauth_callback",
+            "client-id": "jupyterhub",
+            "groups": ["ml-users"],
+        }
+    },
     "oauth2-proxy": {
         "url": "https://ml.example.com",
         "gateway": "own",

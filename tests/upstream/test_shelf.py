@@ -159,3 +159,24 @@ def test_values_of_the_stack_are_laid_on_the_rows() -> None:
     told = content_of("external-secrets").values(given)
     assert told["webhook"] == {"replicaCount": 2, "port": 9443}
     assert told["leaderElect"] is True
+
+
+def test_definitions_that_are_another_add_ons_are_left_out() -> None:
+    """Envoy Gateway's chart brings Gateway API's, and the policy that guards them."""
+    content = content_of("envoy-gateway")
+    assert content.facts is not None
+    brought = [one for file in ("crds.yaml", "manifests.yaml") for one in read("envoy-gateway", file)]
+    made = [one for one in brought if content.edit(inputs(RECORDS["envoy-gateway"]), one) is not None]
+    assert {one["metadata"]["name"] for one in made if one["kind"] == CRD} == set(content.facts.crds)
+    assert not [one for one in made if one["kind"].startswith("ValidatingAdmissionPolicy")]
+    assert [one for one in brought if one["kind"] == "ValidatingAdmissionPolicy"]
+
+
+def test_images_are_not_pulled_each_time() -> None:
+    theirs = next(one for one in read("velero", "manifests.yaml") if one["kind"] == "Deployment")
+    pod = theirs["spec"]["template"]["spec"]
+    always = {**pod, "containers": [{**one, "imagePullPolicy": "Always"} for one in pod["containers"]]}
+    manifest = {**theirs, "spec": {**theirs["spec"], "template": {**theirs["spec"]["template"], "spec": always}}}
+    made = content_of("velero").edit(inputs(RECORDS["velero"]), manifest)
+    assert made is not None
+    assert [one["imagePullPolicy"] for one in made["spec"]["template"]["spec"]["containers"]] == ["IfNotPresent"]

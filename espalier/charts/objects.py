@@ -123,6 +123,8 @@ def _object(id: str, content: Content, item: Item, scopes: Mapping[str, bool]) -
             return _mistake(id, got, "keep for hooks of install and upgrade", "Say drop, or keep it by other means.")
     weight = _whole(annotations.get("helm.sh/hook-weight"))
     retain = manifest["kind"] == CRD or str(annotations.get(_POLICY, "")).strip().lower() == "keep"
+    if hook and manifest["kind"] == "Job":
+        manifest.get("spec", {}).pop("ttlSecondsAfterFinished", None)  # one that goes is made again by each `up`
     if events:
         manifest["metadata"]["annotations"] = {k: v for k, v in annotations.items() if k not in _HOOK_KEYS}
     return Object(item.source, manifest, hook, weight, retain)
@@ -134,6 +136,8 @@ def complete(obj: Mapping[str, Any], content: Content, scopes: Mapping[str, bool
     manifest.pop("status", None)
     if manifest["kind"] != CRD:
         manifest = _without_nulls(manifest)
+    if manifest["kind"] == "ClusterRole" and manifest.get("aggregationRule"):
+        manifest.pop("rules", None)  # a controller writes them, and would undo what is written here each time
     metadata = manifest["metadata"]
     metadata.pop("creationTimestamp", None)
     group = manifest["apiVersion"].rpartition("/")[0]

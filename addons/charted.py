@@ -14,11 +14,12 @@ from typing import Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from espalier.addons.placement import apart, staying_affinity, system_tolerations
-from espalier.charts.objects import CRD
+from espalier.addons.walls import budget
 from espalier.charts.values import merged
 from espalier.content import ChartSource, Content, ContentFacts, HookRule, ImagePath
 from espalier.types import AddonInputs, AddonRecord, Mistake, Planned
 
+CRD: Final = "CustomResourceDefinition"
 _WORKLOADS: Final = ("Deployment", "StatefulSet")
 _BOUNDS: Final = {"requests": {"cpu": "50m", "memory": "128Mi"}, "limits": {"memory": "1Gi"}}
 LEVEL: Final = "pod-security.kubernetes.io/enforce"
@@ -50,6 +51,7 @@ def chart(
     user: int | None = None,
     asks: Mapping[str, str] | None = None,
     walls: tuple[Planned, ...] = (),
+    budgets: Mapping[str, Mapping[str, str]] | None = None,
     api_versions: tuple[str, ...] = (),
     **rest: Any,
 ) -> AddonRecord:
@@ -57,11 +59,12 @@ def chart(
 
     `space` says whether its namespace is made for it. `crds` are plural names by group: definitions beyond them are
     another add-on's, and left out, as are objects by `Kind/name` in `without`. `user` is the one that its pods run as
-    where their image says root or a name. `asks` are values that the stack must give, with what each is. `rest` is the
-    record's own.
+    where their image says root or a name. `asks` are values that the stack must give, with what each is. `budgets` are
+    PodDisruptionBudgets that the chart lacks: name and the pods' labels. `rest` is the record's own.
     """
     given = values or {}
     names = tuple(f"{plural}.{group}" for group, plurals in (crds or {}).items() for plural in plurals.split())
+    spare = tuple(budget(one, namespace, pods, f"budget-{one}") for one, pods in sorted((budgets or {}).items()))
     content = Content(
         source=ChartSource(name or id, version, repo),
         namespace=namespace,
@@ -80,7 +83,7 @@ def chart(
         version=version,
         tier="optional",
         options=Options,
-        objects=lambda _: walls,
+        objects=lambda _: (*walls, *spare),
         content=content,
         privileged_namespaces=frozenset({namespace} if level == "privileged" else ()),
         judges=_judge(id, asks or {}),

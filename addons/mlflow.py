@@ -15,7 +15,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from espalier.addons.placement import staying_affinity, system_tolerations
-from espalier.addons.walls import wall
+from espalier.addons.walls import budget, wall
 from espalier.content import ChartSource, Content, ContentFacts
 from espalier.types import AddonInputs, AddonRecord, Peer, Planned, Traffic
 
@@ -72,7 +72,7 @@ def objects(inputs: AddonInputs) -> Sequence[Planned]:
     options: Options = inputs.options
     out = (options.database.port,) if options.database else ()
     walls = (wall(NAMESPACE, (PORT,), out=out),)
-    return (*walls, _claim(options.storage)) if _on_volume(options) else walls
+    return (*walls, _claim(options.storage) if _on_volume(options) else budget(NAME, NAMESPACE, {"app": NAME}))
 
 
 def values(inputs: AddonInputs) -> Mapping[str, Any]:

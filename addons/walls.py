@@ -57,12 +57,12 @@ def from_tenants(namespace: str, name: str, pods: Mapping[str, str], ports: Sequ
     return Planned(f"network-policy-{name}", policy)
 
 
-def budget(name: str, namespace: str, pods: Mapping[str, str]) -> Planned:
+def budget(name: str, namespace: str, pods: Mapping[str, str], suffix: str = "disruption-budget") -> Planned:
     """A PodDisruptionBudget: of such pods one goes at a time."""
     spec = {**one_at_a_time(), "selector": {"matchLabels": dict(pods)}}
     metadata = {"name": name, "namespace": namespace, "labels": _OURS}
     body = {"apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": metadata, "spec": spec}
-    return Planned("disruption-budget", body)
+    return Planned(suffix, body)
 
 
 def _tcp(ports: Sequence[int]) -> list[dict[str, Any]]:

@@ -31,6 +31,7 @@ CLOUDNATIVE_PG: Final = chart(
     images=("ghcr.io/cloudnative-pg/cloudnative-pg:1.30.0",),
     # Each instance tells of itself at 8000.
     walls=(wall("cnpg-system", (8080, 9443), out=(8000,)),),
+    budgets={"cloudnative-pg": {"app.kubernetes.io/name": "cloudnative-pg"}},
     may_exist=True,
     work=(("postgresql.cnpg.io", ("backups", "clusters", "databases", "poolers", "scheduledbackups")),),
 )
@@ -82,6 +83,10 @@ SEAWEEDFS: Final = chart(
         },
     },
     images=("chrislusf/seaweedfs:4.44",),
+    budgets={
+        f"seaweedfs-{part}": {"app.kubernetes.io/name": "seaweedfs", "app.kubernetes.io/component": part}
+        for part in ("master", "volume")
+    },
     user=1000,
     asks={"s3.existingConfigSecret": "the Secret of namespace seaweedfs that holds who may do what"},
 )
@@ -105,6 +110,7 @@ NFS: Final = chart(
         "registry.k8s.io/sig-storage/livenessprobe:v2.19.0",
         "registry.k8s.io/sig-storage/nfsplugin:v4.13.4",
     ),
+    budgets={"csi-nfs-controller": {"app": "csi-nfs-controller"}},
     everywhere=True,
 )
 
@@ -182,6 +188,9 @@ DRAGONFLY: Final = chart(
         "docker.io/dragonflyoss/scheduler:v2.5.0",
     ),
     conflicts={"spegel": "both write containerd's list of mirrors"},
+    budgets={
+        f"dragonfly-{part}": {"app": "dragonfly", "component": part} for part in ("manager", "scheduler", "seed-client")
+    },
     everywhere=True,
     asks={"externalMysql.host": "a MySQL for its manager", "externalRedis.addrs": "a Redis for its manager"},
 )

@@ -24,6 +24,7 @@ KUBERAY: Final = chart(
     images=("quay.io/kuberay/operator:v1.7.0",),
     # Jobs are handed to the dashboards of tenants' clusters (8265), health is asked of Serve (8000) and agents (52365).
     walls=(wall("kuberay-operator", (8080,), out=(8000, 8265, 52365)),),
+    budgets={"kuberay-operator": {"app.kubernetes.io/name": "kuberay-operator"}},
     work=(("ray.io", ("rayclusters", "raycronjobs", "rayjobs", "rayservices")),),
 )
 

@@ -23,8 +23,9 @@ EXTERNAL_SECRETS: Final = chart(
     values={
         "leaderElect": True,
         "replicaCount": 2,
-        "webhook": {"replicaCount": 2},
-        "certController": {"replicaCount": 2},
+        "podDisruptionBudget": {"enabled": True},
+        "webhook": {"replicaCount": 2, "podDisruptionBudget": {"enabled": True}},
+        "certController": {"replicaCount": 2, "podDisruptionBudget": {"enabled": True}},
         # Tenants' roles are their own: no rights come to Kubernetes' `edit` and `view` from here.
         "rbac": {"aggregateToView": False, "aggregateToEdit": False, "aggregateToAdmin": False},
     },
@@ -73,10 +74,10 @@ KYVERNO: Final = chart(
     licence="Apache-2.0",
     source="https://github.com/kyverno/kyverno",
     values={
-        "admissionController": {"replicas": 3},
-        "backgroundController": {"replicas": 2},
-        "cleanupController": {"replicas": 2},
-        "reportsController": {"replicas": 2},
+        "admissionController": {"replicas": 3, "podDisruptionBudget": {"enabled": True}},
+        "backgroundController": {"replicas": 2, "podDisruptionBudget": {"enabled": True}},
+        "cleanupController": {"replicas": 2, "podDisruptionBudget": {"enabled": True}},
+        "reportsController": {"replicas": 2, "podDisruptionBudget": {"enabled": True}},
         "features": {"forceFailurePolicyIgnore": {"enabled": True}},
         "crds": {"migration": {"enabled": False}},
         "webhooksCleanup": {"enabled": False},
@@ -161,7 +162,11 @@ HEADLAMP: Final = chart(
     licence="Apache-2.0",
     source="https://github.com/kubernetes-sigs/headlamp",
     # People act with their own token: its own account, by the chart a cluster-admin, may nothing.
-    values={"replicaCount": 2, "clusterRoleBinding": {"create": False}},
+    values={
+        "replicaCount": 2,
+        "podDisruptionBudget": {"enabled": True, "minAvailable": 1},
+        "clusterRoleBinding": {"create": False},
+    },
     images=("ghcr.io/headlamp-k8s/headlamp:v0.45.0",),
     walls=(wall("headlamp", (4466,)),),
 )

@@ -47,6 +47,7 @@ FEAST: Final = chart(
     source="https://github.com/feast-dev/feast",
     values={"replicaCount": 2},
     images=("quay.io/feastdev/feature-server:0.66.0",),
+    budgets={"feast-feature-server": {"app.kubernetes.io/name": "feast-feature-server"}},
     user=1001,
     asks={"feature_store_yaml_base64": "feature_store.yaml, encoded: registry, online store, offline store"},
 )

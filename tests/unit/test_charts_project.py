@@ -80,6 +80,7 @@ def test_fetch_pins_and_plan_needs_no_network(project: Project, web: Any, made_a
         "content": "rendered",
         "held": "",
         "withheld": [],
+        "profile": "",
     }
     [deployment] = [obj for obj in document["kubernetes"] if obj["kind"] == "Deployment"]
     assert deployment["spec"]["replicas"] == 2

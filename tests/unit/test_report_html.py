@@ -107,7 +107,8 @@ def plan() -> PlanDocument:
             "quota": {"vision-dev": {"requests.cpu": "200", "requests.nvidia.com/gpu": "8", "services.nodeports": "0"}},
         }],
         "addons": [
-            {"id": "device-plugin", "version": "1.2.3", "wave": 0, "content": "rendered", "held": "", "withheld": []}
+            {"id": "device-plugin", "version": "1.2.3", "wave": 0, "content": "rendered", "held": "",
+             "withheld": [], "profile": ""}
         ],
         "cost": {
             "currency": "USD", "per": "hour", "min": 0.5, "max": 102.5, "unknown": [], "stale": [],

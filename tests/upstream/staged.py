@@ -94,10 +94,12 @@ def folders_of(id: str) -> tuple[str, ...]:
     return named if all((UPSTREAM / name / "source.yaml").is_file() for name in named) else ()
 
 
-def items_of(id: str) -> list[Item]:
-    """What its render gives; each namespace that upstream rendered for is the record's."""
+@cache
+def items_of(id: str) -> Sequence[Item]:
+    """What its render gives, if it is rendered; each namespace that upstream rendered for is the record's."""
     content = RECORDS[id].content
-    assert content is not None
+    if content is None:
+        return ()
     found: list[Item] = []
     for folder in folders_of(id):
         theirs = str(read(folder, "source.yaml")[0].get("namespace") or content.namespace)
@@ -117,7 +119,9 @@ def read(folder: str, file: str) -> Sequence[Any]:
     return [one for one in yaml.load_all(path.read_text("utf-8"), loader) if one] if path.is_file() else []
 
 
-def staged(self: Any, id: str, record: AddonRecord, inputs: AddonInputs, progress: Any) -> tuple[list[Item], Path, str]:
+def staged(
+    self: Any, id: str, record: AddonRecord, inputs: AddonInputs, progress: Any
+) -> tuple[Sequence[Item], Path, str]:
     """In place of a render from the cache, as `espalier.charts.stage.Stage` asks for it."""
     del self, inputs, progress
     assert record.content is not None

@@ -74,7 +74,8 @@ def test_with_a_database_and_a_bucket_two_run_and_nothing_is_on_a_volume() -> No
     assert given["artifactRoot"]["s3"]["existingSecret"] == {"name": "mlflow-bucket"}
     assert "extraVolumes" not in given
     assert "mlflow.example.com" in given["serverAllowedHosts"]
-    (wall,) = [planned.manifest for planned in RECORD.objects(inputs(**GIVEN))]
+    wall, budget = (planned.manifest for planned in RECORD.objects(inputs(**GIVEN)))
+    assert budget["kind"] == "PodDisruptionBudget"
     anywhere = [port["port"] for rule in wall["spec"]["egress"] if "to" not in rule for port in rule["ports"]]
     assert anywhere == [443, 6443, 5433]
 

@@ -126,7 +126,8 @@ def test_its_pods_stay_off_accelerators_and_spot_nodes_and_are_bounded(id: str) 
 
 @pytest.mark.parametrize("id", IDS)
 def test_its_wall_lets_in_what_its_pods_serve(id: str) -> None:
-    walls = [planned.manifest for planned in RECORDS[id].objects(inputs(RECORDS[id]))]
+    made = [planned.manifest for planned in RECORDS[id].objects(inputs(RECORDS[id]))]
+    walls = [one for one in made if one["kind"] == "NetworkPolicy"]
     served = {
         port["containerPort"]
         for pod in pods(id, ("Deployment", "StatefulSet"))
@@ -136,6 +137,19 @@ def test_its_wall_lets_in_what_its_pods_serve(id: str) -> None:
     for wall in walls:
         let_in = {port["port"] for rule in wall["spec"]["ingress"] for port in rule["ports"]}
         assert served <= let_in | {8081}  # opencost's, which its values turn off
+
+
+@pytest.mark.parametrize("id", IDS)
+def test_its_budgets_select_the_pods_of_one_workload(id: str) -> None:
+    labels = [
+        one["spec"]["template"]["metadata"]["labels"].items()
+        for one in edited(id)
+        if one["kind"] in ("Deployment", "StatefulSet")
+    ]
+    for planned in RECORDS[id].objects(inputs(RECORDS[id])):
+        if planned.manifest["kind"] == "PodDisruptionBudget":
+            wanted = planned.manifest["spec"]["selector"]["matchLabels"].items()
+            assert len([found for found in labels if wanted <= found]) == 1, planned.suffix
 
 
 def test_what_a_stack_must_give_is_asked_for() -> None:
@@ -157,7 +171,7 @@ def test_values_of_the_stack_are_laid_on_the_rows() -> None:
     record = RECORDS["external-secrets"]
     given = AddonInputs(Facts("onprem", "1.36", True), (), record.options(values={"webhook": {"port": 9443}}))
     told = content_of("external-secrets").values(given)
-    assert told["webhook"] == {"replicaCount": 2, "port": 9443}
+    assert (told["webhook"]["replicaCount"], told["webhook"]["port"]) == (2, 9443)
     assert told["leaderElect"] is True
 
 

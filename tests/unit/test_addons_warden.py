@@ -175,12 +175,12 @@ def test_one_owner_repairs_what_eks_repairs_by_itself() -> None:
 @pytest.mark.parametrize(
     ("options", "path", "accepted"),
     [
-        ({"health": {"after": "soon"}}, "espalier:addons.warden.health.after", "health"),
-        ({"health": {"at-once": 0}}, "espalier:addons.warden.health.at-once", "health"),
+        ({"health": {"after": "soon"}}, "espalier:addons.warden.health.after", "pattern"),
+        ({"health": {"at-once": 0}}, "espalier:addons.warden.health.at-once", "greater than or equal to 1"),
         ({"helth": {}}, "espalier:addons.warden.helth", "health"),
-        ({"health": {"action": "reboot"}}, "espalier:addons.warden.health.action", "health"),
-        ({"health": {"prometheus": "http://me:secret@p"}}, "espalier:addons.warden.health.prometheus", "health"),
-        ({"health": {"xids": [0]}}, "espalier:addons.warden.health.xids[0]", "health"),
+        ({"health": {"action": "reboot"}}, "espalier:addons.warden.health.action", "'act', 'report' or 'off'"),
+        ({"health": {"prometheus": "http://me:secret@p"}}, "espalier:addons.warden.health.prometheus", "https?://"),
+        ({"health": {"xids": [0]}}, "espalier:addons.warden.health.xids[0]", "greater than or equal to 1"),
     ],
 )
 def test_a_wrong_option_is_told_with_its_path(options: dict[str, Any], path: str, accepted: str) -> None:

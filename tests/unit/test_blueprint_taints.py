@@ -86,7 +86,9 @@ def told(pool: PoolPlan) -> list[str]:
                 "t4": [
                     "nvidia.com/gpu=present:NoSchedule spot+on-demand espalier",
                     "kubernetes.azure.com/scalesetpriority=spot:NoSchedule spot espalier",
-                    f"{FAILED} spot+on-demand espalier",  # no gate: AKS puts taints back
+                    "startup-taint.cluster-autoscaler.kubernetes.io/espalier-device=waiting:NoSchedule "
+                    "spot+on-demand espalier",
+                    f"{FAILED} spot+on-demand espalier",
                 ],
             },
         ),
@@ -153,7 +155,7 @@ def test_the_taint_of_a_nodes_start_is_known_too() -> None:
 
 def test_tolerations_are_of_all_kinds_of_capacity() -> None:
     pool = pools("azure-prod")["t4"].facts()
-    always = {"nvidia.com/gpu", FAILED.partition("=")[0]}
+    always = {"nvidia.com/gpu", FAILED.partition("=")[0], STARTUP_TAINT.key}
     keys = {one["key"] for one in tolerations_of([pool])}
     assert keys == {*always, "kubernetes.azure.com/scalesetpriority"}
     assert {one["key"] for one in tolerations_of([replace(pool, shapes=pool.shapes[1:])])} == always

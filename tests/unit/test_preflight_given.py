@@ -172,6 +172,7 @@ NO_THING = {
         "pools.taints[].key", "pools.taints[].value", "maintenance.start", "exclusions[].start", "exclusions[].end",
         "dns.zone", "pools.disk.size", "pools.machine.memory", "pools.flex.max-run", "auto-provisioning.memory",
     },
+    "where a given bucket is, by the user's word: held to tenants' placement alone": {"buckets[].region"},
     "ranges": {"network.cidr", "network.pods", "network.services", "access.cidrs[]", "master-cidr"},
     "where a given cluster answers: the deployer finds out at once": {
         "given.endpoint", "given.certificate", "given.issuer", "access.proxy",

@@ -9,6 +9,14 @@ from espalier.addons.placement import one_at_a_time
 from espalier.blueprint import names
 from espalier.types import Planned
 
+_HTTP = 80
+_BUT_METADATA: list[dict[str, Any]] = [
+    {"namespaceSelector": {}},
+    {"ipBlock": {"cidr": "0.0.0.0/0", "except": ["168.63.129.16/32", "169.254.0.0/16"]}},
+    {"ipBlock": {"cidr": "::/0", "except": ["fd00:ec2::/32", "fd20:ce::254/128", "fe80::/10"]}},
+]
+"""All but where clouds give out credentials: link-local addresses, Azure's WireServer (learn.microsoft.com,
+what-is-ip-address-168-63-129-16), EC2's and Google's by IPv6 (EC2 and Compute Engine, metadata services)."""
 _OURS = {"app.kubernetes.io/managed-by": "espalier"}
 
 
@@ -23,8 +31,8 @@ def wall(
     """Pods of a namespace that are reached at some ports, and reach names and API servers alone, or `out` as well.
 
     The API server is no pod, and its address not known before: hence 443 and 6443 of every address, and webhooks that
-    every address reaches. Port 80, where clouds give out credentials, is not among these. Probes come from the node,
-    which no policy stops.
+    every address reaches. Port 80, where clouds give out credentials, is not among these; where `out` has it, it is
+    that of pods and of all addresses but those. Probes come from the node, which no policy stops.
     """
     dns = {
         "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}},
@@ -36,7 +44,8 @@ def wall(
         "ingress": [{"ports": _tcp(ports)}] if ports else [],
         "egress": [
             {"to": [dns], "ports": [*_tcp([53]), {"protocol": "UDP", "port": 53}]},
-            {"ports": _tcp([443, 6443, *out])},
+            {"ports": _tcp([443, 6443, *(port for port in out if port != _HTTP)])},
+            *([{"to": _BUT_METADATA, "ports": _tcp([_HTTP])}] if _HTTP in out else []),
         ],
     }
     metadata = {"name": name, "namespace": namespace, "labels": _OURS}

@@ -48,7 +48,10 @@ def test_a_controller_reaches_api_servers_and_no_metadata_server(id: str) -> Non
 
 
 def test_cert_manager_proves_domains_by_http_only_where_it_is_to() -> None:
-    assert anywhere(wall("cert-manager", http01=True)) == [443, 6443, 80]
+    last = wall("cert-manager", http01=True)["spec"]["egress"][-1]
+    assert [port["port"] for port in last["ports"]] == [80]
+    assert {"ipBlock", "namespaceSelector"} == {key for peer in last["to"] for key in peer}
+    assert anywhere(wall("cert-manager", http01=True)) == anywhere(wall("cert-manager")) == [443, 6443]
 
 
 def test_cert_manager_adds_nothing_to_everybodys_roles_and_stays_out_of_kube_system() -> None:

@@ -11,8 +11,15 @@ from espalier.types import Mistake
 
 ACCOUNT: Final = "default"
 """The service account that a namespace's pods have unless they name another: the cloud's identity is its."""
-_NOT_PUBLIC: Final = ("10.0.0.0/8", "100.64.0.0/10", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16")
-"""Private, shared and link-local ranges (RFC 1918, 6598, 3927): clusters, networks and metadata addresses."""
+_NOT_PUBLIC: Final = (
+    "10.0.0.0/8",
+    "100.64.0.0/10",
+    "168.63.129.16/32",
+    "169.254.0.0/16",
+    "172.16.0.0/12",
+    "192.168.0.0/16",
+)
+"""Private, shared and link-local ranges (RFC 1918, 6598, 3927), Azure's WireServer: clusters, networks, metadata."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,8 +27,10 @@ from espalier.types import AddonInputs, AddonRecord, Mistake, Peer, Planned, Tra
 
 NAME: Final = "kubeflow-pipelines"
 VERSION: Final = "2.17.0"
-CACHED: Final = "ghcr.io/containerd/busybox:1.36"
+CACHED: Final = "docker.io/library/busybox:1.37.0"
 """What stands for a step whose result is known already; upstream's has no tag."""
+WHOLE: Final = {"docker.io/alpine:3.23": "docker.io/alpine:3.23.0", "mysql:8.4": "docker.io/library/mysql:8.4.7"}
+"""Upstream's tags that move, and the releases that stand in for them."""
 API: Final = {"app": "ml-pipeline"}
 METADATA: Final = {"component": "metadata-grpc-server"}
 STORE: Final = {"app": "seaweedfs"}
@@ -137,7 +139,11 @@ def _settings(options: Options) -> dict[str, str]:
 
 def _workload(name: str, manifest: Mapping[str, Any]) -> dict[str, Any]:
     changed = placed(manifest, replicas=2 if name in _TWICE else 1)
-    (container, *_) = changed["spec"]["template"]["spec"]["containers"]
+    pod = changed["spec"]["template"]["spec"]
+    for one in (*pod.get("initContainers", ()), *pod["containers"]):
+        if (image := one.get("image")) in WHOLE:
+            one["image"] = WHOLE[image]
+    (container, *_) = pod["containers"]
     if name == "cache-server":
         given = container["args"]
         container["args"] = [*given, *(one for one in _TLS if one not in given)]
@@ -202,12 +208,11 @@ RECORD = AddonRecord(
                     (
                         CACHED,
                         "docker.io/alpine/k8s:1.36.2",
-                        "docker.io/alpine:3.23",
+                        *WHOLE.values(),
                         "gcr.io/tfx-oss-public/ml_metadata_store_server:1.14.0",
                         "ghcr.io/chrislusf/seaweedfs:4.34",
                         *(f"ghcr.io/kubeflow/kfp-{image}:{VERSION}" for image in _IMAGES),
                         "ghcr.io/metacontroller/metacontroller:v4.16.2",
-                        "mysql:8.4",
                     )
                 )
             ),

@@ -25,7 +25,7 @@ VERSION: Final = "v1.9.4"
 PODS: Final = {"control-plane": "kubeflow-training-operator"}
 KINDS: Final = ("jaxjobs", "paddlejobs", "pytorchjobs", "tfjobs", "xgboostjobs")
 IMAGE: Final = "ghcr.io/kubeflow/training-v1/training-operator:v1-93c5489"
-INIT_IMAGE: Final = "docker.io/library/alpine:3.21"
+INIT_IMAGE: Final = "docker.io/library/alpine:3.21.3"
 """What waits in a PyTorchJob's workers for its master, instead of upstream's alpine:3.10, which has long ended."""
 _MPI: Final = "mpijobs.kubeflow.org"
 

@@ -10,6 +10,8 @@ _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}", re.ASCII)
 _RELEASE = re.compile(r"(?<![0-9])[0-9]+[.-][0-9]+[.-][0-9]+", re.ASCII)
 _DAY = re.compile(r"(?<![0-9])20[0-9]{6}(?![0-9])", re.ASCII)
 _COMMIT = re.compile(r"(?:^|[.-])(?=[a-f]*[0-9])[0-9a-f]{7,40}(?:$|[.-])", re.ASCII)
+# Projects whose releases have two numbers, and are not made again: NVIDIA's monthly containers, and SeaweedFS.
+_TWO = re.compile(r"(^|/)(nvcr\.io/nvidia|chrislusf)/[^:]+:[0-9]+\.[0-9]+(-[a-z0-9]+)*$", re.ASCII)
 _MOVES = frozenset(("latest", "nightly", "snapshot", "edge", "dev", "head", "main", "master", "canary"))
 
 
@@ -27,7 +29,7 @@ def why_not_pinned(reference: str) -> str:
         return ""
     if moving := _MOVES.intersection(re.split(r"[._-]", tag.lower())):
         return f"tag {tag} moves ({min(moving)})"
-    if _RELEASE.search(tag):
+    if _RELEASE.search(tag) or _TWO.search(rest):
         return ""
     return f"tag {tag} is no full version (as 1.2.3), so it may move"
 

@@ -4,6 +4,10 @@ from typing import Any
 
 import pytest
 
+from espalier.addons import RECORDS
+from espalier.addons.samples import IMAGE as SAMPLE
+from espalier.addons.serving_runtimes import IMAGES as SERVING
+from espalier.addons.training_runtimes import IMAGES as TRAINING
 from espalier.policies.images import why_not_pinned
 from espalier.policies.rules.pods import no_privileged_pods, pinned_images
 from espalier.types import Finding, Registered
@@ -90,10 +94,22 @@ def test_images_and_privilege_are_judged_in_every_kind_and_every_list(token: str
         "nvcr.io/nvidia/mellanox/node-feature-discovery:network-operator-v26.4.1",
         "example.com/tool:main-17b1956c",
         "example.com/tool:nightly-20260513",
+        "nvcr.io/nvidia/tritonserver:26.07-py3",
+        "registry.example.com/mirror/nvcr.io/nvidia/jax:25.10-py3",
+        "ghcr.io/chrislusf/seaweedfs:4.34",
     ],
 )
 def test_digests_full_versions_days_and_commits_are_pinned(image: str):
     assert why_not_pinned(image) == ""
+
+
+def test_images_of_espaliers_own_add_ons_and_runtimes_are_pinned():
+    ours = {*TRAINING.values(), *SERVING.values(), SAMPLE}
+    for record in RECORDS.values():
+        facts = record.content.facts if record.content else None
+        ours |= set(facts.images if facts else ())
+    assert len(ours) > 100
+    assert {image: why for image in sorted(ours) if (why := why_not_pinned(image))} == {}
 
 
 @pytest.mark.parametrize(
@@ -106,6 +122,8 @@ def test_digests_full_versions_days_and_commits_are_pinned(image: str):
         ("example.com/tool:main", "moves (main)"),
         ("postgres:17", "no full version"),
         ("python:3.11-slim", "no full version"),
+        ("example.com/nvidia/tritonserver:26.07-py3", "no full version"),
+        ("nvcr.io/nvidia/tritonserver:26", "no full version"),
         ("example.com/tool:stable", "no full version"),
         ("busybox@sha256:short", "digest is malformed"),
         (":", "no valid image reference"),

@@ -14,7 +14,7 @@ from espalier.addons import RECORDS
 from espalier.addons.istio import PROXY
 from espalier.addons.kubeflow_base import NAMESPACE
 from espalier.addons.kubeflow_notebooks import TENSORBOARD
-from espalier.addons.kubeflow_pipelines import CACHED
+from espalier.addons.kubeflow_pipelines import CACHED, WHOLE
 from espalier.addons.serving_runtimes import IMAGES, runtimes
 from espalier.blueprint.order import plan_addons
 from espalier.charts.images import images_of, unused_paths
@@ -28,7 +28,7 @@ PLAIN: tuple[str, ...] = ("katib", "kserve-crd", "kubeflow-dashboard", "kubeflow
 IDS = (*CHARTS, *PLAIN)
 OURS: dict[str, set[str]] = {
     "kubeflow-notebooks": {TENSORBOARD},
-    "kubeflow-pipelines": {CACHED},
+    "kubeflow-pipelines": {CACHED, *WHOLE.values()},
     "istio-gateway": {PROXY},
     "istiod": {PROXY},
 }

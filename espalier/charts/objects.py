@@ -132,12 +132,13 @@ def _object(id: str, content: Content, item: Item, scopes: Mapping[str, bool]) -
 
 def complete(obj: Mapping[str, Any], content: Content, scopes: Mapping[str, bool]) -> dict[str, Any]:
     """A copy with its namespace, and without what only a server writes; of a definition, which may be megabytes, only
-    what is changed here is copied."""
+    what is changed here is copied.
+    """
     whole = obj["kind"] != CRD
-    manifest = copy.deepcopy(dict(obj)) if whole else {**obj, "metadata": dict(obj["metadata"])}
+    manifest: dict[str, Any] = (
+        _without_nulls(copy.deepcopy(dict(obj))) if whole else {**obj, "metadata": dict(obj["metadata"])}
+    )
     manifest.pop("status", None)
-    if manifest["kind"] != CRD:
-        manifest = _without_nulls(manifest)
     if manifest["kind"] == "ClusterRole" and manifest.get("aggregationRule"):
         manifest.pop("rules", None)  # a controller writes them, and would undo what is written here each time
     metadata = manifest["metadata"]

@@ -54,6 +54,8 @@ class PoolPlan:
     """What the autoscaler of a simulated cluster is told of it; empty elsewhere."""
     later_taints: tuple[Taint, ...] = ()
     """Taints that a node of it may get once it runs, and that agents, which may mend it, must tolerate."""
+    tenants: tuple[str, ...] | None = None
+    """The tenants that alone may use it; None for all."""
 
     @property
     def shape(self) -> NodeShape:
@@ -191,6 +193,7 @@ def _cloud_plan(one: Wanted, site: Site, simulated: bool, provided: Provided | N
         owners=owners_of(pool, one.accelerator, site.cluster.kind, provided),
         os=os_of(pool, site.cluster.kind),
         driver_version=pool.driver.version or "",
+        tenants=pool.tenants,
     )
 
 
@@ -226,6 +229,7 @@ def compile_pool(
         owners=owners_of(pool, accelerator, kind, provided),
         os=os_of(pool, kind),
         driver_version=pool.driver.version or "",
+        tenants=pool.tenants,
     )
 
 

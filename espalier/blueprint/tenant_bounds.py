@@ -44,8 +44,11 @@ def _classes(tenant: Tenant) -> list[str]:
 
 
 def _may_use(tenant: Tenant, pool: PoolPlan) -> bool:
-    """Pools without an accelerator are everyone's."""
-    return tenant.pools is None or pool.accelerator is None or pool.name in tenant.pools
+    """Pools without an accelerator are everyone's; of the others, those that both leave open or name."""
+    if pool.accelerator is None:
+        return True
+    named = tenant.pools is None or pool.name in tenant.pools
+    return named and (pool.tenants is None or tenant.name in pool.tenants)
 
 
 def shapes_of(tenant: Tenant, pool: PoolPlan) -> list[NodeShape]:
@@ -127,6 +130,7 @@ def bound_mistakes(
     settings: Settings, pools: Sequence[PoolPlan], facts: Facts, *, borrowing: bool
 ) -> Iterator[Mistake]:
     """What no pool, no place or no budget allows; a stack that names no pools cannot be judged by them."""
+    yield from _dedicated(settings)
     for index, tenant in enumerate(settings.tenants):
         path = f"espalier:tenants[{index}]"
         yield from _misplaced(tenant, settings, facts, path)
@@ -149,12 +153,32 @@ def _misplaced(tenant: Tenant, settings: Settings, facts: Facts, path: str) -> I
         yield Mistake(f"{path}.placement.regions", got, ", ".join(place.regions), do)
 
 
+def _dedicated(settings: Settings) -> Iterator[Mistake]:
+    """Pools that are kept for tenants."""
+    known = [tenant.name for tenant in settings.tenants]
+    for index, pool in enumerate(settings.pools):
+        path = f"espalier:pools[{index}].tenants"
+        if pool.tenants and pool.accelerator is None:
+            do = "Remove it: pods without a device go to any pool that has room."
+            yield Mistake(path, f"pool {pool.name}, which has none", "a pool with an accelerator", do)
+        for at, name in enumerate(pool.tenants or ()):
+            if name not in known:
+                accepted = ", ".join(known) or "none: the stack has no tenants"
+                yield Mistake(f"{path}[{at}]", repr(name), accepted, "Name a tenant of this stack.")
+
+
 def _of_pools(tenant: Tenant, pools: Sequence[PoolPlan], path: str) -> Iterator[Mistake]:
     known = [pool.name for pool in pools if pool.accelerator]
     for at, name in enumerate(tenant.pools or ()):
         if name not in known:
             accepted = ", ".join(known) or "none: no pool has an accelerator"
             yield Mistake(f"{path}.pools[{at}]", repr(name), accepted, "Name a pool that has an accelerator.")
+    for pool in pools:
+        if pool.name in (tenant.pools or ()) and pool.tenants and tenant.name not in pool.tenants:
+            got = f"{pool.name}, which is for {', '.join(pool.tenants)} alone"
+            yield Mistake(
+                f"{path}.pools", got, "pools that the tenant may use", "Take it out, or add the tenant to the pool's."
+            )
     offered = dict.fromkeys(shape.capacity_kind for pool in pools for shape in pool.shapes)
     if tenant.capacity and not set(tenant.capacity) & set(offered):
         got = ", ".join(tenant.capacity)

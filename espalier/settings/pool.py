@@ -207,6 +207,9 @@ class Pool(Strict):
         description="nodes more than it has that an upgrade may take; default: 1, 0 where capacity is reserved",
     )
     repair: bool = Field(default=True, description="the cloud replaces nodes that are not healthy")
+    tenants: Annotated[tuple[Name, ...], Field(min_length=1, max_length=200)] | None = Field(
+        default=None, description="the tenants that alone may use it; default: all"
+    )
     readiness: bool | None = Field(
         default=None,
         description="new nodes take no work until all their devices are there; default: true where the add-on warden "

@@ -169,7 +169,8 @@ NO_THING = {
     "a name or a number of one's own": {
         "tags.*", "buckets[].name", "registries[].name", "roles.path", "pools.name", "pools.labels.*",
         "exclusions[].name",
-        "pools.taints[].key", "pools.taints[].value", "maintenance.start", "exclusions[].start", "exclusions[].end",
+        "pools.taints[].key", "pools.taints[].value", "pools.tenants[]",
+        "maintenance.start", "exclusions[].start", "exclusions[].end",
         "dns.zone", "pools.disk.size", "pools.machine.memory", "pools.flex.max-run", "auto-provisioning.memory",
     },
     "where a given bucket is, by the user's word: held to tenants' placement alone": {"buckets[].region"},

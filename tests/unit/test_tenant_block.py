@@ -112,6 +112,45 @@ def test_policies_are_there_for_what_some_tenant_says() -> None:
     assert guards(registries=["r.io"]) == {"pods", "images"}
 
 
+def kept(h100: list[str], **keys: Any) -> Blueprint:
+    cpu, l4, dear = STACK["pools"]
+    return platform({"name": "a", **keys}, {"name": "b"}, pools=[cpu, l4, {**dear, "tenants": h100}])
+
+
+def test_a_pool_that_is_kept_for_tenants_is_forbidden_to_the_others() -> None:
+    made = kept(["a"], quota={"devices": {"nvidia.com/gpu": 17}})
+    found = of(made, "Namespace")
+    assert "annotations" not in found["a"]["metadata"] or "espalier.dev/forbidden-pools" not in str(found["a"])
+    assert found["b"]["metadata"]["annotations"]["espalier.dev/forbidden-pools"] == "h100"
+    assert "espalier-guard-placement" in {p.manifest["metadata"]["name"] for p in made.objects}
+
+
+@pytest.mark.parametrize(
+    ("h100", "keys", "said"),
+    [
+        (["b"], {"quota": {"devices": {"nvidia.com/gpu": 17}}},
+         "got 17; accepted: at most 16, the pools that the tenant may use at their maxima"),
+        (["b"], {"pools": ["l4", "h100"]}, "espalier:tenants[0].pools: got h100, which is for b alone; accepted: pools "
+         "that the tenant may use. Take it out, or add the tenant to the pool's."),
+        (["c"], {}, "espalier:pools[2].tenants[0]: got 'c'; accepted: a, b. Name a tenant of this stack."),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_a_pool_that_is_kept_is_said(h100: list[str], keys: dict[str, Any], said: str) -> None:
+    with pytest.raises(Mistakes) as raised:
+        kept(h100, **keys)
+    assert said in str(raised.value)
+
+
+def test_a_pool_without_an_accelerator_is_not_kept() -> None:
+    cpu, *rest = STACK["pools"]
+    with pytest.raises(Mistakes) as raised:
+        platform({"name": "a"}, pools=[{**cpu, "tenants": ["a"]}, *rest])
+    assert str(raised.value) == (
+        "espalier:pools[0].tenants: got pool cpu, which has none; accepted: a pool with an accelerator. Remove it: "
+        "pods without a device go to any pool that has room."
+    )
+
+
 HOUR = 730.0
 CPU = 2.0 * HOUR
 """The default quota's 16 vCPUs and 64Gi are two nodes of pool cpu."""

@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 from espalier.blueprint import names
-from espalier.types import AddonPlan, Facts, Planned
+from espalier.types import AddonPlan, Facts, Planned, Taint
 
 NAME: Final = "espalier-warden-gates"
 _API: Final = "admissionregistration.k8s.io/v1"
@@ -47,7 +47,11 @@ def gate_policy(pools: Iterable[str]) -> tuple[Planned, ...]:
         "failurePolicy": "Fail",
         "reinvocationPolicy": "Never",
         "matchConstraints": {"resourceRules": [rule]},
-        "matchConditions": [{"name": "is-of-a-gated-pool", "expression": _of(gated)}],
+        # A node that comes with the taint already would have it twice, which the API server refuses.
+        "matchConditions": [
+            {"name": "is-of-a-gated-pool", "expression": _of(gated)},
+            {"name": "has-no-gate", "expression": _without(taint)},
+        ],
         "mutations": [{"patchType": "JSONPatch", "jsonPatch": {"expression": patch}}],
     }
     return (
@@ -65,10 +69,15 @@ def _of(pools: Sequence[str]) -> str:
     return f'object.metadata.?labels["{names.POOL}"].orValue("") in {json.dumps(list(pools))}'
 
 
+def _without(taint: Taint) -> str:
+    same = f"one.key == {json.dumps(taint.key)} && one.effect == {json.dumps(taint.effect)}"
+    return f"!object.spec.?taints.orValue([]).exists(one, {same})"
+
+
 def _named(manifest: Any) -> Iterator[str]:
     if manifest["kind"] == _KIND and manifest["metadata"]["name"] == NAME:
-        (condition,) = manifest["spec"]["matchConditions"]
-        yield from json.loads(condition["expression"].rpartition(" in ")[2])
+        of_pools, _ = manifest["spec"]["matchConditions"]
+        yield from json.loads(of_pools["expression"].rpartition(" in ")[2])
 
 
 def _object(kind: str, body: dict[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,6 +68,12 @@ def remove(client: Client, manifests: Sequence[Manifest]) -> None:
         metadata = manifest["metadata"]
         kind = Kind(manifest["apiVersion"], manifest["kind"])
         client.delete(kind, metadata["name"], metadata.get("namespace"))
+    # Nothing can be made in a namespace that is going: who comes next may have one of the same name.
+    going = {each["metadata"]["name"] for each in manifests if each["kind"] == "Namespace"}
+    end = time.monotonic() + 120
+    while left := going & {each["metadata"]["name"] for each in client.list(Kind("v1", "Namespace"))}:
+        assert time.monotonic() < end, f"still there: {sorted(left)}"
+        time.sleep(0.1)
 
 
 def person(status: sim.SimStatus, scratch: Path, user: str, *groups: str) -> Client:

@@ -91,27 +91,28 @@ def test_what_cannot_be_fetched_is_told_and_nothing_is_half_written(
     tmp_path: Path, length: int, code: int, says: str
 ) -> None:
     """First the file for the cache does not fit, then the lock, which is longer."""
-    stacks, url = tmp_path / "stacks", "https://files.example.com/free.yaml"
-    mirrored = stacks / "mirror" / "files.example.com" / "free.yaml"
-    for folder in (stacks / "addons", mirrored.parent):
+    stacks, url = tmp_path / "stacks", "https://files.example.com"
+    mirrored = stacks / "mirror" / "files.example.com"
+    for folder in (stacks / "addons", mirrored):
         folder.mkdir(parents=True)
     (tmp_path / "Pulumi.yaml").write_text("name: faults\nruntime: python\nstackConfigDir: stacks\n")
 
-    def version(word: str) -> None:
-        data = {"kind": "ConfigMap", "apiVersion": "v1", "metadata": {"name": "free"}, "data": {"word": word * length}}
-        mirrored.write_text(json.dumps(data))
-        record = {"source": {"manifests": {"url": url, "version": word}}, "namespace": "free"}
-        (stacks / "addons" / "free.yaml").write_text(yaml.safe_dump(record))
+    def hosted(name: str) -> None:
+        data = {"kind": "ConfigMap", "apiVersion": "v1", "metadata": {"name": name}, "data": {"word": "x" * length}}
+        (mirrored / f"{name}.yaml").write_text(json.dumps(data))
+        record = {"source": {"manifests": {"url": f"{url}/{name}.yaml", "version": "1"}}, "namespace": name}
+        (stacks / "addons" / f"{name}.yaml").write_text(yaml.safe_dump(record))
+        config["addons"][name] = {}
+        stack = {"config": {f"espalier:{key}": value for key, value in config.items()}}
+        (stacks / "Pulumi.free.yaml").write_text(yaml.safe_dump(stack))
 
     sources = {"cache": "../cache", "mirror": "mirror"}
-    config: dict[str, Any] = {"cluster": {"kind": "simulated"}, "sources": sources, "addons": {"free": {}}}
+    config: dict[str, Any] = {"cluster": {"kind": "simulated"}, "sources": sources, "addons": {}}
     config["pools"] = [{"name": "system", "machine": {"cpu": 4, "memory": "16Gi"}, "nodes": {"min": 1, "max": 1}}]
-    stack = {"config": {f"espalier:{key}": value for key, value in config.items()}}
-    (stacks / "Pulumi.free.yaml").write_text(yaml.safe_dump(stack))
-    version("first")
+    hosted("free")
     assert run(0, tmp_path, tmp_path / "state", "fetch", "free")[0] == 0
     lock, cache = (stacks / "free.lock").read_text(), files(tmp_path / "cache")
-    version("again")
+    hosted("more")
     found, text = run(280, tmp_path, tmp_path / "state", "fetch", "free")
     assert (found, says in text) == (code, True), text
     assert "File too large" in text

@@ -207,6 +207,8 @@ def test_the_api_server_gives_the_gate_where_a_cloud_cannot(place: Place, eventu
         assert FOREIGN in place.taints(name)
         bare = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "bare", "labels": {names.POOL: "gpu"}}}
         assert names.STARTUP_TAINT.to_json() in place.api.create("/api/v1/nodes", bare)["spec"]["taints"]
+        place.node("gated-itself", 7)
+        assert place.taints("gated-itself").count(names.STARTUP_TAINT.to_json()) == 1
         place.node("theirs", 8, pool="theirs", gated=False)
         assert GATE not in place.keys("theirs")
         place.advertise(name, 8)

@@ -51,13 +51,19 @@ def planned(project: Path, size: int) -> tuple[float, float, int]:
     """Seconds by the clock and of processor time, and how many resources the plan has."""
     path = project / "stacks" / f"Pulumi.t{size}.yaml"
     path.write_text(json.dumps({"config": config(size)}))
-    command = [sys.executable, "-m", "espalier.cli", "plan", str(path), "--json"]
+    clock, processor, said = ran("plan", str(path), "--json", folder=project)
+    return clock, processor, len(json.loads(said)["resources"])
+
+
+def ran(*arguments: str, folder: Path | None = None) -> tuple[float, float, bytes]:
+    """Seconds by the clock and of processor time of a command in a process of its own, and what it printed."""
+    command = [sys.executable, "-m", "espalier.cli", *arguments]
     before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    done = subprocess.run(command, check=True, capture_output=True, env=dict(os.environ), cwd=project)
+    done = subprocess.run(command, check=True, capture_output=True, env=dict(os.environ), cwd=folder)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     clock = time.perf_counter() - started
     processor = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return clock, processor, len(json.loads(done.stdout)["resources"])
+    return clock, processor, done.stdout
 
 
 def config(tenants: int) -> dict[str, Any]:

@@ -108,6 +108,8 @@ def program_of(project: Project) -> Any:
     if project.blueprint.cloud is not None and (missing := missing_sdk(project.blueprint.cloud.kind)):
         raise Missing(f"{project.stack.name} needs the Python package {missing[0]}", missing[1])
     from espalier.engine.program import Program
+    from espalier.engine.standard import is_standard
 
     file = project.stack
-    return Program(project.root, project.name, file.name, file.config, frozenset(file.secret_keys))
+    secret, standard = frozenset(file.secret_keys), is_standard(project.root)
+    return Program(project.root, project.name, file.name, file.config, secret, standard)

@@ -39,6 +39,8 @@ class Program:
     """As Pulumi gives it: full keys such as `espalier:pools`, structured values as JSON text."""
     secret_keys: frozenset[str] = frozenset()
     """The keys of `config` whose values are secret."""
+    asks_nothing: bool = False
+    """Whether the program registers the same whatever the API server answers: `up` need not run it twice then."""
 
 
 def run(program: Program, monitor: Monitor, engine: Engine, *, dry_run: bool) -> None:

@@ -23,6 +23,7 @@ from espalier.engine.changes import Change, UpResult, Wave
 from espalier.engine.destroy import destroy
 from espalier.engine.program import Program
 from espalier.engine.record import record
+from espalier.engine.standard import is_standard
 from espalier.engine.up import Judge, up
 from espalier.kube import Client, Kind, Reference, UnknownKindError, reference_of
 from espalier.settings import Settings, StackFile, validate
@@ -99,7 +100,7 @@ class Rehearsal:
         settings: Settings = validate(values, where=file.path.name)
         others = {key: text for key, text in file.config.items() if not key.startswith(PREFIX)}
         config = others | {f"{PREFIX}{key}": _text(value) for key, value in sorted(values.items())}
-        program = Program(root, project, file.name, config, file.secret_keys)
+        program = Program(root, project, file.name, config, file.secret_keys, is_standard(root))
         place = Place.of(root, file.name)
         blueprint = blueprint_of(settings, records, place)
         wakes = () if cloud_of(file.settings.cluster) is None else _wakes(file, root, project, records, place)

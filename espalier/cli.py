@@ -253,6 +253,29 @@ def fetch(stack: Stack, as_json: AsJson = False) -> None:
 
 
 @app.command()
+def mirror(
+    stack: Stack,
+    folder: Annotated[Path, typer.Option("-o", "--output", help="folder to write to")],
+    as_json: AsJson = False,
+) -> None:
+    """All that a site without a network needs of a stack: its add-ons' sources, and a list of images with digests.
+
+    Example: espalier mirror aws-prod -o carried
+    """
+
+    def body(out: Output) -> int:
+        from espalier.commands.mirror import mirror as carry
+        from espalier.report.mirror import show_mirror
+
+        code, document = carry(stack, folder, out)
+        show_mirror(out, document)
+        out.document(document)
+        return code
+
+    _run("mirror", as_json, body)
+
+
+@app.command()
 def upgrade(stack: Stack, yes: Yes = False, accept: Accept = None, as_json: AsJson = False) -> None:
     """Move a stack's lock to newer add-ons, after showing object by object what that changes.
 

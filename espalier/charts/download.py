@@ -14,14 +14,20 @@ from urllib3 import HTTPHeaderDict, Retry
 from urllib3.exceptions import HTTPError
 
 from espalier.charts.credentials import Login, login_for
-from espalier.charts.errors import SourceError
+from espalier.charts.errors import NoAnswerError, SourceError
 
 MAX_BYTES = 256 * 2**20
 """No chart comes near; a server that never ends must not fill the disk."""
 
 _TIMEOUT = urllib3.Timeout(connect=10.0, read=60.0)
 _RETRIES = Retry(
-    total=3, connect=1, redirect=0, status_forcelist=(429, 502, 503, 504), backoff_factor=0.3, raise_on_status=False
+    total=3,
+    connect=1,
+    redirect=0,
+    status_forcelist=(429, 502, 503, 504),
+    backoff_factor=0.3,
+    raise_on_status=False,
+    retry_after_max=20,  # Docker Hub may say hours
 )
 _REDIRECTS = 5
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -43,6 +49,8 @@ class _Answer:
 class Downloader:
     """Asks servers. No connection stays open: sources are few, and each lies elsewhere."""
 
+    reach: str = _REACH
+    """What to do where a server cannot be reached, or fails."""
     _pools: dict[str, urllib3.PoolManager] = field(default_factory=dict[str, urllib3.PoolManager])
 
     def get(self, url: str, *, accept: str = "*/*", repository: str = "") -> bytes:
@@ -59,7 +67,7 @@ class Downloader:
                 authorization = self._logged_in(url, repository, response.headers.get("WWW-Authenticate", ""))
                 response = self._ask(url, accept, authorization)
             if response.status not in (301, 302, 303, 307, 308):
-                return _body(url, response)
+                return self._body(url, response)
             target = urljoin(url, response.headers.get("Location", ""))
             if urlsplit(target)[:2] != urlsplit(url)[:2]:
                 # What is meant for one server is not shown to another.
@@ -97,7 +105,7 @@ class Downloader:
         else:
             basic = _safely(realm, login).basic if login else ""
             response = self._ask(f"{realm}?{urlencode(query)}", "application/json", basic)
-        answer = _mapping(_body(realm, response))
+        answer = _mapping(self._body(realm, response))
         token = answer.get("token") or answer.get("access_token")
         if not token:
             raise SourceError(f"{realm}: no token in the answer", "Log in again.")
@@ -128,7 +136,24 @@ class Downloader:
             finally:
                 response.close()
         except (HTTPError, OSError) as error:
-            raise SourceError(f"{url} cannot be reached: {_said(error)}", _REACH) from None
+            raise NoAnswerError(f"{url} cannot be reached: {_said(error)}", self.reach) from None
+
+    def _body(self, url: str, answer: _Answer) -> bytes:
+        if answer.status >= 400:
+            raise SourceError(f"{url}: the server answered {answer.status}", self._advice(answer.status, url))
+        if len(answer.data) > MAX_BYTES:
+            raise SourceError(f"{url}: more than {MAX_BYTES // 2**20} MiB", "Name the chart's archive itself.")
+        return answer.data
+
+    def _advice(self, status: int, url: str) -> str:
+        host = urlsplit(url).netloc
+        if status in (401, 403):
+            return f"The login for {host} is refused or lacks the right: log in again, or ask who runs it."
+        if status == 404:
+            return "Check the name and the version; a private one may need a login."
+        if status == 429:
+            return f"Log in at {host}, which raises its limit, or run it again later."
+        return self.reach
 
     def _pool(self, url: str) -> urllib3.PoolManager:
         """One a proxy: the system's settings, as other programs read them."""
@@ -147,23 +172,6 @@ def _safely(url: str, login: Login) -> Login:
     if parts.scheme == "http" and parts.hostname not in _LOOPBACK:
         raise SourceError(f"{url}: a login would be sent unencrypted", "Use https://.")
     return login
-
-
-def _body(url: str, answer: _Answer) -> bytes:
-    if answer.status >= 400:
-        raise SourceError(f"{url}: the server answered {answer.status}", _advice(answer.status, url))
-    if len(answer.data) > MAX_BYTES:
-        raise SourceError(f"{url}: more than {MAX_BYTES // 2**20} MiB", "Name the chart's archive itself.")
-    return answer.data
-
-
-def _advice(status: int, url: str) -> str:
-    host = urlsplit(url).netloc
-    if status in (401, 403):
-        return f"The login for {host} is refused or lacks the right: log in again, or ask who runs it."
-    if status == 404:
-        return "Check the name and the version; a private one may need a login."
-    return _REACH
 
 
 def _said(error: Exception) -> str:

@@ -16,6 +16,19 @@ class SourceError(Exception):
         self.do = do
 
 
+class DigestError(SourceError):
+    """What came is not what is pinned."""
+
+    def __init__(self, where: str, got: str, wanted: str, do: str) -> None:
+        self.got = got
+        self.wanted = wanted
+        super().__init__(f"{where} has the digest {got}; pinned is {wanted}", do)
+
+
+class NoAnswerError(SourceError):
+    """A server cannot be reached at all."""
+
+
 class SourcesError(Exception):
     """The sources of one or more add-ons cannot be had; the others were fetched."""
 

@@ -35,6 +35,13 @@ class ImageRule:
             return pinned
         return f"{self.registry}/{full_name(pinned)}"
 
+    def origin(self, image: str) -> str:
+        """The full name behind what `apply` gave; "" for an image that lies in the registry of itself."""
+        if not self.registry or not image.startswith(f"{self.registry}/"):
+            return full_name(image)
+        behind = image.removeprefix(f"{self.registry}/")
+        return behind if full_name(behind) == behind else ""
+
     def apply_to(self, objects: Iterable[Planned]) -> tuple[Planned, ...]:
         """The objects of a record with the images of their containers rewritten."""
         if not self.registry and not self.digests:

@@ -13,24 +13,14 @@ import yaml
 
 from espalier.charts.cache import PREFIX, digest_of
 from espalier.charts.download import Downloader
-from espalier.charts.errors import SourceError
+from espalier.charts.errors import DigestError, SourceError
+from espalier.charts.registry import api_of
 from espalier.content import ChartSource, Source
 
 _MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 _CHART_LAYER = "application/vnd.cncf.helm.chart.content.v1.tar+gzip"
-_LOOPBACK = ("127.0.0.1", "localhost")
 _SHOWN = 5
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-
-
-class DigestError(SourceError):
-    """What came is not what is pinned."""
-
-    def __init__(self, where: str, got: str, wanted: str) -> None:
-        self.got = got
-        self.wanted = wanted
-        do = "Find out why it changed. If the change is right, remove the add-on's entry from the lock and fetch again."
-        super().__init__(f"{where} has the digest {got}; pinned is {wanted}", do)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +52,8 @@ def obtain(source: Source, pinned: str, downloader: Downloader, mirror: Mirror |
     data = _from_folder(source, pinned, folder) if folder else _from_network(source, downloader, mirror)
     got = digest_of(data)
     if pinned and got != pinned:
-        raise DigestError(source.address, got, pinned)
+        do = "Find out why it changed. If the change is right, remove the add-on's entry from the lock and fetch again."
+        raise DigestError(source.address, got, pinned, do)
     return data
 
 
@@ -131,9 +122,7 @@ def _of_index(source: ChartSource, index: bytes) -> tuple[str, str]:
 def _from_registry(address: str, version: str, downloader: Downloader) -> bytes:
     """A chart from an OCI registry: its manifest by tag, then the one layer that is the chart."""
     parts = urlsplit(address)
-    host = "registry-1.docker.io" if parts.netloc == "docker.io" else parts.netloc
-    scheme = "http" if parts.hostname in _LOOPBACK else "https"
-    base = f"{scheme}://{host}/v2{parts.path}"
+    base = api_of(parts.netloc, parts.path.removeprefix("/"))
     tag = version.replace("+", "_")  # as Helm writes it: a tag takes no +
     try:
         manifest = _mapping(json.loads(downloader.get(f"{base}/manifests/{tag}", accept=_MANIFEST)))

@@ -10,9 +10,9 @@ from espalier.addons import RECORDS
 from espalier.blueprint import build
 from espalier.charts.cache import Cache
 from espalier.charts.download import Downloader
-from espalier.charts.errors import SourceError, SourcesError
+from espalier.charts.errors import DigestError, SourceError, SourcesError
 from espalier.charts.lock import Entry, read_lock, write_lock
-from espalier.charts.obtain import DigestError, Mirror, obtain
+from espalier.charts.obtain import Mirror, obtain
 from espalier.charts.place import Place
 from espalier.charts.prepare import cache_folder, contents_of, with_content
 from espalier.content import Content, Contents, Rendered, is_remote

@@ -236,6 +236,54 @@ class FetchDocument(Document):
     sources: list[FetchedSource]
 
 
+class MirroredSource(TypedDict):
+    """A remote source in the folder: `file` within it, and its size in bytes."""
+
+    id: str
+    source: str
+    version: str
+    digest: str
+    file: str
+    bytes: int
+
+
+class ImageUse(TypedDict):
+    """Who pulls an image: the add-on ("" for none), and where it is named."""
+
+    addon: str
+    where: str
+
+
+class MirroredImage(TypedDict):
+    """An image by its full name, as it is pulled from upstream.
+
+    `name` is without tag and digest. `digest` is of its index where it has one, "" where its registry did not say:
+    `unknown` then says why, and `do` what to do. `architectures` are like linux/amd64. `to` is its name in the stack's
+    own registry; the full name where the stack file names none.
+    """
+
+    image: str
+    name: str
+    tag: str
+    digest: str
+    architectures: list[str]
+    to: str
+    used: list[ImageUse]
+    unknown: str
+    do: str
+
+
+class MirrorDocument(Document):
+    """`espalier mirror`: what the folder holds; `files` are paths within it, sorted."""
+
+    stack: str
+    folder: str
+    registry: str
+    sources: list[MirroredSource]
+    images: list[MirroredImage]
+    files: list[str]
+
+
 class SampleEntry(TypedDict):
     """A sample of work; `missing` says what the stack lacks for it, "" where it has all."""
 
@@ -570,6 +618,7 @@ DOCUMENTS: dict[str, Any] = {
     "addons": AddonsDocument,
     "catalogue": CatalogueDocument,
     "fetch": FetchDocument,
+    "mirror": MirrorDocument,
     "upgrade": UpgradeDocument,
     "sample": SampleDocument,
 }

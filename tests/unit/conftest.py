@@ -44,11 +44,13 @@ def digest(data: bytes) -> str:
 
 @dataclass
 class Web:
-    """A server: `pages` by path; with `login` it wants a user and a password, with `tokens` a token for them."""
+    """A server: `pages` by path; with `login` it wants a user and a password, with `tokens` a token for them, or for
+    anybody. It answers so often that it is `busy`."""
 
     pages: dict[str, bytes] = field(default_factory=dict[str, bytes])
     login: tuple[str, str] | None = None
     tokens: bool = False
+    busy: int = 0
     redirects: dict[str, str] = field(default_factory=dict[str, str])
     asked: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
     """Path and Authorization of each request."""
@@ -83,6 +85,9 @@ class Web:
     def answer(self, path: str, authorization: str) -> tuple[int, dict[str, str], bytes]:
         self.asked.append((path, authorization))
         plain = path.partition("?")[0]
+        if self.busy:
+            self.busy -= 1
+            return 429, {}, b""
         if plain == "/token":
             return (200, {}, b'{"token": "t-1"}') if authorization == self._basic() else (401, {}, b"")
         if self.tokens and authorization != "Bearer t-1":

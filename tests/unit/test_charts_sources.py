@@ -13,9 +13,9 @@ import pytest
 from espalier.charts.cache import Cache, digest_of
 from espalier.charts.credentials import login_for
 from espalier.charts.download import Downloader
-from espalier.charts.errors import SourceError
+from espalier.charts.errors import DigestError, SourceError
 from espalier.charts.lock import Entry, read_lock, write_lock
-from espalier.charts.obtain import DigestError, Mirror, obtain
+from espalier.charts.obtain import Mirror, obtain
 from espalier.content import ChartSource, ContentFacts, KustomizeSource, ManifestSource, Source
 from espalier.types import Mistakes
 

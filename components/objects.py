@@ -11,10 +11,12 @@ from typing import Any
 import pulumi
 
 from espalier.content import Release
+from espalier.engine.shelf import shelved
 from espalier.types import Planned
 
 PROVIDER_VERSION = "4.34.2"
 """Version of the Kubernetes provider's plugin; the same as that of the pinned Python package, held by a test."""
+_DEFINITION = "CustomResourceDefinition"
 _SECRET = {"$secret": True}
 RELEASE_SECONDS = 600
 """How long Helm waits for a release to be ready."""
@@ -47,9 +49,8 @@ def register(
             retain_on_delete=item.retain or None,
             version=PROVIDER_VERSION,
         )
-        made[item.suffix] = pulumi.CustomResource(
-            token_of(item.manifest), f"{name}-{item.suffix}", dict(item.manifest), options
-        )
+        inputs = shelved(item.manifest) if item.manifest["kind"] == _DEFINITION else dict(item.manifest)
+        made[item.suffix] = pulumi.CustomResource(token_of(item.manifest), f"{name}-{item.suffix}", inputs, options)
     return made
 
 

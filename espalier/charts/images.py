@@ -69,7 +69,7 @@ def images_of(objects: Sequence[Mapping[str, Any]], paths: Sequence[ImagePath] =
         return image
 
     for obj in objects:
-        _walk(copy.deepcopy(dict(obj)), paths, note)
+        _walk(dict(obj), paths, note)  # what is noted is written back as it was
     return sorted(found)
 
 
@@ -99,14 +99,17 @@ def _walk(obj: dict[str, Any], paths: Sequence[ImagePath], change: Change) -> No
 
 def _container_lists(node: Any) -> Iterator[list[Any]]:
     """Lists of containers anywhere: in pod templates, and in the pod templates inside custom resources."""
-    if isinstance(node, dict):
-        for key, value in node.items():
-            if key in _GROUPS and isinstance(value, list):
-                yield value
-            yield from _container_lists(value)
-    elif isinstance(node, list):
-        for value in node:
-            yield from _container_lists(value)
+    rest: list[Any] = [node]
+    while rest:  # without a call for each node: definitions have half a million
+        node = rest.pop()
+        if isinstance(node, dict):
+            for key, value in node.items():
+                if isinstance(value, (dict, list)):
+                    rest.append(value)
+                if key in _GROUPS and isinstance(value, list):
+                    yield value
+        else:
+            rest += [value for value in node if isinstance(value, (dict, list))]
 
 
 def _hidden(obj: dict[str, Any], path: ImagePath, change: Change) -> int:

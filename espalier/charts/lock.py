@@ -20,6 +20,7 @@ from espalier.types import Mistake, Mistakes
 from espalier.whole import write_whole
 
 HEADER = "# Written by `espalier fetch`; commit it. Each source is pinned by its digest.\n"
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 DIGEST = r"^sha256:[0-9a-f]{64}$"
 
 
@@ -65,7 +66,7 @@ class Entry:
 def read_lock(path: Path) -> dict[str, Entry]:
     """The pins by add-on; none where there is no file. Raises Mistakes for a file that is not a lock."""
     try:
-        content = yaml.safe_load(path.read_text("utf-8"))
+        content = yaml.load(path.read_text("utf-8"), _Loader)  # noqa: S506 - a safe loader
     except FileNotFoundError:
         return {}
     except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:

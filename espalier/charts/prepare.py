@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from pathlib import Path
 
 from espalier.blueprint import Blueprint, build
@@ -20,14 +21,26 @@ def silent(_: str) -> None:
     """Progress that nobody waits for."""
 
 
+_DECIDED: ContextVar[tuple[Place, Blueprint] | None] = ContextVar("decided", default=None)
+
+
+def decide(place: Place, blueprint: Blueprint) -> None:
+    """Has a blueprint hold, for the settings that it was built from, for all that runs in this context."""
+    _DECIDED.set((place, blueprint))
+
+
 def blueprint_of(
     settings: Settings, records: Mapping[str, AddonRecord], place: Place, progress: Progress = silent
 ) -> Blueprint:
     """The blueprint with the content of its add-ons, from the cache alone: nothing is fetched.
 
-    An add-on whose content is not there is held up, not refused. Raises Mistakes with all that the sources and the
+    It is built once: a program that a command runs is given the one that the command has built. An add-on whose
+    content is not there is held up, not refused. Raises Mistakes with all that the sources and the
     blueprint rule out, and MissingToolError and SimError where the renderer cannot be built.
     """
+    decided = _DECIDED.get()
+    if decided and decided[0] == place and decided[1].settings == settings:
+        return decided[1]
     contents, mistakes = contents_of(settings, records, place, progress)
     try:
         blueprint = build(settings, records, contents, place.catalogue())

@@ -54,7 +54,7 @@ def render(request: Request, cache: Cache, progress: Progress) -> tuple[Sequence
     if not isinstance(request.content.source, ChartSource | KustomizeSource):
         _hold_against_pin(request, cache)
         return _manifests(request)
-    key = _key(request)
+    key = key_of(request)
     earlier = cache.render(key)
     if earlier is not None:
         return [Item(**row) for row in earlier], []
@@ -72,7 +72,8 @@ def _hold_against_pin(request: Request, cache: Cache) -> None:
         cache.checked(request.digest)
 
 
-def _key(request: Request) -> str:
+def key_of(request: Request) -> str:
+    """The hash of everything that decides what a render gives, under which the cache keeps it."""
     source = request.content.source
     folders = list(source.folders) if isinstance(source, KustomizeSource) else []
     parts = [version(), request.digest, folders, request.body()]

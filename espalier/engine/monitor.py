@@ -8,7 +8,7 @@ an apply from the live cluster.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -22,6 +22,7 @@ from espalier.engine.inheritance import inherit
 from espalier.engine.manifest import marked_inputs
 from espalier.engine.model import STACK_TYPE, Log, Recording, Resource, in_order, urn_of
 from espalier.engine.options import read_options
+from espalier.engine.shelf import WORD, Shelf
 from espalier.engine.values import Json, decode, encode
 
 _FEATURES = (
@@ -73,6 +74,7 @@ class Monitor:
         self._project = project
         self._stack = stack
         self._backend = backend
+        self.shelf = Shelf()
         self._lock = threading.Lock()
         self._resources: dict[str, Resource] = {}
         self._outputs: Mapping[str, Json] = {}
@@ -114,11 +116,12 @@ class Monitor:
             return _failed(resource.urn)
         if not resource.custom:
             return resource_pb2.RegisterResourceResponse(urn=resource.urn, object=request.object)
+        seen = request.object.fields if WORD in request.object.fields else None
         answer = self._backend.register(resource)
         if not isinstance(answer, Later):
-            return _response(resource.urn, answer)
+            return _response(resource.urn, answer, seen)
         response = Later()
-        answer.add_done_callback(lambda done: response.set_result(_response(resource.urn, done.result())))
+        answer.add_done_callback(lambda done: response.set_result(_response(resource.urn, done.result(), seen)))
         return response
 
     def _read(self, request: resource_pb2.RegisterResourceRequest) -> Resource:
@@ -128,7 +131,7 @@ class Monitor:
             name=request.name,
             parent=request.parent,
             custom=request.custom,
-            inputs=marked_inputs(request.type, decode(request.object)),
+            inputs=marked_inputs(request.type, self.shelf.whole(decode(request.object))),
             dependencies=tuple(sorted(request.dependencies)),
             property_dependencies={
                 key: tuple(sorted(deps.urns)) for key, deps in sorted(request.propertyDependencies.items()) if deps.urns
@@ -223,10 +226,14 @@ class Monitor:
         return request
 
 
-def _response(urn: str, answer: Answer) -> resource_pb2.RegisterResourceResponse:
+def _response(urn: str, answer: Answer, seen: Container[str] | None) -> resource_pb2.RegisterResourceResponse:
+    """`seen` are the only outputs that the program can see of what it did not register whole."""
     if answer.failed:
         return _failed(urn)
-    return resource_pb2.RegisterResourceResponse(urn=urn, id=answer.id, object=encode(answer.outputs or {}))
+    outputs = answer.outputs or {}
+    if seen is not None:
+        outputs = {key: value for key, value in outputs.items() if key in seen}
+    return resource_pb2.RegisterResourceResponse(urn=urn, id=answer.id, object=encode(outputs))
 
 
 def _failed(urn: str) -> resource_pb2.RegisterResourceResponse:

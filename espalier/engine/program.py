@@ -22,6 +22,7 @@ from pulumi.runtime.config import set_all_config
 from espalier.engine.errors import Problem, ProgramError
 from espalier.engine.executor import RegistrationExecutor
 from espalier.engine.monitor import Engine, Monitor
+from espalier.engine.shelf import lend
 
 THREADS = 32
 """Threads that answer registrations. A wait holds none of them."""
@@ -40,7 +41,10 @@ class Program:
     secret_keys: frozenset[str] = frozenset()
     """The keys of `config` whose values are secret."""
     asks_nothing: bool = False
-    """Whether the program registers the same whatever the API server answers: `up` need not run it twice then."""
+    """Whether the program registers the same whatever the API server answers, and neither reads nor transforms any of
+    it: `up` need not run it twice then, nor all of it pass through the SDK."""
+    before: Callable[[], None] | None = field(default=None, repr=False, compare=False)
+    """Called before the program, in its context: what is set there holds for one run."""
 
 
 def run(program: Program, monitor: Monitor, engine: Engine, *, dry_run: bool) -> None:
@@ -84,6 +88,10 @@ def _run_in_context(
     program: Program, monitor: Monitor, engine: Engine, executor: RegistrationExecutor, dry_run: bool
 ) -> None:
     settings.ROOT.set(None)
+    if program.asks_nothing:
+        lend(monitor.shelf)
+    if program.before is not None:
+        program.before()
     settings.configure(
         settings.Settings(
             project=program.project,

@@ -66,11 +66,14 @@ def _decode_value(value: Value) -> Json:
     if kind == "list_value":
         return [_decode_value(item) for item in value.list_value.values]
     if kind == "number_value":
-        number = value.number_value
-        return int(number) if number.is_integer() and abs(number) <= _LARGEST_EXACT else number
+        return _number(value.number_value)
     if kind == "bool_value":
         return value.bool_value
     return None
+
+
+def _number(number: float) -> float:
+    return int(number) if number.is_integer() and abs(number) <= _LARGEST_EXACT else number
 
 
 def _decode_struct(struct: Struct) -> Json:
@@ -123,8 +126,27 @@ def _put(target: Value, value: Json) -> None:
         raise TypeError(f"{type(value).__name__} is no JSON")
 
 
+class Plain(dict[str, Any]):
+    """A mapping without markers to its ground, its keys sorted: plain JSON, in which nobody needs to look for any."""
+
+
+def as_sent(value: Any) -> Json:
+    """What is left of plain JSON on its way through the SDK: the same, but for whole numbers, which become ints."""
+    if isinstance(value, dict):
+        return {key: item if isinstance(item := value[key], str) else as_sent(item) for key in sorted(value)}
+    if isinstance(value, (list, tuple)):
+        return [item if isinstance(item, str) else as_sent(item) for item in value]
+    if value is None or isinstance(value, (str, bool)):
+        return value
+    if isinstance(value, (int, float)):
+        return _number(float(value))
+    raise TypeError(f"{type(value).__name__} is no JSON")
+
+
 def to_json(value: Json) -> Json:
     """Gives plain JSON: an unknown is `{"$unknown": true}`, a secret `{"$secret": true}`."""
+    if isinstance(value, Plain):
+        return value
     if isinstance(value, dict):
         return {key: to_json(value[key]) for key in sorted(value)}
     if isinstance(value, (list, tuple)):
@@ -138,6 +160,8 @@ def to_json(value: Json) -> Json:
 
 def has_unknown(value: Json) -> bool:
     """Tells whether an unknown is anywhere inside, also inside a secret."""
+    if isinstance(value, Plain):
+        return False
     if isinstance(value, dict):
         value = value.values()
     elif isinstance(value, Secret):
@@ -153,6 +177,8 @@ def has_unknown(value: Json) -> bool:
 
 def has_secret(value: Json) -> bool:
     """Tells whether a secret is anywhere inside."""
+    if isinstance(value, Plain):
+        return False
     if isinstance(value, dict):
         value = value.values()
     elif not isinstance(value, (list, tuple)):
@@ -165,6 +191,8 @@ def has_secret(value: Json) -> bool:
 
 def reveal(value: Json) -> Json:
     """Gives the value with its secrets in plain text, for the API server and for nothing else."""
+    if isinstance(value, Plain):
+        return value
     if isinstance(value, dict):
         return {key: item if isinstance(item, str) else reveal(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections.abc import Generator, Mapping, Sequence
@@ -11,6 +10,8 @@ from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
+
+from espalier.report.json_text import indented
 
 LINE_EVERY, LATER_EVERY, LATER = 2.0, 15.0, 30.0
 """Seconds between progress lines where there is no terminal to draw on: fewer once it has taken `LATER`."""
@@ -32,7 +33,7 @@ class Output:
     def document(self, document: Mapping[str, Any]) -> None:
         """Writes the document to stdout, if it is JSON that was asked for."""
         if self.as_json:
-            sys.stdout.write(json.dumps(document, indent=2, allow_nan=False, sort_keys=False) + "\n")
+            sys.stdout.write(indented(document) + "\n")
 
     def lines(self) -> Progress:
         """Progress on stderr as lines alone, for work within which nothing else may draw."""

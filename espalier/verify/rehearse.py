@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,7 +19,7 @@ from espalier.blueprint.addon_rules import existing_version
 from espalier.blueprint.clouds import cloud_of
 from espalier.blueprint.clouds.sdks import missing_sdk
 from espalier.charts.place import Place
-from espalier.charts.prepare import blueprint_of
+from espalier.charts.prepare import blueprint_of, decide
 from espalier.engine.changes import Change, UpResult, Wave
 from espalier.engine.destroy import destroy
 from espalier.engine.program import Program
@@ -100,9 +101,10 @@ class Rehearsal:
         settings: Settings = validate(values, where=file.path.name)
         others = {key: text for key, text in file.config.items() if not key.startswith(PREFIX)}
         config = others | {f"{PREFIX}{key}": _text(value) for key, value in sorted(values.items())}
-        program = Program(root, project, file.name, config, file.secret_keys, is_standard(root))
         place = Place.of(root, file.name)
         blueprint = blueprint_of(settings, records, place)
+        standard, before = is_standard(root), partial(decide, place, blueprint)
+        program = Program(root, project, file.name, config, file.secret_keys, standard, before if standard else None)
         wakes = () if cloud_of(file.settings.cluster) is None else _wakes(file, root, project, records, place)
         return cls(program, blueprint, cluster, wakes, tuple(_notes(file)))
 

@@ -45,6 +45,15 @@ def preview(stack: str, out: Output, *, engine: str | None, force: bool, adopt: 
     return failures.FAILED if document["errors"] else 0
 
 
+def planned_changes(project: Project, out: Output) -> Sequence[Change]:
+    """What `up` would do, by the engine that has the stack. Raises Missing, EngineError or KubeError."""
+    if not _reachable(project):
+        raise Missing(f"{simulated_name(project)} does not run", f"Bring it up: espalier up {project.stack.name}")
+    if not _ours(project, None) and _engine_for(project, None) == "pulumi":
+        return by_pulumi.preview_changes(project)
+    return _preview(project, out, force=False, adopt=False)
+
+
 def _preview(project: Project, out: Output, force: bool, adopt: bool) -> Sequence[Change]:
     from espalier.engine.preview import preview as compare
 

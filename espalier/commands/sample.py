@@ -13,6 +13,7 @@ import yaml
 
 from espalier.addons.placement import on_pool
 from espalier.addons.samples import IMAGE, SAMPLES, Sample
+from espalier.addons.samples.pods import pods_of, runtimes_of
 from espalier.blueprint import Blueprint, names
 from espalier.blueprint.pools import PoolPlan
 from espalier.blueprint.tenant_bounds import shapes_of
@@ -73,7 +74,37 @@ def filled(blueprint: Blueprint, name: str, wish: Wish = ANYWHERE) -> tuple[str,
     filled_in = Template(text).substitute(_values(blueprint, tenant, workspace, pool))
     comment = "".join(line for line in filled_in.splitlines(keepends=True) if line.startswith("#"))
     manifests = list(yaml.safe_load_all(filled_in))
+    wrong = [*_unowned(manifests, _settings_of(blueprint, tenant)), *_too_many(manifests, blueprint, workspace, pool)]
+    if wrong:
+        raise Mistakes(wrong)
     return comment + yaml.dump_all(manifests, Dumper=_Plain, sort_keys=False), manifests
+
+
+def _unowned(manifests: Sequence[Mapping[str, Any]], tenant: Tenant) -> Iterator[Mistake]:
+    """Host names that the API server would not let the tenant serve by."""
+    own = tenant.exposure.domains if tenant.exposure else ()
+    for host in (host for one in manifests if one["kind"] == "HTTPRoute" for host in one["spec"]["hostnames"]):
+        if not any(host == domain or host.endswith(f".{domain}") for domain in own):
+            accepted = f"a host name of tenant {tenant.name}'s own"
+            yield Mistake("NAME", host, accepted, f"Add {host} to exposure.domains of tenant {tenant.name}.")
+
+
+def _too_many(
+    manifests: Sequence[Mapping[str, Any]], blueprint: Blueprint, workspace: WorkspacePlan, pool: PoolPlan | None
+) -> Iterator[Mistake]:
+    """Devices beyond the workspace's quota, for which pods would wait without end."""
+    known = runtimes_of(each.facts() for each in blueprint.pools)
+    made = [pods for one in manifests for pods in pods_of(one, known)]
+    for device in sorted(pool.shape.devices if pool else ()):
+        asked, most = sum(pods.asks(device) for pods in made), _bound(workspace, device)
+        if most is not None and asked > most:
+            accepted = f"at most {most}, which is the quota of {workspace.namespace}"
+            yield Mistake("NAME", f"{asked} of {device}", accepted, "Name another workspace, or raise its quota.")
+
+
+def _bound(workspace: WorkspacePlan, device: str) -> int | None:
+    hard = (one.manifest["spec"]["hard"] for one in workspace.objects if one.manifest["kind"] == "ResourceQuota")
+    return next((int(each[f"requests.{device}"]) for each in hard if f"requests.{device}" in each), None)
 
 
 class _Plain(yaml.SafeDumper):
@@ -106,6 +137,10 @@ def _home(blueprint: Blueprint, wish: Wish) -> tuple[TenantPlan, WorkspacePlan]:
     return tenant, _named(tenant.workspaces, wish.workspace, "--workspace")
 
 
+def _settings_of(blueprint: Blueprint, plan: TenantPlan) -> Tenant:
+    return next(each for each in blueprint.settings.tenants if each.name == plan.name)
+
+
 def _named(choices: Sequence[Any], name: str, option: str) -> Any:
     for choice in choices:
         if not name or choice.name == name:
@@ -116,7 +151,7 @@ def _named(choices: Sequence[Any], name: str, option: str) -> Any:
 
 def _pool(blueprint: Blueprint, sample: Sample, plan: TenantPlan, wish: Wish) -> PoolPlan | None:
     """The first pool of the tenant's with devices that fit and that it has a quota of, or that which is named."""
-    tenant = next(each for each in blueprint.settings.tenants if each.name == plan.name)
+    tenant = _settings_of(blueprint, plan)
     fitting = [pool for pool in blueprint.pools if _fits(pool, sample, tenant)]
     if wish.pool:
         return _named(fitting, wish.pool, "--pool")
@@ -132,7 +167,7 @@ def _fits(pool: PoolPlan, sample: Sample, tenant: Tenant) -> bool:
 def _values(
     blueprint: Blueprint, plan: TenantPlan, workspace: WorkspacePlan, pool: PoolPlan | None
 ) -> Mapping[str, str]:
-    tenant = next(each for each in blueprint.settings.tenants if each.name == plan.name)
+    tenant = _settings_of(blueprint, plan)
     return {
         "namespace": workspace.namespace,
         "pool": pool.name if pool else "",

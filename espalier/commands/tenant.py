@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from espalier.blueprint import Blueprint
-from espalier.commands.project import open_project
+from espalier.commands.project import Project, open_project
+from espalier.commands.tenant_preview import ask
 from espalier.report.console import Output
-from espalier.report.documents import header
+from espalier.report.documents import ChangesDocument, header
+from espalier.report.terminal import show_changes
 from espalier.settings import find_stack
 from espalier.settings.edit import TENANTS, tenants_of, with_tenant, without_tenant
 from espalier.types import Mistake, Mistakes
@@ -18,7 +20,7 @@ from espalier.whole import write_whole
 
 def show(stack: str, name: str, out: Output) -> int:
     """Shows what a tenant consists of."""
-    return _shown("tenant show", stack, name, open_project(stack).blueprint, out)
+    return _shown("tenant show", name, open_project(stack), out)
 
 
 def add(stack: str, block: Mapping[str, Any], out: Output) -> int:
@@ -32,15 +34,14 @@ def add(stack: str, block: Mapping[str, Any], out: Output) -> int:
             raise Mistakes([Mistake(TENANTS, got, "tenants of the file's own: a list here would replace those", do)])
         return with_tenant(text, block)
 
-    blueprint = _rewritten(stack, change)
-    return _shown("tenant add", stack, block["name"], blueprint, out)
+    return _shown("tenant add", block["name"], _rewritten(stack, change), out)
 
 
 def remove(stack: str, name: str, out: Output) -> int:
     """Takes a tenant out of the stack file, and says what becomes of what it has."""
     before = open_project(stack).blueprint
     entry = _entry(before, name)
-    _rewritten(stack, lambda text, _: without_tenant(text, name))
+    project = _rewritten(stack, lambda text, _: without_tenant(text, name))
     where = ", ".join(entry["namespaces"])
     said = [
         f"{name} is out of the stack file. Nothing is deleted yet: see `espalier preview {stack}`.",
@@ -50,7 +51,7 @@ def remove(stack: str, name: str, out: Output) -> int:
     ]
     for line in said:
         out.people.print(line, markup=False)
-    out.document({**header("tenant remove"), "stack": stack, "tenant": entry})
+    _end("tenant remove", project, before, entry, out)
     return 0
 
 
@@ -75,18 +76,18 @@ def devices_of(texts: Sequence[str]) -> dict[str, int]:
     return {name: int(count) for name, _, count in split.values()}
 
 
-def _rewritten(stack: str, change: Callable[[str, Blueprint], str]) -> Blueprint:
+def _rewritten(stack: str, change: Callable[[str, Blueprint], str]) -> Project:
     """The stack with a change to its file; where it is wrong then, the file is as it was."""
     path: Path = find_stack(stack, Path.cwd())
     old = path.read_bytes().decode()
     new = change(old, open_project(stack).blueprint)
-    blueprint: Blueprint | None = None
+    project: Project | None = None
     _write(path, new)
     try:
-        blueprint = open_project(stack).blueprint
-        return blueprint
+        project = open_project(stack)
+        return project
     finally:
-        if blueprint is None:
+        if project is None:
             _write(path, old)
 
 
@@ -99,9 +100,9 @@ def _write(path: Path, text: str) -> None:
         raise Mistakes([Mistake("stack file", got, "a file that can be written", do)]) from None
 
 
-def _shown(command: str, stack: str, name: str, blueprint: Blueprint, out: Output) -> int:
-    entry = _entry(blueprint, name)
-    out.people.print(f"{name} in {stack}", markup=False)
+def _shown(command: str, name: str, project: Project, out: Output) -> int:
+    entry = _entry(project.blueprint, name)
+    out.people.print(f"{name} in {project.stack.name}", markup=False)
     for key, text in (
         ("namespaces", ", ".join(entry["namespaces"])),
         ("groups", "; ".join(f"{role}: {', '.join(found)}" for role, found in entry["groups"].items()) or "none"),
@@ -117,8 +118,24 @@ def _shown(command: str, stack: str, name: str, blueprint: Blueprint, out: Outpu
     for namespace, hard in entry["quota"].items():
         limits = ", ".join(f"{key} {value}" for key, value in hard.items())
         out.people.print(f"  quota of {namespace}: {limits}", markup=False)
-    out.document({**header(command), "stack": stack, "tenant": entry})
+    _end(command, project, project.blueprint, entry, out)
     return 0
+
+
+def _end(command: str, project: Project, having: Blueprint, entry: Mapping[str, Any], out: Output) -> None:
+    """What `up` would do to the tenant, as the blueprint with it has it, where the cluster tells; and the document."""
+    tenant = next(one for one in having.tenants if one.name == entry["name"])
+    changes, unasked = ask(project, tenant, out)
+    if changes is not None:
+        out.people.print(f"`espalier up {project.stack.name}` would do, of {tenant.name}'s:", markup=False)
+    rows: Any = [change.to_json() for change in changes or ()]
+    preview: ChangesDocument = {**header(command), "stack": project.stack.name, "changes": rows, "waves": []}
+    if changes is not None:
+        show_changes(out.people, preview)
+    for error in unasked:
+        out.people.print(f"what `up` would do is not known: {error['got']}", markup=False)
+    known = {"changes": None if changes is None else rows, "unasked": unasked}
+    out.document({**header(command), "stack": project.stack.name, "tenant": entry, **known})
 
 
 def _month(month: Mapping[str, Any] | None) -> str:

@@ -595,10 +595,15 @@ class TenantPartsEntry(TenantEntry):
 
 
 class TenantDocument(Document):
-    """`espalier tenant show`, `add` and `remove`: the tenant as it is, or as it was before it was taken out."""
+    """`espalier tenant show`, `add` and `remove`: the tenant as it is, or as it was before it was taken out.
+
+    `changes` is what `up` would do to its objects; null where the cluster cannot be asked, and `unasked` says why.
+    """
 
     stack: str
     tenant: TenantPartsEntry
+    changes: list[ChangeEntry] | None
+    unasked: list[ErrorEntry]
 
 
 DOCUMENTS: dict[str, Any] = {

@@ -40,6 +40,15 @@ class Stack:
         jsonschema.validate(document, schema_of("up"))
         return {change["op"] for change in document["changes"]}
 
+    def tenant(self, verb: str, name: str) -> set[str]:
+        """What `up` would do to the tenant, as `tenant` says."""
+        self._capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main(["tenant", verb, "mine", name, "--json"])
+        document = json.loads(self._capsys.readouterr().out)
+        assert (ended.value.code, document["unasked"]) == (0, []), document
+        return {change["op"] for change in document["changes"]}
+
     def client(self) -> Client:
         return Client.connect(sim.kubeconfig_path(self.cluster))
 
@@ -101,6 +110,14 @@ def test_the_main_job(stack: Stack) -> None:
     quota = stack.client().find_object(QUOTA)
     assert quota is not None
     assert quota["spec"]["hard"]["requests.nvidia.com/gpu"] == "8"
+
+    before, written = stack.writes(), stack.path.read_text()
+    assert stack.tenant("show", "vision") == {"same"}
+    assert stack.tenant("add", "speech") == {"create"}
+    assert stack.tenant("remove", "speech") == set()
+    assert stack.tenant("remove", "vision") == {"delete"}
+    assert stack.writes() == before
+    stack.path.write_text(written)
 
     good = stack.path.read_text()
     stack.path.write_text(good.replace("ceiling: 400", "ceiling: 1"))

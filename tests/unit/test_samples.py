@@ -10,6 +10,7 @@ import yaml
 
 from espalier.addons import RECORDS
 from espalier.addons.samples import SAMPLES
+from espalier.addons.samples.pods import pods_of, runtimes_of
 from espalier.blueprint import Blueprint, build
 from espalier.commands.sample import ANYWHERE, Wish, filled
 from espalier.settings import validate
@@ -45,7 +46,8 @@ def platform(*addons: str, **tenant: Any) -> Blueprint:
         {"name": "dev", "quota": quota, "owners": ["o@x.org"]},
         {"name": "ana", "quota": {}, "owners": ["a@x.org"]},
     ]
-    block = {"name": "vision", "workspaces": spaces, "quota": quota, **tenant}
+    exposure = {"domains": ["iris-vision-dev.models.example.com"]}
+    block: dict[str, Any] = {"name": "vision", "workspaces": spaces, "quota": quota, "exposure": exposure, **tenant}
     keys = {"cluster": CLUSTER, "pools": POOLS, "tenants": [block], "addons": with_needs(*addons)}
     return build(validate(keys, where="espalier"), RECORDS)
 
@@ -117,7 +119,8 @@ def test_without_a_quota_of_devices_it_asks_for_none() -> None:
 
 
 def test_it_goes_where_it_is_told() -> None:
-    [job] = fill("job", Wish("vision", "ana", "h100"))
+    halves = [{"name": name, "quota": {"devices": {GPU: 2}}, "owners": ["o@x.org"]} for name in ("dev", "ana")]
+    [job] = fill("job", Wish("vision", "ana", "h100"), workspaces=halves)
     assert job["metadata"]["namespace"] == "vision-ana"
     assert next(pods(job))["nodeSelector"]["espalier.dev/pool"] == "h100"
 
@@ -151,3 +154,49 @@ def test_a_sample_of_devices_names_what_the_tenant_lacks() -> None:
         fill("trainjob", quota={"cpu": 4})
     [mistake] = raised.value.mistakes
     assert mistake.accepted == "a pool with NVIDIA's devices that tenant vision has a quota of"
+
+
+def test_a_host_name_that_the_tenant_has_not_is_refused() -> None:
+    with pytest.raises(Mistakes) as raised:
+        fill("canary", exposure={"domains": ["vision.example.com"]})
+    assert [mistake.text() for mistake in raised.value.mistakes] == [
+        "NAME: got iris-vision-dev.models.example.com; accepted: a host name of tenant vision's own. "
+        "Add iris-vision-dev.models.example.com to exposure.domains of tenant vision."
+    ]
+
+
+def test_more_devices_than_the_quota_has_are_refused() -> None:
+    with pytest.raises(Mistakes) as raised:
+        fill("tfjob", quota={"devices": {GPU: 2}})
+    assert [mistake.text() for mistake in raised.value.mistakes] == [
+        f"NAME: got 3 of {GPU}; accepted: at most 2, which is the quota of vision-dev. "
+        "Name another workspace, or raise its quota."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "wanted"),
+    [
+        ("experiment", {"trial": 2}),
+        ("jobset", {"worker": 2}),
+        ("leaderworkerset", {"leader": 1, "worker": 1}),
+        ("mpijob", {"launcher": 1, "worker": 2}),
+        ("notebook", {"main": 1}),
+        ("tensorboard", {}),
+        ("tfjob", {"chief": 1, "worker": 2}),
+        ("trainjob", {"node": 2}),
+    ],
+)
+def test_the_pods_that_become_of_it_are_known(name: str, wanted: dict[str, int]) -> None:
+    known = runtimes_of(pool.facts() for pool in platform(*SAMPLES[name].needs).pools)
+    assert {pods.role: pods.count for one in fill(name) for pods in pods_of(one, known)} == wanted
+
+
+def test_a_model_is_served_by_the_runtime_of_its_format() -> None:
+    known = runtimes_of(pool.facts() for pool in platform().pools)
+    [model] = fill("inferenceservice")
+    [served] = pods_of(model, known)
+    assert served.template["spec"]["containers"][0]["image"].startswith("docker.io/seldonio/mlserver:")
+    model["spec"]["predictor"]["model"]["runtime"] = "triton-h100"
+    [served] = pods_of(model, known)
+    assert served.asks(GPU) == 1

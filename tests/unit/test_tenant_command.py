@@ -13,8 +13,13 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from espalier.addons import RECORDS
+from espalier.blueprint import build
 from espalier.cli import main
+from espalier.commands.tenant_preview import own
+from espalier.engine.changes import Change
 from espalier.report.documents import schema_of
+from espalier.settings import validate
 from espalier.settings.edit import with_tenant, without_tenant
 from espalier.types import Mistakes
 
@@ -30,6 +35,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         shutil.copy(ROOT / name, tmp_path / name)
     shutil.copytree(ROOT / "stacks", tmp_path / "stacks")
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))  # no cluster of this machine is asked
     return tmp_path / "stacks" / "Pulumi.local.yaml"
 
 
@@ -149,3 +155,29 @@ def test_tenants_that_a_stack_inherits_are_not_replaced_by_a_list_of_one(
     heir.write_text("config:\n  espalier:extends: [parent]\n  espalier:tenants:\n    - name: own\n")
     assert run(capsys, "tenant", "add", "heir", "speech")[0] == 0
     assert heir.read_text().endswith("    - name: own\n    - name: speech\n")
+
+
+def test_where_no_cluster_runs_the_preview_says_so(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, document = run(capsys, "tenant", "show", "local", "vision")
+    assert code == 0
+    assert document["changes"] is None
+    assert [error["got"] for error in document["unasked"]] == ["local does not run"]
+    assert "espalier up local" in document["unasked"][0]["do"]
+
+
+def test_changes_of_tenants_whose_names_begin_alike_are_kept_apart() -> None:
+    blocks = [{"name": "a"}, {"name": "a-b"}, {"name": "b"}]
+    stack = {"cluster": {"kind": "simulated"}, "pools": [], "tenants": blocks}
+    tenants = build(validate(stack, where="test"), RECORDS).tenants
+    urns = {
+        tenant.name: [
+            f"urn:pulumi:s::p::espalier:index:Platform$espalier:index:Tenant$x::pf-tenant-{tenant.name}-{item.suffix}"
+            for work in tenant.workspaces
+            for item in work.objects
+        ]
+        for tenant in tenants
+    }
+    others = ["urn:pulumi:s::p::espalier:index:Platform$x::pf-tenant-a-namespace"]
+    changes = [Change(urn, "create") for urn in [*others, *(urn for found in urns.values() for urn in found)]]
+    for tenant in tenants:
+        assert [change.urn for change in own(changes, tenant)] == urns[tenant.name]

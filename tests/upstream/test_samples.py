@@ -9,23 +9,8 @@ import pytest
 
 from espalier.addons.samples import SAMPLES
 from tests.unit.test_samples import READY, fill
+from tests.upstream.samples import FOLDERS, OWN
 from tests.upstream.values import schemas_of
-
-FOLDERS = {
-    "Experiment": "katib",
-    "HTTPRoute": "gateway-api",
-    "InferenceService": "kserve-crd",
-    "JAXJob": "training-operator-v1",
-    "JobSet": "jobset",
-    "LeaderWorkerSet": "lws",
-    "MPIJob": "mpi-operator",
-    "Notebook": "kubeflow-notebooks",
-    "PyTorchJob": "training-operator-v1",
-    "TFJob": "training-operator-v1",
-    "Tensorboard": "kubeflow-notebooks",
-    "TrainJob": "kubeflow-trainer",
-}
-OWN = {"ConfigMap", "Job", "PersistentVolumeClaim"}
 
 
 def customs() -> list[tuple[str, dict[str, Any]]]:

@@ -41,7 +41,8 @@ _SHARED: Final = (
 )
 """Kinds of the cluster by which tenants share it."""
 _WALLS: Final = (
-    ("", ("limitranges", "resourcequotas")),
+    ("", ("endpoints", "limitranges", "resourcequotas")),
+    ("discovery.k8s.io", ("endpointslices",)),
     ("rbac.authorization.k8s.io", ("rolebindings", "roles")),
     # The API group of each network's own policies differs, and so may what a tenant finds in its cluster.
     ("*", ("networkpolicies", "ciliumnetworkpolicies", "authorizationpolicies", "peerauthentications")),
@@ -53,7 +54,8 @@ _WALLS: Final = (
 )
 """Kinds of a namespace that hold its tenant: any of these, whoever made it. One more NetworkPolicy opens the wall, one
 more LimitRange gives every container a device, one more RoleBinding lets a stranger in, one more Gateway answers for
-others' hosts, one more ExternalSecret reads what a store has of others."""
+others' hosts, one more ExternalSecret reads what a store has of others, one more Endpoints has a gateway, whom every
+tenant's wall lets in, carry requests to others' pods (kubernetes/kubernetes#103675)."""
 
 
 def guards(version: str, noted: Collection[str] = (), system: str = "") -> tuple[Planned, ...]:
@@ -271,17 +273,30 @@ def _images() -> dict[str, Any]:
 
 
 def _services() -> dict[str, Any]:
-    """Traffic to an address that a Service claims goes to its pods, whoever's address it is (CVE-2020-8554)."""
+    """Traffic to an address that a Service claims goes to its pods, whoever's address it is (CVE-2020-8554).
+
+    A Service that is another name lets a gateway, whom every tenant's wall lets in, carry requests to others' Services.
+    KServe makes such Services in its own name.
+    """
     return {
         "matchConstraints": {
             "resourceRules": [rule("", ["services"], ["CREATE", "UPDATE"], "Namespaced")],
             "namespaceSelector": TENANTS,
         },
+        "variables": [
+            {"name": "theirs", "expression": f"({A_TENANTS['expression']}) && ({NO_DEPLOYER['expression']})"},
+        ],
         "validations": [
             {
                 "expression": "!has(object.spec.externalIPs) || object.spec.externalIPs.size() == 0",
                 "message": "spec.externalIPs would take traffic that is not the tenant's: remove it",
                 "reason": "Forbidden",
-            }
+            },
+            {
+                "expression": 'object.spec.?type.orValue("") != "ExternalName" || !variables.theirs',
+                "message": "a Service of type ExternalName would lead gateways to what is not the tenant's: "
+                "call that name itself",
+                "reason": "Forbidden",
+            },
         ],
     }

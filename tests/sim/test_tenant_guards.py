@@ -103,6 +103,7 @@ STRANGER = [{"kind": "User", "name": "eve", "apiGroup": RBAC}]
 GPU_FOR_ALL = {"limits": [{"type": "Container", "default": {"nvidia.com/gpu": 1}}]}
 ANY = {"podSelector": {}, "ingress": [{}], "egress": [{}], "policyTypes": ["Ingress", "Egress"]}
 BOTH = (MANAGED, WALLS)
+ELSEWHERE = made("v1", "Service", "e", spec={"type": "ExternalName", "externalName": "s.language.svc.cluster.local"})
 
 ATTEMPTS = [
     patches("raise its quota", BOTH, QUOTA, "tenant", {"spec": {"hard": {"requests.nvidia.com/gpu": "99"}}}, "vision"),
@@ -220,6 +221,17 @@ ATTEMPTS = [
         SERVICES,
         made("v1", "Service", "s", spec={"ports": [{"port": 80}], "externalIPs": ["192.0.2.1"]}),
     ),
+    creates("lead a gateway to another's Service", SERVICES, ELSEWHERE),
+    creates(
+        "lead a gateway to another's pod",
+        WALLS,
+        made("v1", "Endpoints", "s", subsets=[{"addresses": [{"ip": "10.0.0.9"}], "ports": [{"port": 80}]}]),
+    ),
+    creates(
+        "lead a gateway to another's pod by a slice",
+        WALLS,
+        made("discovery.k8s.io/v1", "EndpointSlice", "s", addressType="IPv4", endpoints=[{"addresses": ["10.0.0.9"]}]),
+    ),
 ]
 
 
@@ -327,7 +339,8 @@ def test_a_notebooks_service_account_is_the_tenants_and_an_add_ons_is_not(mallor
         theirs = [
             one for one in ATTEMPTS if one.name in ("raise its quota", "open its network", "a finalizer of its own")
         ]
-        assert [bool(one.refusal(who)) for who in as_account for one in theirs] == [True] * 3 + [False] * 3
+        theirs.append(creates("as KServe does", SERVICES, ELSEWHERE))
+        assert [bool(one.refusal(who)) for who in as_account for one in theirs] == [True] * 4 + [False] * 4
     finally:
         admin.delete(Kind(f"{RBAC}/v1", "RoleBinding"), "test-accounts", "vision")
 

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from espalier import sim
-from espalier.kube import Client, Kind
+from espalier.kube import ApiError, Client, Kind
 from espalier.types import Manifest
 from espalier.verify.isolation import isolation_tasks
 from espalier.verify.model import Context, Outcome
@@ -240,6 +240,17 @@ def ephemeral(client: Client) -> Any:
     return client.patch(POD, "runs", body, namespace="vision", **how)
 
 
+def enter_system(client: Client) -> Any:
+    """Any other answer than a refusal is of a node's, whom the API server asked: who gets one was let in."""
+    command = {"command": "id", "container": "main", "stdout": "true"}
+    try:
+        return client.request("POST", "/api/v1/namespaces/kube-system/pods/test-system/exec", query=command)
+    except ApiError as error:
+        if error.status == 403:
+            raise
+        return None
+
+
 def unbind(client: Client) -> Any:
     kind = Kind(f"{REGISTRATION}/v1", "ValidatingAdmissionPolicyBinding")
     return client.delete(kind, "espalier-guard-walls", dry_run=True)
@@ -263,6 +274,7 @@ BREAK_OUTS: list[tuple[str, Callable[[Client], Any], list[tuple[str, str, str]],
     ("evict a system pod", post("/api/v1/namespaces/kube-system/pods/test-system/eviction",
      made("policy/v1", "Eviction", "test-system", "kube-system")),
      [("", "pods/eviction", "create")], "kube-system"),
+    ("enter a system pod", enter_system, [("", "pods/exec", "create")], "kube-system"),
     ("an ephemeral container", ephemeral, [("", "pods/ephemeralcontainers", "patch")], "vision"),
     ("an admission policy of its own", creates(made(f"{REGISTRATION}/v1", "ValidatingAdmissionPolicy", "own", "",
      spec=POLICY)), [(REGISTRATION, "validatingadmissionpolicies", "create")], ""),

@@ -91,6 +91,11 @@ def chart(
     )
 
 
+def in_env(pattern: str) -> ImagePath:
+    """Images in the environment of Deployments; a stack's own values may take them away."""
+    return ImagePath("Deployment", "spec.template.spec.containers[*].env[*].value", pattern=pattern, optional=True)
+
+
 def _judge(id: str, asks: Mapping[str, str]) -> Callable[[AddonInputs], Iterator[Mistake]]:
     def judge(inputs: AddonInputs) -> Iterator[Mistake]:
         for path, what in asks.items():

@@ -54,6 +54,7 @@ _GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
     "security": ("authorizationpolicies", "peerauthentications", "requestauthentications"),
     "telemetry": ("telemetries",),
 }
+_HUB: Final = r'"hub":\s*"([^"]+)"'
 _RANGE: Final = r"^[0-9a-f.:]+/[0-9]{1,3}$"
 
 
@@ -255,8 +256,13 @@ ISTIOD: Final = _record(
         create_namespace=False,
         values=control_plane,
         edit=with_whole_images,
-        images=(ImagePath("ConfigMap", "data.values", "istio-sidecar-injector", r'"image":\s*"([^"]+/[^"]+)"'),),
-        facts=ContentFacts(images=(f"registry.istio.io/release/pilot:{VERSION}", PROXY)),
+        images=(
+            ImagePath("ConfigMap", "data.values", "istio-sidecar-injector", r'"image":\s*"([^"]+/[^"]+)"'),
+            ImagePath("ConfigMap", "data.values", "istio-sidecar-injector", _HUB, front=True),
+            ImagePath("ConfigMap", "data.config", "istio-sidecar-injector", r"image: (busybox:\S+)", optional=True),
+            ImagePath("ConfigMap", "data[*]", "values", _HUB, front=True, optional=True),
+        ),
+        facts=ContentFacts(images=("busybox:1.28", f"registry.istio.io/release/pilot:{VERSION}", PROXY)),
     ),
     options=Options,
     objects=lambda _: (wall(NAMESPACE, (15012, 15014, 15017), pods=PODS),),

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from espalier.addons.notebook_profiles import profiles
 from espalier.addons.placement import staying_affinity, system_tolerations
 from espalier.addons.training_runtimes import PinnedImage
-from espalier.content import ChartSource, Content, ContentFacts
+from espalier.content import ChartSource, Content, ContentFacts, ImagePath
 from espalier.types import AddonInputs, AddonRecord, Mistake
 
 NAME: Final = "jupyterhub"
@@ -174,6 +174,11 @@ _IMAGES: Final[Sequence[str]] = (
     f"quay.io/jupyterhub/k8s-hub:{VERSION}",
 )
 
+_OF_PROFILES: Final = r"\bimage: [\"']?([^\s\"']+/[^\s\"']+:[^\s\"']+)"
+"""As people choose them."""
+_OF_PARTS: Final = r"\bimage:\n\s+name: (\S+)"
+"""Name and tag apart: those that run are in containers and in profiles, others are turned off."""
+
 RECORD = AddonRecord(
     id=NAME,
     version=VERSION,
@@ -188,6 +193,10 @@ RECORD = AddonRecord(
         namespace_labels={"pod-security.kubernetes.io/enforce": "restricted"},
         values=values,
         edit=edit,
+        images=(
+            ImagePath("Secret", 'data["values.yaml"]', "hub", _OF_PROFILES, optional=True),
+            ImagePath("Secret", 'data["values.yaml"]', "hub", _OF_PARTS, front=True),
+        ),
         facts=ContentFacts(images=tuple(_IMAGES)),
     ),
     judges=judges,

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from espalier.addons.dashboards import dashboards
 from espalier.addons.monitors import monitors
 from espalier.addons.placement import apart, staying_affinity, system_tolerations
-from espalier.content import ChartSource, Content, ContentFacts
+from espalier.content import ChartSource, Content, ContentFacts, ImagePath
 from espalier.types import AddonInputs, AddonRecord, Peer, Planned, Traffic
 
 NAME: Final = "kube-prometheus-stack"
@@ -170,6 +170,16 @@ RECORD = AddonRecord(
         namespace=NAMESPACE,
         namespace_labels={"pod-security.kubernetes.io/enforce": "privileged"},
         values=values,
+        images=(
+            ImagePath("Alertmanager", "spec.image"),
+            ImagePath("Prometheus", "spec.image"),
+            ImagePath(
+                "Deployment",
+                "spec.template.spec.containers[*].args[*]",
+                "*-operator",
+                r"^--(?:prometheus-config-reloader|thanos-default-base-image)=(\S+)",
+            ),
+        ),
         facts=ContentFacts(crds=tuple(f"{name}.monitoring.coreos.com" for name in _CRDS), images=_IMAGES),
         api_versions=("cert-manager.io/v1", "monitoring.coreos.com/v1"),
     ),

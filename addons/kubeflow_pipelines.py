@@ -194,6 +194,15 @@ RECORD = AddonRecord(
                 "ml-pipeline",
                 r"^(\S+/kfp-(?:driver|launcher):\S+)$",
             ),
+            # A page for each Profile, of the version that is the platform's.
+            ImagePath(
+                "ConfigMap",
+                "data[*]",
+                "kubeflow-pipelines-profile-controller-code-*",
+                r"\b(ghcr\.io/kubeflow/kfp-frontend)\b",
+                front=True,
+                optional=True,
+            ),
         ),
         facts=ContentFacts(
             crds=(

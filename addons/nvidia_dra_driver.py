@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from espalier.addons.nvidia_sharing import DEVICE
 from espalier.addons.tolerations import tolerations_of
-from espalier.content import ChartSource, Content, ContentFacts
+from espalier.content import ChartSource, Content, ContentFacts, ImagePath
 from espalier.types import AddonInputs, AddonRecord, Facts, Mistake, PoolFacts
 
 NAME: Final = "nvidia-dra-driver"
@@ -136,6 +136,11 @@ RECORD = AddonRecord(
         namespace_labels={"pod-security.kubernetes.io/enforce": "privileged"},
         release="dra-driver-nvidia-gpu",
         values=values,
+        # Pods of a compute domain are made by the image that the controller is of.
+        images=tuple(
+            ImagePath(kind, "spec.template.spec.containers[*].env[*].value", "*", r"^(registry\.k8s\.io/\S+)$", optional=True)
+            for kind in ("DaemonSet", "Deployment")
+        ),
         facts=ContentFacts(
             crds=(
                 "computedomaincliques.resource.nvidia.com",

@@ -21,7 +21,7 @@ from espalier.addons.nvidia_sharing import DEVICE, config_name, config_of
 from espalier.addons.placement import staying_affinity, system_tolerations
 from espalier.addons.tolerations import CONTROL_PLANE, tolerations_of
 from espalier.blueprint.ownership import OPERANDS
-from espalier.content import ChartSource, Content, ContentFacts
+from espalier.content import ChartSource, Content, ContentFacts, ImagePath
 from espalier.types import AddonInputs, AddonRecord, Facts, Manifest, Mistake, PoolFacts, Window
 
 NAME: Final = "nvidia-gpu-operator"
@@ -31,6 +31,8 @@ TOOLKIT: Final = "nvidia.com/gpu.deploy.container-toolkit"
 """Label of nodes: "false" keeps the toolkit alone off, as OPERANDS does all."""
 _GKE_ROOT: Final = "/home/kubernetes/bin/nvidia"
 """Where Container-Optimized OS lets drivers and toolkits be written."""
+_PARTS: Final = ("repository", "image", "version")
+"""How its definitions name an image."""
 _SOCKETS: Final = {
     "containerd": [],
     "rke2": [("CONTAINERD_SOCKET", "/run/k3s/containerd/containerd.sock")],
@@ -249,6 +251,11 @@ RECORD = AddonRecord(
                 "gpuclusters.nvidia.com",
                 "nvidiadrivers.nvidia.com",
             )
+        ),
+        images=(
+            ImagePath("ClusterPolicy", "spec", parts=_PARTS),
+            ImagePath("NVIDIADriver", "spec", parts=_PARTS, optional=True),
+            ImagePath("Deployment", "spec.template.spec.containers[*].env[*].value", pattern=r"^(nvcr\.io/\S+)$"),
         ),
         hooks={"*/gpu-operator-upgrade-crd*": "drop", "Job/gpu-operator-cleanup-gpucluster": "drop"},
         cluster_scoped=frozenset({"ClusterPolicy", "NVIDIADriver"}),

@@ -88,14 +88,21 @@ def is_remote(source: Source) -> bool:
 class ImagePath:
     """Where else than in containers an object names an image.
 
-    `path` is like `spec.template.spec.containers[*].args[*]` or `data["config.yaml"]`. `pattern` is a regular
-    expression whose first group is the image, for text that holds more than it: `--image=(\\S+)`.
+    `path` is like `spec.template.spec.containers[*].args[*]` or `data["config.yaml"]`; what a Secret's `data` holds is
+    decoded. `pattern` is a regular expression whose first group is the image, for text that holds more than it:
+    `--image=(\\S+)`.
     """
 
     kind: str
     path: str
     name: str = "*"
     pattern: str = ""
+    parts: tuple[str, str, str] | None = None
+    """Keys of repository, name and tag (or digest), where mappings at `path` or below name an image by three."""
+    front: bool = False
+    """What is there is where images lie that a controller completes: rewritten, and no image of itself."""
+    optional: bool = False
+    """Some renders do not have it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from espalier.addons.charted import chart
+from espalier.addons.charted import chart, in_env
 from espalier.addons.walls import wall
 
 _CLAIM: Final[dict[str, Any]] = {"type": "persistentVolumeClaim", "size": "10Gi"}
@@ -29,6 +29,7 @@ CLOUDNATIVE_PG: Final = chart(
         "imagecatalogs poolers publications scheduledbackups subscriptions"
     },
     images=("ghcr.io/cloudnative-pg/cloudnative-pg:1.30.0",),
+    hidden=(in_env(r"^(ghcr\.io/cloudnative-pg/\S+)$"),),
     # Each instance tells of itself at 8000.
     walls=(wall("cnpg-system", (8080, 9443), out=(8000,)),),
     budgets={"cloudnative-pg": {"app.kubernetes.io/name": "cloudnative-pg"}},
@@ -212,6 +213,7 @@ NETWORK: Final = chart(
         "mellanox.com": "hostdevicenetworks ipoibnetworks macvlannetworks nicclusterpolicies nicnodepolicies",
     },
     images=("nvcr.io/nvidia/cloud-native/network-operator:v26.4.1",),
+    hidden=(in_env(r"^(nvcr\.io/\S+)$"),),
     needs=frozenset({"node-feature-discovery"}),
 )
 

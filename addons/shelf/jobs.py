@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from espalier.addons.charted import chart
+from espalier.addons.charted import chart, in_env
 from espalier.addons.walls import wall
+from espalier.content import ImagePath
 
 KUBERAY: Final = chart(
     "kuberay-operator",
@@ -65,7 +66,10 @@ ENVOY_GATEWAY: Final = chart(
         "gateway.envoyproxy.io": "backends backendtrafficpolicies clienttrafficpolicies envoyextensionpolicies "
         "envoypatchpolicies envoyproxies httproutefilters securitypolicies",
     },
-    images=("docker.io/envoyproxy/gateway:v1.9.0",),
+    images=("docker.io/envoyproxy/gateway:v1.9.0", "docker.io/envoyproxy/ratelimit:17b1956c"),
+    hidden=(
+        ImagePath("ConfigMap", 'data["envoy-gateway.yaml"]', "envoy-gateway-config", r"image: (\S+)", optional=True),
+    ),
     needs=frozenset({"gateway-api"}),
 )
 
@@ -130,6 +134,7 @@ NUCLIO: Final = chart(
     values={"dashboard": {"containerBuilderKind": "kaniko", "monitorDockerDeamon": {"enabled": False}}},
     crds={"nuclio.io": "nuclioapigateways nucliofunctionevents nucliofunctions nuclioprojects"},
     images=("quay.io/nuclio/controller:1.14.1-amd64", "quay.io/nuclio/dashboard:1.14.1-amd64"),
+    hidden=(in_env(r"^((?:amazon|appropriate|gcr\.io/kaniko-project)/\S+:\S+|busybox:\S+)$"),),
     level="baseline",  # both images run as root
     architectures=frozenset({"amd64"}),
     asks={"registry.pushPullUrl": "the registry that functions' images are pushed to"},

@@ -80,6 +80,11 @@ class Image(Strict):
     path: _TEXT = Field(description='such as spec.args[*] or data["config.yaml"]')
     name: _TEXT = Field(default="*", description="the object's name; * matches any text")
     pattern: str = Field(default="", description="a regular expression whose first group is the image")
+    parts: tuple[_TEXT, _TEXT, _TEXT] | None = Field(
+        default=None, description="keys of repository, name and tag, where mappings at the path or below it have three"
+    )
+    front: bool = Field(default=False, description="what is there is where images lie, not an image itself")
+    optional: bool = Field(default=False, description="whether some renders do not have it")
 
 
 def _hooks_tag(value: Any) -> str:
@@ -204,7 +209,7 @@ def _record(id: str, record: Record) -> AddonRecord:
         crds=record.crds,
         api_versions=record.api_versions,
         cluster_scoped=frozenset(record.cluster_scoped),
-        images=tuple(ImagePath(image.kind, image.path, image.name, image.pattern) for image in record.images),
+        images=tuple(ImagePath(**image.model_dump()) for image in record.images),
     )
     return AddonRecord(
         id=id,

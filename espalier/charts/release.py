@@ -40,10 +40,11 @@ class ByHelm:
         hooks = tuple(self._hooks())
         name, namespace = self.content.release or self.id, self.content.namespace
         images = images_of([*(planned.manifest for planned in plain.objects), *hooks], self.content.images)
+        known = self.content.facts.images if self.content.facts else ()  # what hooks write, only the record knows
         return replace(
             plain,
             objects=tuple(_without_needs(planned, within) for planned in before),
-            facts=replace(plain.facts, images=tuple(images)),
+            facts=replace(plain.facts, images=tuple(sorted({*images, *known}))),
             release=Release(name, namespace, self.path, self.digest, self.values, objects, hooks),
         )
 

@@ -11,22 +11,21 @@ from espalier.blueprint import Blueprint
 from espalier.blueprint.bundles import profile_of
 from espalier.blueprint.ladder import ladder_proofs
 from espalier.blueprint.pools import PoolPlan
-from espalier.blueprint.probe import probe_images
 from espalier.blueprint.taints import taints_of
 from espalier.blueprint.tenant_bounds import Worst
 from espalier.blueprint.wake import wake_proofs
 from espalier.blueprint.wake_node import Recorded
 from espalier.catalogue import catalogue
+from espalier.commands.plan_images import all_images
 from espalier.commands.project import Project, program_of
 from espalier.commands.stale import stale_prices
 from espalier.content import is_hook
 from espalier.engine.model import Recording
 from espalier.policies.resources import ADDON_TYPE, RENDERED
 from espalier.report.documents import CostEntry, MonthEntry, PlanDocument, PolicyEntry, PoolEntry, QueuesEntry, header
-from espalier.types import Image, Proof, Registered, Verdict
+from espalier.types import Proof, Registered, Verdict
 
 UNKNOWN: dict[str, bool] = {"$unknown": True}
-WORKLOADS = ("CronJob", "DaemonSet", "Deployment", "Job", "Pod", "ReplicaSet", "StatefulSet")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +95,7 @@ def plan_of(project: Project, recording: Recording, today: date | None = None) -
         "policies": [policy_entry(verdict) for verdict in verdicts],
         "images": [
             {"image": image.image, "addon": image.addon, "where": image.where}
-            for image in _all_images(objects, blueprint)
+            for image in all_images(objects, blueprint, project.records)
         ],
         "notes": [
             *blueprint.notes,
@@ -204,56 +203,6 @@ def _objects_of(resource: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         yield dict(inputs)
     if resource["type"] == ADDON_TYPE:
         yield from (obj for objects in inputs.get(RENDERED, {}).values() for obj in objects if not is_hook(obj))
-
-
-def _all_images(objects: Sequence[Mapping[str, Any]], blueprint: Blueprint) -> list[Image]:
-    """Images in pod templates, where records declare more, what the lock has of content that is not seen, and those of
-    probes."""
-    found = images_of(objects, _addon_of(blueprint))
-    seen = {(image.image, image.addon) for image in found}
-    where = {True: "from the lock, not rendered", False: "elsewhere in its objects"}
-    more = [
-        Image(image, addon.id, where[addon.held is not None])
-        for addon in blueprint.addons
-        for image in addon.facts.images
-        if (image, addon.id) not in seen
-    ]
-    return sorted([*found, *more, *probe_images(blueprint)], key=lambda image: (image.image, image.where))
-
-
-def images_of(objects: Sequence[Mapping[str, Any]], addons: Mapping[tuple[str, str, str], str]) -> list[Image]:
-    """Every image in every pod template, with the add-on that brings it; sorted, each place once."""
-    found = {
-        Image(image, addons.get(_key(obj), ""), f"{obj['kind']}/{_named(obj)} {container}")
-        for obj in objects
-        if obj["kind"] in WORKLOADS
-        for container, image in _containers(obj)
-    }
-    return sorted(found, key=lambda image: (image.image, image.where))
-
-
-def _containers(obj: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    spec = obj.get("spec", {})
-    if obj["kind"] == "CronJob":
-        spec = spec["jobTemplate"]["spec"]
-    pod = spec if obj["kind"] == "Pod" else spec["template"]["spec"]
-    for group in ("initContainers", "containers", "ephemeralContainers"):
-        for container in pod.get(group, []):
-            yield container["name"], container["image"]
-
-
-def _named(obj: Mapping[str, Any]) -> str:
-    metadata = obj["metadata"]
-    namespace = metadata.get("namespace")
-    return f"{namespace}/{metadata['name']}" if isinstance(namespace, str) else str(metadata["name"])
-
-
-def _key(obj: Mapping[str, Any]) -> tuple[str, str, str]:
-    return str(obj["kind"]), str(obj["metadata"].get("namespace", "")), str(obj["metadata"]["name"])
-
-
-def _addon_of(blueprint: Blueprint) -> dict[tuple[str, str, str], str]:
-    return {_key(manifest): addon.id for addon in blueprint.addons for manifest in addon.manifests}
 
 
 def _resource_entry(resource: Mapping[str, Any]) -> Any:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
 from espalier.charts.images import ImageRule, full_name, images_of, rewrite_images, steps, unused_paths
@@ -75,6 +79,70 @@ def test_all_are_rewritten_and_nothing_else_is() -> None:
     assert images_of(OBJECTS)[0] == "busybox"  # what was rendered is untouched
     again = [rewrite_images(obj, PATHS, rule) for obj in changed]
     assert again == changed
+
+
+POLICY = {
+    "apiVersion": "nvidia.com/v1",
+    "kind": "ClusterPolicy",
+    "metadata": {"name": "cluster-policy"},
+    "spec": {
+        "driver": {
+            "repository": "nvcr.io/nvidia",
+            "image": "driver",
+            "version": "595.1",
+            "manager": {"repository": "nvcr.io/nvidia/cloud-native", "image": "manager", "version": "v1"},
+        },
+        "gds": {"enabled": False, "deeper": {"repository": "rocm", "image": "fs", "version": f"sha256:{'a' * 64}"}},
+        "vgpu": {"image": "vgpu-manager"},
+    },
+}
+IN_THREE = ImagePath("ClusterPolicy", "spec", parts=("repository", "image", "version"))
+
+
+def test_images_named_by_three_keys_are_found_and_rewritten_those_turned_off_only_rewritten() -> None:
+    assert images_of([POLICY], [IN_THREE]) == ["nvcr.io/nvidia/cloud-native/manager:v1", "nvcr.io/nvidia/driver:595.1"]
+    changed = rewrite_images(POLICY, [IN_THREE], ImageRule("r.example.com/m"))["spec"]
+    driver, off = changed["driver"], changed["gds"]["deeper"]
+    assert (driver["repository"], driver["image"], driver["version"]) == (
+        "r.example.com/m/nvcr.io/nvidia",
+        "driver",
+        "595.1",
+    )
+    assert driver["manager"]["repository"] == "r.example.com/m/nvcr.io/nvidia/cloud-native"
+    assert (off["repository"], off["version"]) == ("r.example.com/m/docker.io/rocm", f"sha256:{'a' * 64}")
+    assert changed["vgpu"] == {"image": "vgpu-manager"}
+    pinned = ImageRule(digests={"nvcr.io/nvidia/driver:595.1": f"sha256:{'b' * 64}"})
+    assert rewrite_images(POLICY, [IN_THREE], pinned)["spec"]["driver"]["version"] == f"sha256:{'b' * 64}"
+    assert unused_paths([POLICY], [IN_THREE]) == []
+
+
+def test_a_front_is_rewritten_and_is_no_image() -> None:
+    config = {
+        "kind": "ConfigMap",
+        "metadata": {"name": "i"},
+        "data": {"values": '{"hub": "registry.istio.io/release"}'},
+    }
+    path = ImagePath("ConfigMap", "data.values", pattern=r'"hub": "([^"]+)"', front=True)
+    assert images_of([config], [path]) == []
+    changed = rewrite_images(config, [path], ImageRule("r.example.com/m"))
+    assert changed["data"]["values"] == '{"hub": "r.example.com/m/registry.istio.io/release"}'
+
+
+def test_what_a_secret_holds_is_decoded_and_encoded_again() -> None:
+    def secret(text: str) -> dict[str, Any]:
+        data = {"v.yaml": base64.b64encode(text.encode()).decode(), "key": "/w=="}
+        return {"kind": "Secret", "metadata": {"name": "s"}, "data": data}
+
+    paths = [ImagePath("Secret", "data[*]", pattern=r"image: (\S+)")]
+    assert images_of([secret("image: quay.io/x/y:1")], paths) == ["quay.io/x/y:1"]
+    changed = rewrite_images(secret("image: quay.io/x/y:1"), paths, ImageRule("r.example.com/m"))
+    assert changed == secret("image: r.example.com/m/quay.io/x/y:1")
+
+
+def test_a_path_that_some_renders_lack_is_no_mistake() -> None:
+    path = ImagePath("ConfigMap", "data.nothing")
+    assert unused_paths([CONFIG], [path]) == [path]
+    assert unused_paths([CONFIG], [replace(path, optional=True)]) == []
 
 
 @pytest.mark.parametrize(

@@ -33,10 +33,12 @@ ABSENT: Final[Mapping[str, str]] = {"istio-cni": "upstream/ has the other charts
 """What others need and upstream/ lacks: it is in a stack with the record's own objects alone."""
 SUBCHARTS: Final[Mapping[str, tuple[str, ...]]] = {
     "amd-gpu-operator": ("node-feature-discovery", "nfd", "kmm", "remediation", "argo"),
+    "kubeflow-pipelines": ("workflow-controller",),
+    "kubeflow-trainer": ("runtimes-installer",),
     "network-operator": ("node-feature-discovery",),
     "nvidia-gpu-operator": ("node-feature-discovery", "nfd"),
 }
-"""Parts that a record's values turn off, by the names of their objects or their definitions' groups."""
+"""Parts that a record's values turn off or its folders lack, by the names of their objects or definitions' groups."""
 ON_THE_HOST: Final = frozenset({"nuclio", "seaweedfs"})
 """Whose pods upstream's own values give paths of the host, which the record's take away."""
 EXAMPLES: Final[Mapping[str, Any]] = {
@@ -92,6 +94,13 @@ def folders_of(id: str) -> tuple[str, ...]:
     """The folders that hold a record's content; none where upstream/ lacks it."""
     named = FOLDERS.get(id, (id,))
     return named if all((UPSTREAM / name / "source.yaml").is_file() for name in named) else ()
+
+
+@cache
+def listed(id: str) -> Sequence[str]:
+    """The images of upstream's own list for a record; none where there is no list."""
+    files = (UPSTREAM / folder / "images.txt" for folder in folders_of(id))
+    return sorted({line for file in files if file.is_file() for line in file.read_text("utf-8").split()})
 
 
 @cache

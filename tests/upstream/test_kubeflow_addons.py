@@ -27,6 +27,7 @@ CHARTS = ("argo-workflows", "istio-base", "istio-gateway", "istiod", "kserve")
 PLAIN: tuple[str, ...] = ("katib", "kserve-crd", "kubeflow-dashboard", "kubeflow-notebooks", "kubeflow-pipelines")
 IDS = (*CHARTS, *PLAIN)
 OURS: dict[str, set[str]] = {
+    "istiod": {"busybox:1.28"},  # in a template of its injector, which the list passes over
     "kubeflow-notebooks": {TENSORBOARD},
     "kubeflow-pipelines": {CACHED, *WHOLE.values()},
     "istio-gateway": {PROXY},

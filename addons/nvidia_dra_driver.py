@@ -122,6 +122,8 @@ def _provides(options: Options) -> frozenset[str]:
     return frozenset(domains | ({f"device-plugin/{DEVICE}"} if options.gpus else set()))
 
 
+_POD: Final = "spec.template.spec"
+
 RECORD = AddonRecord(
     id=NAME,
     version=VERSION,
@@ -138,7 +140,7 @@ RECORD = AddonRecord(
         values=values,
         # Pods of a compute domain are made by the image that the controller is of.
         images=tuple(
-            ImagePath(kind, "spec.template.spec.containers[*].env[*].value", "*", r"^(registry\.k8s\.io/\S+)$", optional=True)
+            ImagePath(kind, f"{_POD}.containers[*].env[*].value", pattern=r"^(registry\.k8s\.io/\S+)$", optional=True)
             for kind in ("DaemonSet", "Deployment")
         ),
         facts=ContentFacts(

@@ -27,11 +27,10 @@ CHARTS = ("argo-workflows", "istio-base", "istio-gateway", "istiod", "kserve")
 PLAIN: tuple[str, ...] = ("katib", "kserve-crd", "kubeflow-dashboard", "kubeflow-notebooks", "kubeflow-pipelines")
 IDS = (*CHARTS, *PLAIN)
 OURS: dict[str, set[str]] = {
-    "istiod": {"busybox:1.28"},  # in a template of its injector, which the list passes over
     "kubeflow-notebooks": {TENSORBOARD},
     "kubeflow-pipelines": {CACHED, *WHOLE.values()},
     "istio-gateway": {PROXY},
-    "istiod": {PROXY},
+    "istiod": {PROXY, "busybox:1.28"},  # the latter in a template of its injector, which the list passes over
 }
 """Images that a record puts in place of upstream's."""
 AS_COMMENTS: dict[str, set[str]] = {

@@ -20,7 +20,7 @@ from espalier.addons.istio import NAMESPACE as MESH
 from espalier.addons.kubeflow_base import MARKS, NAMESPACE
 from espalier.addons.notebook_spawner import CODE, JUPYTER, RSTUDIO, VERSION, configuration
 from espalier.addons.training_runtimes import PinnedImage
-from espalier.addons.walls import wall
+from espalier.addons.walls import to_tenants, wall
 from espalier.content import Content, ContentFacts, ImagePath, KustomizeSource
 from espalier.types import AddonInputs, AddonRecord, Peer, Planned, Traffic
 
@@ -80,9 +80,12 @@ class Options(BaseModel):
 
 
 def objects(inputs: AddonInputs) -> Sequence[Planned]:
-    """The webhook of volumes' views is reached by API servers, whose addresses nobody knows."""
+    """The webhook of volumes' views is reached by API servers, whose addresses nobody knows; culling asks servers."""
     del inputs
-    return (wall(NAMESPACE, (9443,), pods=VIEWERS, name="pvcviewer"),)
+    return (
+        wall(NAMESPACE, (9443,), pods=VIEWERS, name="pvcviewer"),
+        to_tenants(NAMESPACE, "notebooks-culling", CONTROLLER, (8888,)),
+    )
 
 
 def edit(inputs: AddonInputs, manifest: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from espalier.addons.edits import placed
 from espalier.addons.kubeflow_base import MARKS, NAMESPACE
-from espalier.addons.walls import from_tenants, wall
+from espalier.addons.walls import from_tenants, to_tenants, wall
 from espalier.content import Content, ContentFacts, ImagePath, KustomizeSource
 from espalier.types import AddonInputs, AddonRecord, Mistake, Peer, Planned, Traffic, Window
 
@@ -95,12 +95,16 @@ class Options(BaseModel):
 
 
 def objects(inputs: AddonInputs) -> Sequence[Planned]:
-    """Steps of tenants reach the API, the metadata and the store; API servers the cache; who needs a database it."""
+    """Steps of tenants reach the API, the metadata and the store; API servers the cache; who needs a database it.
+
+    The page shows TensorBoards of tenants.
+    """
     options: Options = inputs.options
     made = [
         from_tenants(NAMESPACE, "pipelines-api", API, (8887, 8888)),
         from_tenants(NAMESPACE, "pipelines-metadata", METADATA, (8080,)),
         from_tenants(NAMESPACE, "pipelines-store", STORE, (8333,)),
+        to_tenants(NAMESPACE, "pipelines-boards", PAGE, (6006,)),
         wall(NAMESPACE, (8443,), pods={"app": "cache-server"}, name="pipelines-cache"),
     ]
     return (*made, *([_to_database(options.database.port)] if options.database else ()))

@@ -17,6 +17,7 @@ _BUT_METADATA: list[dict[str, Any]] = [
 ]
 """All but where clouds give out credentials: link-local addresses, Azure's WireServer (learn.microsoft.com,
 what-is-ip-address-168-63-129-16), EC2's and Google's by IPv6 (EC2 and Compute Engine, metadata services)."""
+_TENANTS = {"namespaceSelector": {"matchExpressions": [{"key": names.TENANT, "operator": "Exists"}]}}
 _OURS = {"app.kubernetes.io/managed-by": "espalier"}
 
 
@@ -55,12 +56,16 @@ def wall(
 
 def from_tenants(namespace: str, name: str, pods: Mapping[str, str], ports: Sequence[int]) -> Planned:
     """Pods that those of tenants reach at some ports, besides whoever reaches them already."""
-    tenants = {"namespaceSelector": {"matchExpressions": [{"key": names.TENANT, "operator": "Exists"}]}}
-    spec = {
-        "podSelector": {"matchLabels": dict(pods)},
-        "policyTypes": ["Ingress"],
-        "ingress": [{"from": [tenants], "ports": _tcp(ports)}],
-    }
+    return _with_tenants(namespace, name, pods, "Ingress", {"from": [_TENANTS], "ports": _tcp(ports)})
+
+
+def to_tenants(namespace: str, name: str, pods: Mapping[str, str], ports: Sequence[int]) -> Planned:
+    """Pods that reach those of tenants at some ports, besides whom they reach already; it takes `traffic`, too."""
+    return _with_tenants(namespace, name, pods, "Egress", {"to": [_TENANTS], "ports": _tcp(ports)})
+
+
+def _with_tenants(namespace: str, name: str, pods: Mapping[str, str], way: str, rule: Mapping[str, Any]) -> Planned:
+    spec = {"podSelector": {"matchLabels": dict(pods)}, "policyTypes": [way], way.lower(): [dict(rule)]}
     metadata = {"name": name, "namespace": namespace, "labels": _OURS}
     policy = {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": metadata, "spec": spec}
     return Planned(f"network-policy-{name}", policy)

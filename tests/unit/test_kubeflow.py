@@ -350,7 +350,7 @@ def test_steps_of_tenants_reach_the_api_metadata_store_and_api_servers() -> None
     let_in = {
         (str(spec["podSelector"]["matchLabels"]), port["port"])
         for spec in made
-        for rule in spec["ingress"]
+        for rule in spec.get("ingress", ())
         if "from" in rule
         for port in rule["ports"]
     }

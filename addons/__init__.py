@@ -18,11 +18,13 @@ from espalier.addons.kai_scheduler import RECORD as KAI_SCHEDULER
 from espalier.addons.karpenter import RECORD as KARPENTER
 from espalier.addons.katib import RECORD as KATIB
 from espalier.addons.keda import RECORD as KEDA
+from espalier.addons.knative_serving import RECORD as KNATIVE_SERVING
 from espalier.addons.kserve import RECORD as KSERVE
 from espalier.addons.kserve_crd import RECORD as KSERVE_CRD
 from espalier.addons.kube_prometheus_stack import RECORD as KUBE_PROMETHEUS_STACK
 from espalier.addons.kubeflow_base import RECORD as KUBEFLOW_BASE
 from espalier.addons.kubeflow_dashboard import RECORD as KUBEFLOW_DASHBOARD
+from espalier.addons.kubeflow_hub import RECORD as KUBEFLOW_HUB
 from espalier.addons.kubeflow_notebooks import RECORD as KUBEFLOW_NOTEBOOKS
 from espalier.addons.kubeflow_pipelines import RECORD as KUBEFLOW_PIPELINES
 from espalier.addons.kubeflow_trainer import RECORD as KUBEFLOW_TRAINER
@@ -73,10 +75,12 @@ RECORDS: dict[str, AddonRecord] = each_once(
         KARPENTER,
         KATIB,
         KEDA,
+        KNATIVE_SERVING,
         KSERVE,
         KSERVE_CRD,
         KUBEFLOW_BASE,
         KUBEFLOW_DASHBOARD,
+        KUBEFLOW_HUB,
         KUBEFLOW_NOTEBOOKS,
         KUBEFLOW_PIPELINES,
         KUBEFLOW_TRAINER,

@@ -1,9 +1,10 @@
 """KServe: InferenceServices, each a Deployment with its model beside it, on runtimes that the platform gives.
 
 Facts: kserve/kserve v0.20.0, charts/kserve-resources (values.yaml, templates), and pkg/apis/serving/v1beta1: defaults
-of resources that are "" are none, so that runtimes' own hold. Its mode here is Standard, which needs neither Knative
-nor Istio. Runtimes are not the chart kserve-runtime-configs', whose images are old or float and whose pods tolerate
-no taint: those of the pools stand in for them. The image of ART explainers has no tag there: none are offered.
+of resources that are "" are none, so that runtimes' own hold. Its mode is Standard, which needs neither Knative nor
+Istio, unless Knative is said: then Knative Serving routes, and no VirtualService of KServe's. Runtimes are not the
+chart kserve-runtime-configs', whose images are old or float and whose pods tolerate no taint: those of the pools stand
+in for them. The image of ART explainers has no tag there: none are offered.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -44,6 +45,11 @@ class Options(BaseModel):
         extra="forbid", frozen=True, strict=True, alias_generator=lambda name: name.replace("_", "-")
     )
 
+    mode: Literal["Standard", "Knative"] = Field(
+        default="Standard",
+        description="Standard: each model is a Deployment; Knative: it goes to zero, and traffic is split by percent "
+        "(needs knative-serving)",
+    )
     domain: Annotated[str, Field(pattern=_DOMAIN, max_length=200)] | None = Field(
         default=None,
         description="models are served as <name>-<namespace>.<domain>; without it within the cluster alone",
@@ -113,6 +119,8 @@ def values(inputs: AddonInputs) -> Mapping[str, Any]:
     """Requests that fit a small model, no limits that would end a large one, and a gateway where there is a domain."""
     options: Options = inputs.options
     gateway: dict[str, Any] = {"disableIngressCreation": True, "disableIstioVirtualHost": True}
+    if options.mode == "Knative":
+        gateway = {"disableIstioVirtualHost": True}
     if options.domain:
         gateway = {
             "domain": options.domain,
@@ -130,7 +138,7 @@ def values(inputs: AddonInputs) -> Mapping[str, Any]:
     return {
         "kserve": {
             "controller": {
-                "deploymentMode": "Standard",
+                "deploymentMode": options.mode,
                 "gateway": gateway,
                 "imagePullPolicy": "IfNotPresent",
                 "affinity": staying_affinity(),
@@ -163,6 +171,12 @@ def edit(inputs: AddonInputs, manifest: Mapping[str, Any]) -> Mapping[str, Any]:
 def judges(inputs: AddonInputs) -> Iterator[Mistake]:
     """A domain is served by a Gateway, whose definitions somebody has to bring."""
     options: Options = inputs.options
+    if options.mode == "Knative" and "knative-serving" not in inputs.beside:
+        do = "Add `knative-serving: {}` to espalier:addons, or take Standard."
+        yield Mistake(f"espalier:addons.{NAME}.mode", "Knative", "Knative beside knative-serving", do)
+    if options.mode == "Knative" and options.domain:
+        do = "Say the domain of knative-serving instead."
+        yield Mistake(f"espalier:addons.{NAME}.domain", options.domain, "a domain with mode Standard", do)
     if options.domain and "gateway-api" not in inputs.beside:
         do = "Add `gateway-api: {}` to espalier:addons and a controller for its gateways, or remove the domain."
         yield Mistake(f"espalier:addons.{NAME}.domain", options.domain, "a domain beside gateway-api", do)
@@ -210,7 +224,7 @@ RECORD = AddonRecord(
         ),
     ),
     needs=frozenset({"cert-manager", "kserve-crd"}),
-    after=frozenset({"gateway-api", "istiod"}),
+    after=frozenset({"gateway-api", "istiod", "knative-serving"}),
     versions={
         "kserve-crd": Window("0.20", "0.20", "https://github.com/kserve/kserve/blob/v0.20.0/charts/kserve-resources"),
         "cert-manager": Window("1.17", "", "https://github.com/kserve/kserve/blob/v0.20.0/kserve-deps.env"),

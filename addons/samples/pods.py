@@ -36,11 +36,12 @@ class Pods:
         )
 
 
-def runtimes_of(pools: Iterable[PoolFacts]) -> Runtimes:
-    """Those that the platform makes of its pools, with Espalier's images."""
+def runtimes_of(pools: Iterable[PoolFacts], manifests: Iterable[Mapping[str, Any]] = ()) -> Runtimes:
+    """Those that the platform makes of its pools, with Espalier's images, and those among a sample's objects."""
     known = tuple(pools)
+    own = {one["metadata"]["name"]: one for one in manifests if one["kind"].endswith("Runtime")}
     made = (*serving_runtimes.runtimes(known, serving_runtimes.IMAGES), *training_runtimes.runtimes(known, IMAGES))
-    return {one.manifest["metadata"]["name"]: one.manifest for one in made}
+    return {one.manifest["metadata"]["name"]: one.manifest for one in made} | own
 
 
 def pods_of(manifest: Mapping[str, Any], runtimes: Runtimes | None = None) -> tuple[Pods, ...]:

@@ -71,6 +71,9 @@ def filled(blueprint: Blueprint, name: str, wish: Wish = ANYWHERE) -> tuple[str,
         whose = f"{chosen.vendor.upper()}'s " if chosen.vendor else ""
         accepted = f"a pool with {whose}devices that tenant {tenant.name} has a quota of"
         raise Mistakes([Mistake("NAME", name, accepted, "Name another tenant, or give it such devices.")])
+    if "${host}" in text and not _settings_of(blueprint, tenant).exposure:
+        do = f"Give it one by `exposure: {{domains: [{tenant.name}.example.com]}}`."
+        raise Mistakes([Mistake("NAME", name, f"a host name that tenant {tenant.name} serves by", do)])
     filled_in = Template(text).substitute(_values(blueprint, tenant, workspace, pool))
     comment = "".join(line for line in filled_in.splitlines(keepends=True) if line.startswith("#"))
     manifests = list(yaml.safe_load_all(filled_in))
@@ -93,7 +96,7 @@ def _too_many(
     manifests: Sequence[Mapping[str, Any]], blueprint: Blueprint, workspace: WorkspacePlan, pool: PoolPlan | None
 ) -> Iterator[Mistake]:
     """Devices beyond the workspace's quota, for which pods would wait without end."""
-    known = runtimes_of(each.facts() for each in blueprint.pools)
+    known = runtimes_of((each.facts() for each in blueprint.pools), manifests)
     made = [pods for one in manifests for pods in pods_of(one, known)]
     for device in sorted(pool.shape.devices if pool else ()):
         asked, most = sum(pods.asks(device) for pods in made), _bound(workspace, device)
@@ -125,11 +128,17 @@ def _missing(blueprint: Blueprint, sample: Sample) -> str:
         return f"Needs {' and '.join(lacking)}."
     if "gateway-api" in sample.needs and not _domain(blueprint):
         return "Needs a domain: `kserve: {domain: ...}`."
+    if {"knative-serving", "kserve"} <= set(sample.needs) and _serving(blueprint).get("mode") != "Knative":
+        return "Needs KServe's other mode: `kserve: {mode: Knative}`."
     return "" if blueprint.tenants else "Needs a tenant."
 
 
 def _domain(blueprint: Blueprint) -> str:
-    return str((blueprint.settings.addons.get("kserve") or {}).get("domain") or "")
+    return str(_serving(blueprint).get("domain") or "")
+
+
+def _serving(blueprint: Blueprint) -> Mapping[str, Any]:
+    return blueprint.settings.addons.get("kserve") or {}
 
 
 def _home(blueprint: Blueprint, wish: Wish) -> tuple[TenantPlan, WorkspacePlan]:
@@ -175,6 +184,7 @@ def _values(
         "resources": json.dumps(_resources(tenant, pool)),
         "image": IMAGE,
         "domain": _domain(blueprint),
+        "host": tenant.exposure.domains[0] if tenant.exposure else "",
     }
 
 

@@ -15,6 +15,7 @@ from espalier.blueprint import Blueprint, build
 from espalier.commands.sample import ANYWHERE, Wish, filled
 from espalier.settings import validate
 from espalier.types import Mistakes
+from tests.upstream.staged import options_of
 
 GPU = "nvidia.com/gpu"
 NEEDED = sorted({need for sample in SAMPLES.values() for need in sample.needs if need in RECORDS})
@@ -35,9 +36,17 @@ def with_needs(*ids: str) -> dict[str, Any]:
     while rest:
         id = rest.pop()
         if id not in found:
-            found[id] = OPTIONS.get(id, {}) if "gateway-api" in ids else {}
+            found[id] = _options(id, ids)
             rest += sorted(RECORDS[id].needs)
+            rest += ["metrics-server"] if id == "vertical-pod-autoscaler" else []
     return found
+
+
+def _options(id: str, wanted: tuple[str, ...]) -> dict[str, Any]:
+    """KServe is in one mode: with a gateway in Standard."""
+    if id == "kserve" and "gateway-api" not in wanted:
+        return {"mode": "Knative"} if "knative-serving" in wanted else {}
+    return OPTIONS.get(id) or options_of(id)
 
 
 def platform(*addons: str, **tenant: Any) -> Blueprint:
@@ -48,7 +57,13 @@ def platform(*addons: str, **tenant: Any) -> Blueprint:
     ]
     exposure = {"domains": ["iris-vision-dev.models.example.com"]}
     block: dict[str, Any] = {"name": "vision", "workspaces": spaces, "quota": quota, "exposure": exposure, **tenant}
-    keys = {"cluster": CLUSTER, "pools": POOLS, "tenants": [block], "addons": with_needs(*addons)}
+    keys = {
+        "cluster": CLUSTER,
+        "pools": POOLS,
+        "tenants": [block],
+        "addons": with_needs(*addons),
+        "licences": ["BUSL-1.1"],
+    }
     return build(validate(keys, where="espalier"), RECORDS)
 
 
@@ -75,7 +90,7 @@ def test_each_is_taken_by_what_holds_tenants(name: str) -> None:
     assert list(yaml.safe_load_all(text)) == manifests
     assert "${" not in text.replace("${trialParameters.", "")
     for manifest in manifests:
-        assert manifest["metadata"]["namespace"] == "vision-dev"
+        assert manifest["metadata"].get("namespace") == "vision-dev" or SAMPLES[name].platform
         for pod in pods(manifest):
             assert pod["securityContext"]["runAsNonRoot"] is True
             assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
@@ -136,6 +151,12 @@ def test_of_a_pool_that_is_not_the_tenants_it_makes_no_use() -> None:
         ("jobb", (), ANYWHERE, ("NAME", "Did you mean job?")),
         ("trainjob", (), ANYWHERE, ("NAME", "Needs kubeflow-trainer.")),
         ("canary", (), ANYWHERE, ("NAME", "Needs gateway-api and kserve.")),
+        (
+            "canary-knative",
+            ("gateway-api", "knative-serving", "kserve"),
+            ANYWHERE,
+            ("NAME", "Needs KServe's other mode: `kserve: {mode: Knative}`."),
+        ),
         ("job", (), Wish("vison"), ("--tenant", "Name one of these.")),
         ("job", (), Wish(workspace="x"), ("--workspace", "Name one of these.")),
         ("job", (), Wish(pool="cpu"), ("--pool", "Name one of these.")),

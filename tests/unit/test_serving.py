@@ -169,6 +169,42 @@ def test_what_it_needs_is_said() -> None:
     ]
 
 
+def test_models_that_go_to_zero_need_knative() -> None:
+    assert refused({"mode": "Knative"}) == [
+        "espalier:addons.kserve.mode: got Knative; accepted: Knative beside knative-serving. Add "
+        "`knative-serving: {}` to espalier:addons, or take Standard."
+    ]
+    given = {**STACK, "knative-operator": {}, "knative-serving": {}, "kserve": {"mode": "Knative"}}
+    plans, mistakes = plan_addons(given, RECORDS, FACTS, ())
+    assert not mistakes
+    order = [plan.id for plan in sorted(plans, key=lambda plan: plan.wave)]
+    assert order.index("knative-operator") < order.index("knative-serving") < order.index("kserve")
+    told = RECORDS["kserve"].content.values(inputs(mode="Knative"))["kserve"]["controller"]  # type: ignore[union-attr]
+    assert (told["deploymentMode"], told["gateway"]) == ("Knative", {"disableIstioVirtualHost": True})
+    [mistake] = RECORDS["kserve"].judges(
+        AddonInputs(FACTS, (), inputs(mode="Knative", domain="a.b", issuer="ca").options, {**given})
+    )
+    assert mistake.text() == (
+        "espalier:addons.kserve.domain: got a.b; accepted: a domain with mode Standard. "
+        "Say the domain of knative-serving instead."
+    )
+
+
+def test_knative_lets_pods_say_where_they_run() -> None:
+    record = RECORDS["knative-serving"]
+    options = record.options(layer="istio", domain="models.example.com")
+    made = {one.suffix: one.manifest for one in record.objects(AddonInputs(FACTS, (), options))}
+    spec = made["serving"]["spec"]
+    assert spec["ingress"] == {"istio": {"enabled": True}}
+    assert spec["config"]["domain"] == {"models.example.com": ""}
+    assert spec["config"]["features"]["kubernetes.podspec-tolerations"] == "enabled"
+    assert spec["config"]["features"]["secure-pod-defaults"] == "enabled"
+    assert [mistake.text() for mistake in record.judges(AddonInputs(FACTS, (), options))] == [
+        "espalier:addons.knative-serving.layer: got istio; accepted: istio beside istiod and istio-gateway. "
+        "Add `istiod: {}` and `istio-gateway: {}` to espalier:addons, or take kourier."
+    ]
+
+
 @pytest.mark.parametrize(("key", "value"), [("domain", "no spaces"), ("images", {"vllm/amd": "vllm:latest"})])
 def test_wrong_options_are_refused(key: str, value: Any) -> None:
     assert len(refused({key: value})) == 1

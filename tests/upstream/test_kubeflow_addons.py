@@ -24,7 +24,14 @@ from tests.upstream.held import FACTS, UPSTREAM, content_of, edited, folder, inp
 from tests.upstream.values import schemas_of, strangers
 
 CHARTS = ("argo-workflows", "istio-base", "istio-gateway", "istiod", "kserve")
-PLAIN: tuple[str, ...] = ("katib", "kserve-crd", "kubeflow-dashboard", "kubeflow-notebooks", "kubeflow-pipelines")
+PLAIN: tuple[str, ...] = (
+    "katib",
+    "kserve-crd",
+    "kubeflow-dashboard",
+    "kubeflow-hub",
+    "kubeflow-notebooks",
+    "kubeflow-pipelines",
+)
 IDS = (*CHARTS, *PLAIN)
 OURS: dict[str, set[str]] = {
     "kubeflow-notebooks": {TENSORBOARD},
@@ -45,7 +52,7 @@ SECCOMP_BY_VALUES = {
     "istiod": "",
 }
 """Records whose pods get their seccomp profile by a value, which upstream's render lacks: where that value is."""
-IN_PARTS = ("katib", "kserve-crd", "kubeflow-pipelines")
+IN_PARTS = ("katib", "kserve-crd", "kubeflow-hub", "kubeflow-pipelines")
 """Records that take folders below upstream's, which would load from a network or ask a cluster, or a variant of it."""
 VIRTUAL = {"pipelines.kubeflow.org"}
 """API groups that an add-on asks about and that are no definitions: KFP's API server reviews access to them."""

@@ -9,24 +9,26 @@ import pytest
 
 from espalier.addons.samples import SAMPLES
 from tests.unit.test_samples import READY, fill
-from tests.upstream.samples import FOLDERS, OWN
-from tests.upstream.values import schemas_of
+from tests.upstream.samples import OWN, folder_of, schema_of
 
 
 def customs() -> list[tuple[str, dict[str, Any]]]:
-    return [(name, one) for name in READY for one in fill(name) if one["kind"] not in OWN]
+    return [(name, one) for name in READY for one in fill(name) if folder_of(one)]
 
 
 @pytest.mark.parametrize(("name", "manifest"), customs(), ids=lambda value: value if isinstance(value, str) else "")
 def test_its_definition_knows_each_key(name: str, manifest: dict[str, Any]) -> None:
-    version = manifest["apiVersion"].partition("/")[2]
-    schema = schemas_of(FOLDERS[manifest["kind"]], version)[manifest["kind"]]
-    jsonschema.validate(manifest, schema)
+    jsonschema.Draft7Validator(schema_of(manifest)).validate(manifest)  # without a look at the schema, of megabytes
     assert SAMPLES[name].needs
+
+
+def test_the_definition_of_each_is_known() -> None:
+    kinds = {one["kind"] for name in READY for one in fill(name) if not folder_of(one)}
+    assert kinds <= {*OWN, "Job"}
 
 
 def test_a_wrong_key_is_seen() -> None:
     [job] = fill("trainjob")
     job["spec"]["trainer"]["nodes"] = 2
     with pytest.raises(jsonschema.ValidationError, match="nodes"):
-        jsonschema.validate(job, schemas_of("kubeflow-trainer", "v1alpha1")["TrainJob"])
+        jsonschema.Draft7Validator(schema_of(job)).validate(job)

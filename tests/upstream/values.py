@@ -39,7 +39,7 @@ def schemas_of(addon: str, version: str) -> dict[str, Any]:
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # some definitions are megabytes
     documents = yaml.load_all((folder_of(addon) / "crds.yaml").read_text("utf-8"), loader)
     return {
-        one["spec"]["names"]["kind"]: _closed(made["schema"]["openAPIV3Schema"])
+        one["spec"]["names"]["kind"]: closed(made["schema"]["openAPIV3Schema"])
         for one in documents
         if one
         for made in one["spec"]["versions"]
@@ -47,12 +47,13 @@ def schemas_of(addon: str, version: str) -> dict[str, Any]:
     }
 
 
-def _closed(schema: Any) -> Any:
+def closed(schema: Any) -> Any:
+    """A schema for which a key that it does not name is an error."""
     if isinstance(schema, list):
-        return [_closed(one) for one in schema]
+        return [closed(one) for one in schema]
     if not isinstance(schema, dict):
         return schema
-    found = {key: _closed(value) for key, value in schema.items()}
+    found = {key: closed(value) for key, value in schema.items()}
     if isinstance(schema.get("properties"), dict) and schema.get("type") == "object" and schema["properties"]:
         found["additionalProperties"] = {"apiVersion", "metadata"} <= set(schema["properties"])
     return found

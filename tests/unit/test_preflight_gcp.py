@@ -434,13 +434,35 @@ def test_administrators_are_looked_up_as_far_as_google_tells(monkeypatch: pytest
     here = administrators(monkeypatch, {account: {"email": ROBOT}, LOOKUP: {"name": "groups/1"}})
     fine = told(here, "ok")
     assert {f"administrator serviceAccount:{ROBOT}", f"administrator group:{GROUP}"} <= fine.keys()
-    assert told(here, "warning")["administrator user:kim@example.com"].got == (
-        "not judged: Google tells who this is to administrators of its Workspace alone"
-    )
     off = told(administrators(monkeypatch, {account: {"disabled": True}}), "error")
     assert off[f"administrator serviceAccount:{ROBOT}"].got == "disabled"
     refused = told(administrators(monkeypatch, {}, refused=("groups:lookup",)), "warning")
     assert refused[f"administrator group:{GROUP}"].got == "not judged: 403 no"
+
+
+@pytest.mark.parametrize(
+    ("members", "level", "got"),
+    [
+        (["user:Kim@example.com"], "ok", "is there"),
+        (["deleted:user:kim@example.com?uid=1", "user:kim@example.com"], "ok", "is there"),
+        (["deleted:user:kim@example.com?uid=1"], "error", "deleted"),
+        (["user:akim@example.com", "deleted:user:kim@example.community?uid=1"], "warning", None),
+        (None, "warning", None),
+    ],
+    ids=["named", "made again", "deleted", "another", "not told"],
+)
+def test_a_user_is_known_by_the_projects_policy_and_by_nothing_else(
+    members: list[str] | None, level: str, got: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the policy may not be read or does not name the user, the finding says that nobody can tell."""
+    policy = {"bindings": [{"role": "roles/viewer", "members": ["group:all@example.com", *(members or ())]}]}
+    refused = () if members else (":getIamPolicy",)
+    found = administrators(monkeypatch, {"/v1/projects/my-project:getIamPolicy": policy}, refused=refused)
+    assert told(found, level)["administrator user:kim@example.com"].got == (
+        got
+        or "not judged: the project's policy does not name this user, and of others Google tells to administrators of "
+        "its Workspace alone"
+    )
 
 
 def test_a_share_of_the_networks_own_project_is_found(monkeypatch: pytest.MonkeyPatch) -> None:

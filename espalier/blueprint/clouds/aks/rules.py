@@ -149,8 +149,8 @@ def _image(cluster: Aks, wanted: Wanted) -> Iterator[Mistake]:
         do = "Take a node pool snapshot (az aks nodepool snapshot create), and write its resource id."
         yield Mistake(f"{wanted.path}.image.release", repr(image.release), accepted, do)
     if preload is not None:
-        do = "Remove `preload`; a registry in the region pulls fastest."
-        accepted = "nothing: AKS's API has no image that nodes start with"
+        do = "Remove `preload`: a registry under `registries` is near, and nodes.min: 1 keeps a node that has them."
+        accepted = "nothing: AKS has no disk of images, and Pulumi's SDK does not speak of its artifact streaming"
         yield Mistake(f"{wanted.path}.preload", "images to start with", accepted, do)
 
 

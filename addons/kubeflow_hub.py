@@ -28,6 +28,8 @@ _OF_MYSQL: Final = frozenset({"metadata-mysql", "model-registry-db"})
 _PARAMETERS: Final = "model-registry-db-parameters"
 _SERVER: Final = "model-registry-deployment"
 _HOST: Final = "@tcp(model-registry-db:"
+MYSQL: Final = "mysql:8.3.0"
+"""In place of upstream's tag 8.3, which moves."""
 _KINDS: Final = frozenset({"ConfigMap", "Deployment", "PersistentVolumeClaim", "Service", "ServiceAccount"})
 _NAMES: Final = frozenset(
     {*_OF_MYSQL, _PARAMETERS, _SERVER, "model-registry-configmap", "model-registry-server", "model-registry-service"}
@@ -86,8 +88,11 @@ def edit(inputs: AddonInputs, manifest: Mapping[str, Any]) -> Mapping[str, Any] 
     if kind != "Deployment":
         return manifest
     changed = placed(manifest, replicas=2 if name == _SERVER else 1)
-    for container in changed["spec"]["template"]["spec"]["containers"] if name == _SERVER and options.database else ():
-        there = f"@tcp({options.database.host}:"  # type: ignore[union-attr]
+    (container,) = changed["spec"]["template"]["spec"]["containers"]
+    if name in _OF_MYSQL:
+        container["image"] = MYSQL
+    elif options.database:
+        there = f"@tcp({options.database.host}:"
         container["args"] = [arg.replace(_HOST, there) for arg in container["args"]]
     return changed
 
@@ -110,7 +115,7 @@ RECORD = AddonRecord(
         namespace=NAMESPACE,
         create_namespace=False,
         edit=edit,
-        facts=ContentFacts(images=(f"ghcr.io/kubeflow/model-registry/server:{VERSION}", "mysql:8.3")),
+        facts=ContentFacts(images=(f"ghcr.io/kubeflow/model-registry/server:{VERSION}", MYSQL)),
     ),
     needs=frozenset({"kubeflow-base"}),
     after=frozenset({"istio-base", "istio-gateway"}),

@@ -57,9 +57,9 @@ def stack(*addons: str) -> Blueprint:
 def admin(sim_cluster: sim.SimStatus, eventually_: Callable[..., Any]) -> Iterator[Client]:
     """The administrator of a cluster with upstream's definitions and two nodes of each pool."""
     client = Client.connect(sim_cluster.kubeconfig)
-    spaces = [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}} for name in OTHERS]
+    spaces: list[Manifest] = [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}} for name in OTHERS]
     nodes = [node_manifest(pool.shape, f"{pool.name}-{at}") for pool in stack().pools for at in range(2)]
-    brought = [*spaces, *nodes, *definitions()]
+    brought: list[Manifest] = [*spaces, *nodes, *definitions()]
     add(client, brought)
     kinds = {one["metadata"]["name"] for one in brought if one["kind"] == DEFINITION.kind}
     eventually_(lambda: kinds <= {one["metadata"]["name"] for one in client.list(DEFINITION) if is_served(one)})
@@ -78,7 +78,7 @@ def platform(admin: Client, eventually_: Callable[..., Any]) -> Iterator[Bluepri
     blueprint = stack(*sorted({need for name in READY for need in SAMPLES[name].needs}))
     # As the controller of Profiles makes it.
     editor = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default-editor", "namespace": SPACE}}
-    made = [*objects(blueprint), editor]
+    made: list[Manifest] = [*objects(blueprint), editor]
     add(admin, made)
     account = f"/api/v1/namespaces/{SPACE}/serviceaccounts/default"
     eventually_(lambda: answers(lambda: admin.request("GET", account)))

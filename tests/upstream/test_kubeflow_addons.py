@@ -13,6 +13,7 @@ import yaml
 from espalier.addons import RECORDS
 from espalier.addons.istio import PROXY
 from espalier.addons.kubeflow_base import NAMESPACE
+from espalier.addons.kubeflow_hub import MYSQL
 from espalier.addons.kubeflow_notebooks import TENSORBOARD
 from espalier.addons.kubeflow_pipelines import CACHED, WHOLE
 from espalier.addons.serving_runtimes import IMAGES, runtimes
@@ -34,6 +35,7 @@ PLAIN: tuple[str, ...] = (
 )
 IDS = (*CHARTS, *PLAIN)
 OURS: dict[str, set[str]] = {
+    "kubeflow-hub": {MYSQL},
     "kubeflow-notebooks": {TENSORBOARD},
     "kubeflow-pipelines": {CACHED, *WHOLE.values()},
     "istio-gateway": {PROXY},
@@ -292,3 +294,21 @@ def test_all_of_them_are_in_one_stack() -> None:
     assert mistakes == ()
     waves = {plan.id: plan.wave for plan in plans}
     assert all(waves[need] < waves[id] for id in IDS for need in RECORDS[id].needs)
+
+
+def test_the_registry_takes_a_database_that_is_given() -> None:
+    given = {"database": {"host": "db.example.com", "port": 3307, "name": "models"}}
+    made = {(one["kind"], one["metadata"]["name"]): one for one in edited("kubeflow-hub", **given)}
+    assert not [name for _, name in made if name in ("model-registry-db", "metadata-mysql")]
+    (server,) = made["Deployment", "model-registry-deployment"]["spec"]["template"]["spec"]["containers"]
+    assert "@tcp(db.example.com:$(MYSQL_PORT))/" in str(server["args"])
+    told = made["ConfigMap", "model-registry-db-parameters"]["data"]
+    assert told == {"MYSQL_DATABASE": "models", "MYSQL_PORT": "3307"}
+    ways = [one["spec"] for one in own("kubeflow-hub", **given) if one["metadata"]["name"] == "model-registry-database"]
+    assert [port["port"] for rule in ways[0]["egress"] for port in rule["ports"]] == [53, 53, 443, 6443, 3307]
+
+
+def test_nobody_knows_the_registrys_password() -> None:
+    made = edited("kubeflow-hub")
+    assert not [one for one in made if one["kind"] == "Secret"]
+    assert "ALLOW_EMPTY" not in str(made)

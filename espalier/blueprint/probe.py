@@ -141,6 +141,10 @@ class ProbePlan:
     unprobed: tuple[Unprobed, ...] = ()
 
 
+PAUSE: Final = "registry.k8s.io/pause:3.10"
+"""Kubernetes' own image that does nothing; a node that has run any pod mostly has it."""
+
+
 def plan_probes(blueprint: Blueprint, only: Sequence[str] = ()) -> ProbePlan:
     """The probes of all pools with devices, or of those that `only` names; none where nothing runs containers."""
     pools = [pool for pool in blueprint.pools if pool.accelerator and (not only or pool.name in only)]
@@ -165,7 +169,15 @@ def plan_probes(blueprint: Blueprint, only: Sequence[str] = ()) -> ProbePlan:
 
 def probe_images(blueprint: Blueprint) -> tuple[Image, ...]:
     """The images that `verify --probe` would pull: a site without a way out mirrors them, too."""
-    return tuple(Image(probe.image, "", f"verify --probe, {probe.name}") for probe in plan_probes(blueprint).probes)
+    if not blueprint.facts.runs_containers:
+        return ()
+    probes = (Image(probe.image, "", f"verify --probe, {probe.name}") for probe in plan_probes(blueprint).probes)
+    return (*probes, Image(pause_image(blueprint), "", "verify --probe, pods that do nothing"))
+
+
+def pause_image(blueprint: Blueprint) -> str:
+    """What does nothing, from the stack's own registry where it has one."""
+    return ImageRule(blueprint.settings.sources.registry or "").apply(PAUSE)
 
 
 def _machine(known: Catalogue, pool: PoolPlan) -> Machine | None:

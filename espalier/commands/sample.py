@@ -18,6 +18,7 @@ from espalier.blueprint import Blueprint, names
 from espalier.blueprint.pools import PoolPlan
 from espalier.blueprint.tenant_bounds import shapes_of
 from espalier.blueprint.tenants import TenantPlan, WorkspacePlan
+from espalier.charts.images import ImageRule, rewrite_images
 from espalier.commands.project import open_project
 from espalier.report.console import Output
 from espalier.report.documents import SampleEntry, header
@@ -76,7 +77,8 @@ def filled(blueprint: Blueprint, name: str, wish: Wish = ANYWHERE) -> tuple[str,
         raise Mistakes([Mistake("NAME", name, f"a host name that tenant {tenant.name} serves by", do)])
     filled_in = Template(text).substitute(_values(blueprint, tenant, workspace, pool))
     comment = "".join(line for line in filled_in.splitlines(keepends=True) if line.startswith("#"))
-    manifests = list(yaml.safe_load_all(filled_in))
+    rule = ImageRule(blueprint.settings.sources.registry or "")
+    manifests = [rewrite_images(one, (), rule) for one in yaml.safe_load_all(filled_in)]
     wrong = [*_unowned(manifests, _settings_of(blueprint, tenant)), *_too_many(manifests, blueprint, workspace, pool)]
     if wrong:
         raise Mistakes(wrong)

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from espalier.blueprint import Blueprint
+from espalier.blueprint.probe import PAUSE
 from espalier.kube import Client, Kind
 from espalier.types import Taint
 from espalier.verify.model import Json
 
 POD = Kind("v1", "Pod")
-IMAGE = "registry.k8s.io/pause:3.10"
-"""Kubernetes' own image that does nothing; a node that has run any pod mostly has it."""
 
 
 def probe_pod(
@@ -22,6 +21,7 @@ def probe_pod(
     tolerate: Iterable[Taint] = (),
     select: Mapping[str, str] | None = None,
     priority: str = "",
+    image: str = PAUSE,
 ) -> Json:
     """A pod that asks for `devices` and does nothing; compliant with the restricted Pod Security level."""
     asks = {"cpu": "1m", "memory": "4Mi"} | {device: str(count) for device, count in sorted(devices.items())}
@@ -29,7 +29,7 @@ def probe_pod(
         "containers": [
             {
                 "name": "probe",
-                "image": IMAGE,
+                "image": image,
                 "resources": {"requests": asks, "limits": asks},
                 "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
             }

@@ -8,6 +8,7 @@ from functools import partial
 
 from espalier.blueprint import names
 from espalier.blueprint.pools import PoolPlan
+from espalier.blueprint.probe import pause_image
 from espalier.types import Taint
 from espalier.verify.model import Context, Json, NotProven, Outcome, Task
 from espalier.verify.nodes import accelerated, list_nodes, of_pool, sharing
@@ -119,6 +120,7 @@ def _create(context: Context, stage: Stage, name: str, pool: PoolPlan, tolerate:
         tolerate=tolerate,
         select=names.selector_of(pool.shape),
         priority=meek_priority(context.blueprint),
+        image=pause_image(context.blueprint),
     )
     pod["spec"]["serviceAccountName"] = ACCOUNT
     context.client.create(pod)

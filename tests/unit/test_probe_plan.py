@@ -169,7 +169,8 @@ def test_images_come_from_the_stacks_registry_and_are_listed() -> None:
     assert only(made).image.startswith("mirror.example.com/all/docker.io/pytorch/pytorch:")
     listed = probe_images(made)
     assert [(image.image, image.addon, image.where) for image in listed] == [
-        (only(made).image, "", "verify --probe, probe/p")
+        (only(made).image, "", "verify --probe, probe/p"),
+        ("mirror.example.com/all/registry.k8s.io/pause:3.10", "", "verify --probe, pods that do nothing"),
     ]
 
 

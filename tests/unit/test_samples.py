@@ -26,6 +26,7 @@ POOLS = [
     {"name": "l4", "accelerator": "L4", "nodes": {"max": 2}},
     {"name": "h100", "accelerator": "H100-80", "nodes": {"max": 2}, "capacity": ["spot", "on-demand"]},
 ]
+SOURCES: dict[str, str] = {}
 OPTIONS: dict[str, dict[str, Any]] = {"kserve": {"domain": "models.example.com", "issuer": "ca"}}
 
 
@@ -63,6 +64,7 @@ def platform(*addons: str, **tenant: Any) -> Blueprint:
         "tenants": [block],
         "addons": with_needs(*addons),
         "licences": ["BUSL-1.1"],
+        "sources": SOURCES,
     }
     return build(validate(keys, where="espalier"), RECORDS)
 
@@ -102,6 +104,15 @@ def test_each_is_taken_by_what_holds_tenants(name: str) -> None:
                 image, _, tag = container["image"].rpartition(":")
                 assert image
                 assert tag not in ("", "latest")
+
+
+@pytest.mark.parametrize("name", READY)
+def test_its_images_are_the_stacks_own_registrys(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(SOURCES, "registry", "registry.example.com/mirror")
+    _, manifests = filled(platform(*SAMPLES[name].needs), name)
+    images = [container["image"] for pod in pods(manifests) for container in pod["containers"]]
+    assert all(image.startswith("registry.example.com/mirror/") for image in images)
+    assert "image: registry" in yaml.safe_dump_all(manifests) or not images
 
 
 @pytest.mark.parametrize("name", READY)

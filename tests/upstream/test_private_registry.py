@@ -165,6 +165,13 @@ LACKS: Final[Mapping[str, Mapping[str, str]]] = {
     "katib": {"*/enas-cnn-cifar10-cpu:*": "a template of trials that the record leaves out"},
     "kserve": {"kserve/art-explainer:*": "explainers are taken out: the project has ended"},
     "kube-prometheus-stack": {"*/bats/*": _TESTS, "*/kube-webhook-certgen:*": _OFF},
+    "kubeflow-hub": {
+        "ghcr.io/kubeflow/model-registry/controller:*": "left out, since its tag floats upstream",
+        "ghcr.io/kubeflow/model-registry/storage-initializer:*": "left out, since its tag floats upstream",
+        "ghcr.io/kubeflow/model-registry/ui:*": "a page that the record leaves out",
+        "mysql:8.3": _NEWER,
+        "postgres:*": "another database, in whose place stands MySQL",
+    },
     "kubeflow-notebooks": {"tensorflow/tensorflow:2.5.1": _NEWER},
     "kubeflow-pipelines": {
         "docker.io/alpine:3.23": _NEWER,

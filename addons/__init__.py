@@ -10,6 +10,7 @@ from espalier.addons.cert_manager import RECORD as CERT_MANAGER
 from espalier.addons.cluster_autoscaler import RECORD as CLUSTER_AUTOSCALER
 from espalier.addons.dcgm_exporter import RECORD as DCGM_EXPORTER
 from espalier.addons.dex import RECORD as DEX
+from espalier.addons.evidently import RECORD as EVIDENTLY
 from espalier.addons.gateway_api import RECORD as GATEWAY_API
 from espalier.addons.istio import RECORDS as ISTIO
 from espalier.addons.jobset import RECORD as JOBSET
@@ -43,6 +44,7 @@ from espalier.addons.retired import RETIRED
 from espalier.addons.shelf import SHELF
 from espalier.addons.training_operator_v1 import RECORD as TRAINING_OPERATOR_V1
 from espalier.addons.vertical_pod_autoscaler import RECORD as VERTICAL_POD_AUTOSCALER
+from espalier.addons.vllm_stack import RECORD as VLLM_STACK
 from espalier.addons.volcano import RECORD as VOLCANO
 from espalier.addons.warden import RECORD as WARDEN
 from espalier.types import AddonRecord
@@ -67,6 +69,7 @@ RECORDS: dict[str, AddonRecord] = each_once(
         CLUSTER_AUTOSCALER,
         DCGM_EXPORTER,
         DEX,
+        EVIDENTLY,
         GATEWAY_API,
         *ISTIO,
         JOBSET,
@@ -98,6 +101,7 @@ RECORDS: dict[str, AddonRecord] = each_once(
         OAUTH2_PROXY,
         TRAINING_OPERATOR_V1,
         VERTICAL_POD_AUTOSCALER,
+        VLLM_STACK,
         VOLCANO,
         WARDEN,
         *SHELF,

@@ -14,7 +14,9 @@ from espalier.types import AddonRecord, Ended
 _ORG: Final = "https://github.com/kubeflow"
 _TRAIN: Final = "kubeflow-trainer"
 _JOBS: Final = "training-operator-v1"
-_OWN_IMAGE: Final = "Run it as a TrainJob: a TrainingRuntime with an image of your own, its workers started by MPI."
+_OWN_IMAGE: Final = (
+    "Run it as a TrainJob on a TrainingRuntime with an image of your own: `espalier sample STACK custom-runtime`."
+)
 
 _ROWS: Final[tuple[tuple[str, str, Ended], ...]] = (
     # id, category, its end
@@ -26,7 +28,8 @@ _ROWS: Final[tuple[tuple[str, str, Ended], ...]] = (
         Ended(
             "2024-08-09",
             f"{_ORG}/community/tree/master/proposals/525-kfserving-transition",
-            "It goes on as KServe: install that from its charts by a record of your own until Espalier has one.",
+            "It goes on as KServe, whose InferenceServices are of another group: serving.kserve.io.",
+            ("kserve",),
         ),
     ),
     (
@@ -37,7 +40,12 @@ _ROWS: Final[tuple[tuple[str, str, Ended], ...]] = (
     (
         "kubeflow-metadata",
         "tracking",
-        Ended("2021", f"{_ORG}/community/issues/479", "Keep runs in MLflow, and models in Kubeflow's model registry."),
+        Ended(
+            "2021",
+            f"{_ORG}/community/issues/479",
+            "Keep runs in MLflow, and models in Kubeflow's registry.",
+            ("mlflow", "kubeflow-hub"),
+        ),
     ),
     (
         "kubernetes-dashboard",

@@ -62,6 +62,7 @@ SAMPLES: Final[Mapping[str, Sample]] = {
     "pytorchjob": Sample("a PyTorchJob, master and worker", ("training-operator-v1",), "nvidia"),
     "rayjob": Sample("a Ray cluster for one program", ("kuberay-operator",)),
     "registered-model": Sample("a model in the registry", ("kubeflow-hub",)),
+    "retraining": Sample("a TrainJob where data have drifted", ("evidently", "kubeflow-trainer"), "nvidia"),
     "scaledobject": Sample("a server that KEDA scales from none to three", ("keda",)),
     "seldon-model": Sample("a runtime of Seldon Core 2 with a model", ("seldon-core-v2",), platform=True),
     "servicemonitor": Sample("metrics of one's own servers", ("kube-prometheus-stack",)),

@@ -117,8 +117,8 @@ def test_what_has_ended_is_refused_with_its_successors(id: str) -> None:
 def test_one_of_them_word_by_word() -> None:
     assert refused("mxnet-operator") == [
         "espalier:addons.mxnet-operator: got mxnet-operator, retired since 2022-02-01 "
-        "(https://github.com/kubeflow/trainer/issues/1996); accepted: kubeflow-trainer. Run it as a TrainJob: a "
-        "TrainingRuntime with an image of your own, its workers started by MPI."
+        "(https://github.com/kubeflow/trainer/issues/1996); accepted: kubeflow-trainer. Run it as a TrainJob on a "
+        "TrainingRuntime with an image of your own: `espalier sample STACK custom-runtime`."
     ]
 
 

@@ -158,7 +158,8 @@ def test_it_is_taken_and_its_pods_are_placed_within_the_quota(
                 continue  # a Job's pods end here by themselves, and are counted no more
             asked += pods.asks(GPU)
             for pod in as_pods(one, pods):
-                admin.create(pod)
+                # What the pods before asked for is given back a moment after they are gone.
+                eventually(lambda pod=pod: answers(lambda: admin.create(pod)))
 
     def placed() -> list[Any]:
         there = admin.list(POD, SPACE)
@@ -167,8 +168,7 @@ def test_it_is_taken_and_its_pods_are_placed_within_the_quota(
     for pod in eventually(placed) if count else ():
         asks = any(GPU in (each["resources"].get("limits") or {}) for each in pod["spec"]["containers"])
         assert pod["spec"]["nodeName"].startswith(f"{POOL}-" if asks else "cpu-"), pod
-    assert asked <= QUOTA
-    eventually(lambda: used(admin) == asked)
+    eventually(lambda: asked <= used(admin) <= QUOTA)
 
 
 def used(admin: Client) -> int:

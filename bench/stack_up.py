@@ -23,13 +23,15 @@ from contextlib import chdir
 from pathlib import Path
 from typing import Any
 
-from engine_mixed import waves
 from stack_plan import UPSTREAM, filled
 
 from espalier import sim
 from espalier.blueprint.bundles import BUNDLES
 from espalier.commands.project import open_project, program_of
+from espalier.engine.manifest import kind_of, manifest_of
+from espalier.engine.model import Recording
 from espalier.engine.record import record
+from espalier.engine.values import reveal
 
 CLUSTER = "bench-stack-up"
 UP, AGAIN, RATIO = 180.0, 15.0, 0.5
@@ -73,7 +75,9 @@ def measured_up(stack: Path) -> float:
     """Seconds of one `up` as a command; prints them with the processor's, the changes and the waves."""
     command = [sys.executable, "-m", "espalier.cli", "up", str(stack), "--yes", "--json"]
     before, started = os.times(), time.perf_counter()
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, stdout=subprocess.PIPE, text=True, check=False
+    )  # what it waits for is told on stderr
     clock, after = time.perf_counter() - started, os.times()
     document = json.loads(done.stdout)
     if done.returncode:
@@ -98,6 +102,26 @@ def by_kubectl(kubectl: Sequence[str], stack: Path, folder: Path) -> tuple[float
         print(f"kubectl, wave {number:<3}{len(wave):5} objects: {first:6.1f} s, awaited {then:6.1f} s", flush=True)
         applied, awaited = applied + first, awaited + then
     return applied, awaited
+
+
+def waves(recording: Recording) -> list[list[Manifest]]:
+    """The objects by how many others stand below them, those below their components among them."""
+    resources = {resource.urn: resource for resource in recording.resources}
+    depths: dict[str, int] = {}
+
+    def depth(urn: str) -> int:
+        if urn not in depths:
+            resource = resources[urn]
+            below = [each for each in (*resource.dependencies, resource.parent) if each in resources]
+            depths[urn] = max(map(depth, below), default=0) + (kind_of(resource) is not None)
+        return depths[urn]
+
+    found: dict[int, list[Manifest]] = {}
+    for resource in recording.resources:
+        kind = kind_of(resource)
+        if kind is not None:
+            found.setdefault(depth(resource.urn), []).append(reveal(manifest_of(resource, kind)))
+    return [found[key] for key in sorted(found)]
 
 
 def timed(commands: Sequence[Sequence[str]]) -> float:

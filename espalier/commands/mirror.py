@@ -158,8 +158,9 @@ class _Registries:
         try:
             return look_up(reference, self.downloader)
         except NoAnswerError as error:
-            self.silent[reference.host] = error
-            return error
+            why = error.what.partition(" cannot be reached")[2]  # the same words for all images of one registry
+            self.silent[reference.host] = NoAnswerError(f"{reference.host} cannot be reached{why}", error.do)
+            return self.silent[reference.host]
         except SourceError as error:
             return error
 

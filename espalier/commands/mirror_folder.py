@@ -121,9 +121,11 @@ def _skopeo(images: Sequence[MirroredImage]) -> str:
 
 def _readme(carried: Carried) -> str:
     registry = carried.registry or _STAND_IN
-    sources = "".join(
+    rows = "".join(
         f"| `{row['id']}` | {row['version']} | {row['source']} | `{row['digest']}` |\n" for row in carried.sources
     )
+    table = f"\n## Sources\n\n| add-on | version | from | digest |\n|---|---|---|---|\n{rows}"
+    sources = table if rows else ""
     unknown = "".join(
         f"- `{row['image']}`: {row['unknown']}. {row['do']}\n" for row in carried.images if row["unknown"]
     )
@@ -159,9 +161,4 @@ Or with crane, by the very digests that are listed:
       registry: {registry}
 
 Then `espalier fetch {carried.stack}` fills the cache from here, and refuses what is not what the lock pins.
-
-## Sources
-
-| add-on | version | from | digest |
-|---|---|---|---|
 {sources}"""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 from rich.markup import escape
 from rich.table import Table
 
 from espalier.report.console import Output
-from espalier.report.documents import MirrorDocument
+from espalier.report.documents import ErrorEntry, MirrorDocument
 from espalier.report.terminal import show_errors
 
 _DIGEST = 19
@@ -27,11 +29,24 @@ def show_mirror(out: Output, document: MirrorDocument) -> None:
         if table.row_count:
             out.people.print(table)
     size = sum(row["bytes"] for row in document["sources"]) / 2**20
-    counts = f"{len(document['sources'])} sources ({size:.1f} MiB), {len(document['images'])} images listed"
+    sources_of, images_of = _many(len(document["sources"]), "source"), _many(len(document["images"]), "image")
+    counts = f"{sources_of} ({size:.1f} MiB), {images_of} listed"
     out.people.print(f"{document['folder']}: {counts}; its README.md says how they get there", markup=False)
     if document["errors"]:
-        out.errors.print(f"espalier mirror: {len(document['errors'])} digests are not known")
-        show_errors(out.errors, document["errors"])
+        out.errors.print(f"espalier mirror: digests of {_many(len(document['errors']), 'image')} are not known")
+        show_errors(out.errors, list(_by_cause(document["errors"])))
+
+
+def _by_cause(errors: Sequence[ErrorEntry]) -> Iterator[ErrorEntry]:
+    """One for all images that lack the same: a registry that cannot be reached is told of once."""
+    for got in dict.fromkeys(error["got"] for error in errors):
+        same = [error for error in errors if error["got"] == got]
+        more = f" and {len(same) - 1} more" if len(same) > 1 else ""
+        yield {**same[0], "path": same[0]["path"] + more}
+
+
+def _many(count: int, one: str) -> str:
+    return f"{count} {one}{'' if count == 1 else 's'}"
 
 
 def _table(*columns: str) -> Table:

@@ -17,6 +17,7 @@ from espalier.charts.download import Downloader
 from espalier.charts.errors import DigestError, SourceError
 from espalier.charts.images import ImageRule
 from espalier.charts.registry import Found, Reference, look_up
+from espalier.cli import main
 from tests.unit.chart_project import PASSWORD, Project
 
 INDEX = "application/vnd.oci.image.index.v1+json"
@@ -305,6 +306,22 @@ def test_an_image_that_no_registry_tells_of_is_unknown_not_left_out(fetched: Pro
     folder = fetched.folder / "carried"
     assert (folder / "images.txt").read_text().splitlines() == sorted(rows)
     assert f"`{SILENT}/x:1`" in (folder / "README.md").read_text()
+
+
+def test_a_registry_that_is_not_there_is_told_of_once_to_people(
+    fetched: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = "---\n".join(manifest(f"{SILENT}/{name}:1", name) for name in "abc")
+    (fetched.stacks / "own.yaml").write_text(text)
+    fetched.addon("own", {"manifests": {"url": "own.yaml", "version": "1"}})
+    fetched.run("plan")
+    with pytest.raises(SystemExit):
+        main(["mirror", "t", "-o", "carried"])
+    said = capsys.readouterr()
+    assert "digests of 3 images are not known" in said.err
+    assert said.err.count(f"{SILENT} cannot be reached") == 1
+    assert "a:1 and 2 more" in said.err
+    assert "carried: 1 source (0.0 MiB), 4 images listed" in said.out
 
 
 def test_other_bytes_than_an_images_pin_leave_nothing_behind(fetched: Project, site: Any) -> None:

@@ -16,6 +16,7 @@ from espalier.blueprint.admission import may_mutate, narrowing
 from espalier.blueprint.guard_terms import A_TENANTS, NO_DEPLOYER, TENANTS, note_of, rule
 from espalier.blueprint.hostnames import host_names
 from espalier.blueprint.priorities import priorities
+from espalier.blueprint.scraping import monitors
 from espalier.types import Planned
 
 MANAGED: Final = "espalier-guard-managed"
@@ -27,6 +28,7 @@ SERVICES: Final = "espalier-guard-services"
 PLACEMENT: Final = "espalier-guard-placement"
 IMAGES: Final = "espalier-guard-images"
 HOSTS: Final = "espalier-guard-hosts"
+MONITORS: Final = "espalier-guard-monitors"
 
 _API: Final = "admissionregistration.k8s.io/v1"
 _ALL: Final = ("CREATE", "UPDATE", "DELETE")
@@ -41,21 +43,24 @@ _SHARED: Final = (
 )
 """Kinds of the cluster by which tenants share it."""
 _WALLS: Final = (
-    ("", ("endpoints", "limitranges", "resourcequotas")),
+    ("", ("bindings", "endpoints", "limitranges", "pods/binding", "pods/status", "resourcequotas")),
     ("discovery.k8s.io", ("endpointslices",)),
     ("rbac.authorization.k8s.io", ("rolebindings", "roles")),
     # The API group of each network's own policies differs, and so may what a tenant finds in its cluster.
     ("*", ("networkpolicies", "ciliumnetworkpolicies", "authorizationpolicies", "peerauthentications")),
     ("kueue.x-k8s.io", ("localqueues", "workloads")),
     ("gateway.networking.k8s.io", ("gateways", "listenersets")),
-    ("networking.istio.io", ("envoyfilters", "gateways", "serviceentries")),
+    ("networking.istio.io", ("envoyfilters", "gateways", "serviceentries", "workloadentries", "workloadgroups")),
+    ("cert-manager.io", ("certificaterequests",)),
+    ("monitoring.coreos.com", ("probes", "scrapeconfigs")),
     ("external-secrets.io", ("externalsecrets", "pushsecrets", "secretstores")),
     ("generators.external-secrets.io", ("*",)),
 )
 """Kinds of a namespace that hold its tenant: any of these, whoever made it. One more NetworkPolicy opens the wall, one
 more LimitRange gives every container a device, one more RoleBinding lets a stranger in, one more Gateway answers for
 others' hosts, one more ExternalSecret reads what a store has of others, one more Endpoints has a gateway, whom every
-tenant's wall lets in, carry requests to others' pods (kubernetes/kubernetes#103675)."""
+tenant's wall lets in, carry requests to others' pods (kubernetes/kubernetes#103675), and so does an address that is
+written into a pod's status; a pod that is bound by hand goes round the scheduler."""
 
 
 def guards(version: str, noted: Collection[str] = (), system: str = "") -> tuple[Planned, ...]:
@@ -74,6 +79,7 @@ def guards(version: str, noted: Collection[str] = (), system: str = "") -> tuple
         *_pair("pods", PODS, _pods(priorities(system))),
         *_pair("services", SERVICES, _services()),
         *_pair("hosts", HOSTS, host_names()),
+        *_pair("monitors", MONITORS, monitors()),
         *(_pair("placement", PLACEMENT, _kept_away() if mutates else _placed_apart(), mutates) if placed else ()),
         *(_pair("images", IMAGES, _images()) if names.REGISTRIES in noted else ()),
     )
@@ -183,25 +189,38 @@ def _of_pods(operations: Sequence[str], *resources: str) -> dict[str, Any]:
 
 
 def _pods(known: Sequence[tuple[str, int, str]]) -> dict[str, Any]:
-    """What pods may not have, whoever makes them: mostly a controller does, in its own name."""
+    """What pods may not have, whoever makes them: mostly a controller does, in its own name.
+
+    Kueue's Workloads are asked, too: one is let in, and others' put out for it, before it has a pod.
+    """
     classes = ",".join(name for name, _, _ in known)
     least = min(value for _, value, _ in known)
     noted = note_of(names.PRIORITIES)
+    named = 'object.spec.?priorityClassName.orValue("")'
     return {
-        "matchConstraints": _of_pods(["CREATE"], "pods"),
-        "variables": [{"name": "classes", "expression": f'({noted} == "" ? "{classes}" : {noted}).split(",")'}],
+        "matchConstraints": {
+            "resourceRules": [
+                rule("", ["pods"], ["CREATE"], "Namespaced"),
+                rule("kueue.x-k8s.io", ["workloads"], ["CREATE", "UPDATE"], "Namespaced"),
+            ],
+            "namespaceSelector": TENANTS,
+        },
+        "variables": [
+            {"name": "classes", "expression": f'({noted} == "" ? "{classes}" : {noted}).split(",")'},
+            {"name": "named", "expression": f"object.spec.?priorityClassRef.?name.orValue({named})"},
+        ],
         "validations": [
             {
                 # A class below all of ours takes nothing from anyone: it may be the cluster's own default.
-                "expression": 'object.spec.?priorityClassName.orValue("") == "" '
-                f"|| object.spec.priorityClassName in variables.classes || object.spec.?priority.orValue(0) < {least}",
-                "messageExpression": '"priority class " + object.spec.priorityClassName + " is not for this tenant; '
+                "expression": 'variables.named == "" || variables.named in variables.classes '
+                f"|| object.spec.?priority.orValue(0) < {least}",
+                "messageExpression": '"priority class " + variables.named + " is not for this tenant; '
                 'name one of " + variables.classes.join(", ") + ", or none"',
                 "message": "a priority class that is not for this tenant",
                 "reason": "Forbidden",
             },
             {
-                "expression": '!has(object.spec.nodeName) || object.spec.nodeName == ""',
+                "expression": 'object.spec.?nodeName.orValue("") == ""',
                 "message": "a pod that names its node goes round the scheduler, its queue and its taints: remove "
                 "spec.nodeName, and select a pool by nodeSelector",
                 "reason": "Forbidden",

@@ -1,4 +1,4 @@
-"""Host names: a tenant serves by those of its own domains alone, whatever its roles let it make."""
+"""Host names: a tenant serves by those of its own domains alone, and its own pods, whatever its roles let it make."""
 
 from __future__ import annotations
 
@@ -8,16 +8,44 @@ from espalier.blueprint import names
 from espalier.blueprint.guard_terms import A_TENANTS, NO_DEPLOYER, TENANTS, note_of, rule
 
 _KINDS: Final = (
+    ("", ("services",)),
+    ("cert-manager.io", ("certificates",)),
     ("gateway.networking.k8s.io", ("grpcroutes", "httproutes", "tcproutes", "tlsroutes", "udproutes")),
     ("networking.istio.io", ("virtualservices",)),
     ("networking.k8s.io", ("ingresses",)),
 )
 """Kinds by which a namespace serves outside itself. Routes of TCP and UDP know no host names: they would take a port of
-all tenants' gateway."""
+all tenants' gateway. external-dns gives names to Services by an annotation, the
+cluster's issuers certify any."""
+_NAMELESS: Final = 'request.kind.kind in ["Certificate", "Service"]'
+_ANNOTATED: Final = 'object.metadata.?annotations[?"external-dns.alpha.kubernetes.io/{}"].orValue("")'
 _HOSTS: Final = (
     'request.kind.kind == "Ingress" ? object.spec.?rules.orValue([]).map(r, r.?host.orValue("")) '
-    ': request.kind.kind == "VirtualService" ? object.spec.?hosts.orValue([]) : object.spec.?hostnames.orValue([])'
+    ': request.kind.kind == "VirtualService" ? object.spec.?hosts.orValue([]) '
+    ': request.kind.kind == "Service" ? [] '
+    ': request.kind.kind == "Certificate" ? (object.spec.?issuerRef.?kind.orValue("") != "ClusterIssuer" ? [] '
+    ": object.spec.?dnsNames.orValue([]) + (has(object.spec.commonName) ? [object.spec.commonName] : [])) "
+    ": object.spec.?hostnames.orValue([])"
 )
+_HTTP: Final = "object.spec.?http.orValue([])"
+_HERE: Final = (
+    '{0}.?destination.?host.orValue(has({0}.host) ? {0}.host : "").split(".").size() < 2 '
+    '|| {0}.?destination.?host.orValue(has({0}.host) ? {0}.host : "").split(".")[1] == request.namespace'
+)
+"""A Service of the namespace, by its short name or by <service>.<namespace>..."""
+_LEADS_HOME: Final = (
+    'request.kind.kind == "VirtualService" '
+    f"? ({_HTTP} + object.spec.?tcp.orValue([]) + object.spec.?tls.orValue([])).all(r, "
+    f"r.?route.orValue([]).all(d, {_HERE.format('d')})) "
+    f"&& {_HTTP}.all(r, !has(r.delegate) && (!has(r.mirror) || [r.mirror].all(d, {_HERE.format('d')})) "
+    f"&& r.?mirrors.orValue([]).all(d, {_HERE.format('d')})) "
+    ': !request.kind.kind.endsWith("Route") || object.spec.?rules.orValue([]).all(r, '
+    'r.?backendRefs.orValue([]).all(b, b.?group.orValue("") != "networking.istio.io") '
+    "&& r.?filters.orValue([]).all(f, "
+    'f.?requestMirror.?backendRef.?group.orValue("") != "networking.istio.io"))'
+)
+"""A gateway is let in by every tenant's wall: whoever names another's Service would reach it through that. Between
+namespaces the Gateway API asks for a ReferenceGrant, but not for Istio's own kind Hostname (istio, its conversion)."""
 _OWN: Final = 'variables.domains.exists(d, host == d || host.endsWith("." + d))'
 
 
@@ -34,13 +62,19 @@ def host_names() -> dict[str, Any]:
             {"name": "domains", "expression": 'variables.noted == "" ? [] : variables.noted.split(",")'},
             {"name": "hosts", "expression": _HOSTS},
             {
+                "name": "annotated",
+                "expression": f'({_ANNOTATED.format("hostname")} + "," + {_ANNOTATED.format("internal-hostname")})'
+                '.split(",").map(host, host.trim()).filter(host, host != "")',
+            },
+            {
                 "name": "certified",
                 "expression": 'request.kind.kind == "Ingress" ? object.spec.?tls.orValue([]) : []',
             },
         ],
         "validations": [
             {
-                "expression": f"variables.hosts.size() > 0 && variables.hosts.all(host, {_OWN}) "
+                "expression": f"({_NAMELESS} || variables.hosts.size() > 0) && variables.hosts.all(host, {_OWN}) "
+                f"&& variables.annotated.all(host, {_OWN}) "
                 f"&& variables.certified.all(t, t.?hosts.orValue([]).all(host, {_OWN})) "
                 '&& (request.kind.kind != "Ingress" || !has(object.spec.defaultBackend))',
                 "messageExpression": 'variables.noted == "" ? "this tenant has no domain to serve by: ask who runs the '
@@ -48,6 +82,11 @@ def host_names() -> dict[str, Any]:
                 'and no default backend: " + variables.domains.join(", ")',
                 "message": "a host name that is not this tenant's",
                 "reason": "Forbidden",
-            }
+            },
+            {
+                "expression": _LEADS_HOME,
+                "message": "a gateway would lead to what is not the tenant's: name Services of this namespace alone",
+                "reason": "Forbidden",
+            },
         ],
     }

@@ -14,6 +14,7 @@ from espalier.blueprint.guards import (
     HOSTS,
     IMAGES,
     MANAGED,
+    MONITORS,
     NAMESPACES,
     PLACEMENT,
     PODS,
@@ -98,11 +99,51 @@ def route(*hosts: str) -> Manifest:
     return made("gateway.networking.k8s.io/v1", "HTTPRoute", "r", spec={"hostnames": list(hosts)})
 
 
+def monitor(namespaces: Any = None, **endpoint: Any) -> Manifest:
+    chosen = {"namespaceSelector": namespaces} if namespaces else {}
+    return made("monitoring.coreos.com/v1", "ServiceMonitor", "m", spec={"endpoints": [endpoint], **chosen})
+
+
+def relabelled(**how: Any) -> Manifest:
+    return monitor(port="http", relabelings=[how])
+
+
+def certificate(*hosts: str, kind: str = "ClusterIssuer") -> Manifest:
+    spec = {"dnsNames": list(hosts), "issuerRef": {"name": "i", "kind": kind}, "secretName": "s"}
+    return made("cert-manager.io/v1", "Certificate", "c", spec=spec)
+
+
+def virtual(destination: str, **more: Any) -> Manifest:
+    to = {"destination": {"host": destination}}
+    return made(
+        "networking.istio.io/v1", "VirtualService", "v", spec={"hosts": ["a.w.org"], "http": [{"route": [to], **more}]}
+    )
+
+
+def backed(**backend: Any) -> Manifest:
+    return {**route("w.org"), "spec": {"hostnames": ["w.org"], "rules": [{"backendRefs": [backend]}]}}
+
+
+def workload(name: str, value: int) -> Manifest:
+    ref = {"group": "scheduling.k8s.io", "kind": "PriorityClass", "name": name}
+    return made(
+        "kueue.x-k8s.io/v1beta2", "Workload", "w", "small-ana", spec={"priorityClassRef": ref, "priority": value}
+    )
+
+
+def binds(client: Client) -> Any:
+    body = made("v1", "Binding", "runs", "small-ana", target={"kind": "Node", "name": "any"})
+    return client.request("POST", "/api/v1/namespaces/small-ana/pods/runs/binding", query={"dryRun": "All"}, body=body)
+
+
+NAME = "external-dns.alpha.kubernetes.io/hostname"
+NAMED = {NAME: "language.example.com"}
 CLUSTER_ADMIN = {"apiGroup": RBAC, "kind": "ClusterRole", "name": "cluster-admin"}
 STRANGER = [{"kind": "User", "name": "eve", "apiGroup": RBAC}]
 GPU_FOR_ALL = {"limits": [{"type": "Container", "default": {"nvidia.com/gpu": 1}}]}
 ANY = {"podSelector": {}, "ingress": [{}], "egress": [{}], "policyTypes": ["Ingress", "Egress"]}
 BOTH = (MANAGED, WALLS)
+PORT = {"ports": [{"port": 80}]}
 ELSEWHERE = made("v1", "Service", "e", spec={"type": "ExternalName", "externalName": "s.language.svc.cluster.local"})
 
 ATTEMPTS = [
@@ -221,6 +262,46 @@ ATTEMPTS = [
         SERVICES,
         made("v1", "Service", "s", spec={"ports": [{"port": 80}], "externalIPs": ["192.0.2.1"]}),
     ),
+    creates(
+        "a Workload in a foreign ClusterQueue",
+        WALLS,
+        made("kueue.x-k8s.io/v1beta2", "Workload", "theirs", spec={"admission": {"clusterQueue": "language"}}),
+    ),
+    patches(
+        "move its queue to a foreign ClusterQueue",
+        BOTH,
+        Kind("kueue.x-k8s.io/v1beta2", "LocalQueue"),
+        "queue",
+        {"spec": {"clusterQueue": "language"}},
+        "vision",
+    ),
+    Attempt("place a pod by hand", (WALLS,), binds),
+    patches(
+        "answer by another's address",
+        (WALLS,),
+        POD,
+        "runs",
+        {"status": {"podIP": "10.0.0.9", "podIPs": [{"ip": "10.0.0.9"}]}},
+        "small-ana",
+        subresource="status",
+    ),
+    creates(
+        "lead the mesh to another's pod",
+        WALLS,
+        made("networking.istio.io/v1", "WorkloadEntry", "e", spec={"address": "10.0.0.9"}),
+    ),
+    creates("probe others", WALLS, made("monitoring.coreos.com/v1", "Probe", "p", spec={})),
+    creates("a name of another's", HOSTS, made("v1", "Service", "s", spec=PORT, metadata={"annotations": NAMED})),
+    creates("a certificate for another's host", HOSTS, certificate("language.example.com")),
+    creates("scrape all", MONITORS, monitor({"any": True}, port="http")),
+    creates("scrape another's pods", MONITORS, monitor({"matchNames": ["language"]}, port="http")),
+    creates("scrape by a proxy", MONITORS, monitor(port="http", proxyUrl="http://169.254.169.254")),
+    creates("have Prometheus ask for a token", MONITORS, monitor(port="http", oauth2={"tokenUrl": "http://10.0.0.9"})),
+    creates("be told Prometheus' token", MONITORS, monitor(port="http", bearerTokenFile="/var/run/secrets/token")),
+    creates("show Prometheus' files", MONITORS, monitor(port="http", tlsConfig={"certFile": "/etc/passwd"})),
+    creates("scrape another's address", MONITORS, relabelled(targetLabel="__address__", replacement="10.0.0.9:80")),
+    creates("scrape it by a found label", MONITORS, relabelled(targetLabel="${1}address__", replacement="10.0.0.9:80")),
+    creates("scrape it by a label's name", MONITORS, relabelled(action="LabelMap", regex="(.*)")),
     creates("lead a gateway to another's Service", SERVICES, ELSEWHERE),
     creates(
         "lead a gateway to another's pod",
@@ -270,6 +351,11 @@ def defined(group: str, kind: str, plural: str, version: str) -> Manifest:
 
 EXTRA = [
     defined("kueue.x-k8s.io", "LocalQueue", "localqueues", "v1beta2"),
+    defined("kueue.x-k8s.io", "Workload", "workloads", "v1beta2"),
+    defined("networking.istio.io", "WorkloadEntry", "workloadentries", "v1"),
+    defined("monitoring.coreos.com", "ServiceMonitor", "servicemonitors", "v1"),
+    defined("monitoring.coreos.com", "Probe", "probes", "v1"),
+    defined("cert-manager.io", "Certificate", "certificates", "v1"),
     defined("gateway.networking.k8s.io", "HTTPRoute", "httproutes", "v1"),
     defined("networking.istio.io", "VirtualService", "virtualservices", "v1"),
     defined("external-secrets.io", "ExternalSecret", "externalsecrets", "v1"),
@@ -279,6 +365,7 @@ EXTRA = [
     bound("test-broad", "test-broad", "mallory", "small-ana"),
     bound("test-shared", "test-shared", "mallory"),
     small_pod("runs"),
+    made("kueue.x-k8s.io/v1beta2", "LocalQueue", "queue", labels=MANAGED_BY, spec={"clusterQueue": "vision"}),
     made("v1", "ConfigMap", "kept", labels=MANAGED_BY),
     made("v1", "ConfigMap", "own"),
     made("v1", "PersistentVolumeClaim", "data", spec=DISK),
@@ -345,6 +432,47 @@ def test_a_notebooks_service_account_is_the_tenants_and_an_add_ons_is_not(mallor
         admin.delete(Kind(f"{RBAC}/v1", "RoleBinding"), "test-accounts", "vision")
 
 
+def test_what_kubeflow_gives_notebooks_gets_no_further_with_every_right(mallory: Client, admin: Client) -> None:
+    """As default-editor, by which the pods of a notebook ask the API server."""
+    spaces = ("vision", "small-ana")
+    grants = [
+        {**bound("test-editor", "test-broad", "", ns), "subjects": [{"kind": "ServiceAccount", "name": "default-editor",
+         "namespace": ns}]} for ns in spaces
+    ]  # fmt: skip
+    add(admin, grants)
+    try:
+        editors = [
+            admin.as_user(
+                f"system:serviceaccount:{ns}:default-editor", ["system:serviceaccounts", "system:authenticated"]
+            )
+            for ns in spaces
+        ]
+        within = [one for one in ATTEMPTS if one.kept_by[-1] != NAMESPACES and "PriorityClass" not in one.name[-21:]]
+        got = {
+            one.name
+            for one in within
+            if not any(f"'{guard}'" in one.refusal(editor) for editor in editors for guard in one.kept_by)
+        }
+        assert got == set()
+    finally:
+        remove(admin, grants)
+
+
+def test_a_job_is_let_into_the_queue_by_no_class_that_its_owner_may_not_have(
+    mallory: Client, admin: Client, eventually: Callable[..., Any]
+) -> None:
+    """Kueue makes Workloads in its own name, and puts others' out for them before there are pods."""
+    above = Attempt("", (), lambda who: who.create(workload("espalier-interactive", 900_000), dry_run=True))
+    assert "priority class espalier-interactive is not for this tenant" in above.refusal(admin)
+    admin.create(workload("espalier-batch", 1000), dry_run=True)
+    admin.delete(BINDING, PODS)
+    try:
+        eventually(lambda: above.refusal(admin) == "")
+    finally:
+        admin.apply(BY[PODS])
+        eventually(lambda: above.refusal(admin))
+
+
 def test_a_controller_makes_no_pod_that_its_owner_could_not(
     mallory: Client, admin: Client, eventually: Callable[..., Any]
 ) -> None:
@@ -366,6 +494,9 @@ def test_what_tenants_do_all_day_is_let_through(mallory: Client, admin: Client) 
         made("v1", "Service", "s", spec={"ports": [{"port": 80}]}),
         made("v1", "ConfigMap", "c", data={"a": "b"}),
         finalized("ConfigMap", "c"),
+        certificate("s.vision.svc", kind="Issuer"),
+        monitor(port="http", relabelings=[{"targetLabel": "team", "replacement": "vision"}]),
+        monitor({"matchNames": ["vision"]}, port="http", tlsConfig={"ca": {"secret": {"name": "s", "key": "ca"}}}),
         {**EXTRA[-2], "metadata": {"name": "more", "namespace": "vision"}},
     ):
         mallory.create(manifest, dry_run=True)
@@ -386,6 +517,8 @@ def test_a_tenant_serves_by_hosts_of_its_own_domains_alone(
     try:
         eventually(lambda: not refused(ingress("v.example.com")))
         its = [ingress("a.v.example.com"), ingress("*.w.org"), route("w.org", "b.w.org"), mesh]
+        its += [virtual("s"), virtual("s.vision.svc.cluster.local"), backed(name="s", port=80), certificate("b.w.org")]
+        its += [made("v1", "Service", "s", spec=PORT, metadata={"annotations": {NAME: "a.w.org"}})]
         assert [refused(one) for one in its] == [False] * len(its)
         others = [
             ingress("av.example.com"),
@@ -396,6 +529,13 @@ def test_a_tenant_serves_by_hosts_of_its_own_domains_alone(
             route(),
             route("w.org", "example.com"),
             {**mesh, "spec": {"hosts": ["*"]}},
+            virtual("s.language.svc.cluster.local"),
+            virtual("s.language"),
+            virtual("s", mirror={"host": "s.language"}),
+            virtual("s", mirrors=[{"destination": {"host": "s.language"}}]),
+            virtual("s", delegate={"name": "v", "namespace": "language"}),
+            backed(group="networking.istio.io", kind="Hostname", name="s.language.svc.cluster.local"),
+            certificate("b.w.org", "example.com"),
         ]
         assert [refused(one) for one in others] == [True] * len(others)
     finally:

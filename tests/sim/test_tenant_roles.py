@@ -285,9 +285,6 @@ BREAK_OUTS: list[tuple[str, Callable[[Client], Any], list[tuple[str, str, str]],
     ("a volume of the host's", creates(made("v1", "PersistentVolume", "host", "", spec={
         "capacity": {"storage": "1Gi"}, "accessModes": ["ReadWriteOnce"], "hostPath": {"path": "/"}})),
      [("", "persistentvolumes", "create")], ""),
-    ("place a pod by itself", post("/api/v1/namespaces/vision/pods/runs/binding",
-     made("v1", "Binding", "runs", target={"kind": "Node", "name": "any"})),
-     [("", "pods/binding", "create")], "vision"),
     ("change a node", lambda client: client.request("DELETE", "/api/v1/nodes/none", query={"dryRun": "All"}),
      [("", "nodes", "delete")], ""),
 ]  # fmt: skip

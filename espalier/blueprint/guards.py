@@ -11,9 +11,10 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
+from espalier.blueprint import guarded_pods as guarded
 from espalier.blueprint import names
-from espalier.blueprint.admission import may_mutate, narrowing
-from espalier.blueprint.guard_terms import A_TENANTS, NO_DEPLOYER, TENANTS, note_of, rule
+from espalier.blueprint.admission import may_mutate
+from espalier.blueprint.guard_terms import A_TENANTS, NO_DEPLOYER, TENANTS, rule
 from espalier.blueprint.hostnames import host_names
 from espalier.blueprint.priorities import priorities
 from espalier.blueprint.scraping import monitors
@@ -76,12 +77,16 @@ def guards(version: str, noted: Collection[str] = (), system: str = "") -> tuple
         *_pair("walls", WALLS, _walls()),
         *_pair("namespaces", NAMESPACES, _namespaces()),
         *_pair("finalizers", FINALIZERS, _finalizers()),
-        *_pair("pods", PODS, _pods(priorities(system))),
+        *_pair("pods", PODS, guarded.pods(priorities(system))),
         *_pair("services", SERVICES, _services()),
         *_pair("hosts", HOSTS, host_names()),
         *_pair("monitors", MONITORS, monitors()),
-        *(_pair("placement", PLACEMENT, _kept_away() if mutates else _placed_apart(), mutates) if placed else ()),
-        *(_pair("images", IMAGES, _images()) if names.REGISTRIES in noted else ()),
+        *(
+            _pair("placement", PLACEMENT, guarded.kept_away() if mutates else guarded.placed_apart(), mutates)
+            if placed
+            else ()
+        ),
+        *(_pair("images", IMAGES, guarded.images()) if names.REGISTRIES in noted else ()),
     )
 
 
@@ -178,113 +183,6 @@ def _finalizers() -> dict[str, Any]:
                 "&& variables.before.all(f, f in variables.now)",
                 "message": "finalizers are put on and taken off by controllers, not by tenants: one that nobody takes "
                 "off would keep the namespace from going",
-                "reason": "Forbidden",
-            }
-        ],
-    }
-
-
-def _of_pods(operations: Sequence[str], *resources: str) -> dict[str, Any]:
-    return {"resourceRules": [rule("", resources, operations, "Namespaced")], "namespaceSelector": TENANTS}
-
-
-def _pods(known: Sequence[tuple[str, int, str]]) -> dict[str, Any]:
-    """What pods may not have, whoever makes them: mostly a controller does, in its own name.
-
-    Kueue's Workloads are asked, too: one is let in, and others' put out for it, before it has a pod.
-    """
-    classes = ",".join(name for name, _, _ in known)
-    least = min(value for _, value, _ in known)
-    noted = note_of(names.PRIORITIES)
-    named = 'object.spec.?priorityClassName.orValue("")'
-    return {
-        "matchConstraints": {
-            "resourceRules": [
-                rule("", ["pods"], ["CREATE"], "Namespaced"),
-                rule("kueue.x-k8s.io", ["workloads"], ["CREATE", "UPDATE"], "Namespaced"),
-            ],
-            "namespaceSelector": TENANTS,
-        },
-        "variables": [
-            {"name": "classes", "expression": f'({noted} == "" ? "{classes}" : {noted}).split(",")'},
-            {"name": "named", "expression": f"object.spec.?priorityClassRef.?name.orValue({named})"},
-        ],
-        "validations": [
-            {
-                # A class below all of ours takes nothing from anyone: it may be the cluster's own default.
-                "expression": 'variables.named == "" || variables.named in variables.classes '
-                f"|| object.spec.?priority.orValue(0) < {least}",
-                "messageExpression": '"priority class " + variables.named + " is not for this tenant; '
-                'name one of " + variables.classes.join(", ") + ", or none"',
-                "message": "a priority class that is not for this tenant",
-                "reason": "Forbidden",
-            },
-            {
-                "expression": 'object.spec.?nodeName.orValue("") == ""',
-                "message": "a pod that names its node goes round the scheduler, its queue and its taints: remove "
-                "spec.nodeName, and select a pool by nodeSelector",
-                "reason": "Forbidden",
-            },
-        ],
-    }
-
-
-def _kept_away() -> dict[str, Any]:
-    """Pods get a node affinity that keeps them off pools and kinds of capacity that are not their tenant's."""
-
-    def away(label: str, note: str) -> str:
-        values = f'"key": dyn("{label}"), "operator": dyn("NotIn"), "values": dyn({note_of(note)}.split(","))'
-        return f'({note_of(note)} == "" ? [] : [{{{values}}}])'
-
-    both = f"{away(names.POOL, names.FORBIDDEN_POOLS)} + {away(names.CAPACITY, names.FORBIDDEN_CAPACITY)}"
-    return narrowing(_of_pods(["CREATE"], "pods"), [], [{"name": "away", "expression": both}])
-
-
-def _placed_apart() -> dict[str, Any]:
-    """Before Kubernetes 1.36 nothing is added to pods: those that could land there select where they go instead."""
-    own = 'toleration.?key.orValue("").startsWith("node.kubernetes.io/")'
-    extended = 'c.?resources.?limits.orValue({}).exists(name, name.contains("/"))'
-    return {
-        "matchConstraints": _of_pods(["CREATE"], "pods"),
-        "variables": [
-            {
-                "name": "may",
-                "expression": f"object.spec.containers.exists(c, {extended}) "
-                f"|| object.spec.?tolerations.orValue([]).exists(toleration, !{own})",
-            }
-        ],
-        "validations": [
-            {
-                "expression": f'!variables.may || {note_of(note)} == "" '
-                f'|| !(object.spec.?nodeSelector[?"{label}"].orValue("") in (\',\' + {note_of(note)}).split(","))',
-                "messageExpression": f'"select by spec.nodeSelector a {label} that is none of " + {note_of(note)}',
-                "message": f"a {label} that is not this tenant's",
-                "reason": "Forbidden",
-            }
-            for label, note in ((names.POOL, names.FORBIDDEN_POOLS), (names.CAPACITY, names.FORBIDDEN_CAPACITY))
-        ],
-    }
-
-
-def _images() -> dict[str, Any]:
-    """Images of a tenant that names registries come from these: a pod's may be changed while it runs, and added to."""
-    of = 'object.spec.?{}.orValue([]).map(c, c.?image.orValue(""))'
-    lists = [of.format(name) for name in ("containers", "initContainers", "ephemeralContainers")]
-    volumes = 'object.spec.?volumes.orValue([]).filter(v, has(v.image)).map(v, v.image.?reference.orValue(""))'
-    allowed = 'variables.registries.exists(r, image.startsWith(r + "/"))'
-    return {
-        "matchConstraints": _of_pods(["CREATE", "UPDATE"], "pods", "pods/ephemeralcontainers"),
-        "variables": [
-            {"name": "noted", "expression": note_of(names.REGISTRIES)},
-            {"name": "registries", "expression": 'variables.noted.split(",")'},
-            {"name": "images", "expression": " + ".join((*lists, volumes))},
-        ],
-        "validations": [
-            {
-                "expression": f'variables.noted == "" || variables.images.all(image, {allowed})',
-                "messageExpression": f'"image " + variables.images.filter(image, !{allowed}).join(", ") + " is not '
-                'from a registry of this tenant: " + variables.registries.join(", ")',
-                "message": "an image that is not from a registry of this tenant",
                 "reason": "Forbidden",
             }
         ],

@@ -38,6 +38,8 @@ PinnedImage = Annotated[
     str, Field(pattern=r"^\S+(:[^\s:/]+|@sha256:[0-9a-f]{64})$", max_length=500), AfterValidator(_pinned)
 ]
 _STEP: Final = {"trainer.kubeflow.org/trainjob-ancestor-step": "trainer"}
+_UNMESHED: Final = {"sidecar.istio.io/inject": "false"}
+"""A sidecar would stand between ranks, which find one another by address, and outlive the training."""
 _USER: Final = 1000
 _HOME: Final = {"HOME": "/tmp", "USER": "trainer"}  # noqa: S108 - in a container of its own
 """For libraries that ask who runs them: no image knows this user."""
@@ -104,7 +106,8 @@ def _job(
     labels: Mapping[str, str] | None = None,
     container: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    template: dict[str, Any] = {"spec": {"template": {"spec": _pod(pool, image, container or {})}}}
+    pod = {"metadata": {"labels": dict(_UNMESHED)}, "spec": _pod(pool, image, container or {})}
+    template: dict[str, Any] = {"spec": {"template": pod}}
     if labels:
         template["metadata"] = {"labels": dict(labels)}
     return {"name": name, "template": template}

@@ -134,15 +134,15 @@ def _train_job(spec: Mapping[str, Any], runtimes: Runtimes) -> Iterator[Pods]:
     """The job whose pods train is marked; the trainer's own words are laid on its container `node`."""
     runtime, trainer = runtimes[spec["runtimeRef"]["name"]]["spec"], spec.get("trainer") or {}
     for each in runtime["template"]["spec"]["replicatedJobs"]:
-        pod = each["template"]["spec"]["template"]["spec"]
-        count = 1
+        template = each["template"]["spec"]["template"]
+        pod, count = template["spec"], 1
         if each["name"] == "node":
             count = trainer.get("numNodes", runtime["mlPolicy"].get("numNodes", 1))
             words = {key: trainer[key] for key in ("command", "args", "image") if key in trainer}
             asked = {"resources": trainer["resourcesPerNode"]} if "resourcesPerNode" in trainer else {}
             containers = [{**one, **words, **asked} if one["name"] == "node" else one for one in pod["containers"]]
             pod = {**pod, "containers": containers}
-        yield Pods(each["name"], count, {"spec": {"restartPolicy": "OnFailure", **pod}})
+        yield Pods(each["name"], count, {**template, "spec": {"restartPolicy": "OnFailure", **pod}})
 
 
 def _model(spec: Mapping[str, Any], runtimes: Runtimes) -> Iterator[Pods]:

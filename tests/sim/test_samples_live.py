@@ -64,7 +64,10 @@ def admin(sim_cluster: sim.SimStatus, eventually_: Callable[..., Any]) -> Iterat
     kinds = {one["metadata"]["name"] for one in brought if one["kind"] == DEFINITION.kind}
     eventually_(lambda: kinds <= {one["metadata"]["name"] for one in client.list(DEFINITION) if is_served(one)})
     yield client
-    remove(client, brought)
+    for one in reversed(brought):
+        client.delete(Kind(one["apiVersion"], one["kind"]), one["metadata"]["name"])
+    # Another module may bring definitions of the same names.
+    eventually_(lambda: not kinds & {one["metadata"]["name"] for one in client.list(DEFINITION)})
 
 
 def is_served(one: Mapping[str, Any]) -> bool:

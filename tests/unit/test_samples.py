@@ -232,3 +232,16 @@ def test_a_model_is_served_by_the_runtime_of_its_format() -> None:
     model["spec"]["predictor"]["model"]["runtime"] = "triton-h100"
     [served] = pods_of(model, known)
     assert served.asks(GPU) == 1
+
+
+def test_work_that_ends_and_ranks_that_meet_have_no_sidecar() -> None:
+    """One would outlive a Job, and stand between workers that find one another by address."""
+    for name in READY:
+        made = fill(name)
+        known = runtimes_of((pool.facts() for pool in platform(*SAMPLES[name].needs).pools), made)
+        for one in made:
+            if one["kind"] in ("Deployment", "InferenceService", "Notebook", "Workflow"):
+                continue
+            for each in pods_of(one, known):
+                labels = each.template.get("metadata", {}).get("labels", {})
+                assert labels.get("sidecar.istio.io/inject") == "false", (name, one["kind"])

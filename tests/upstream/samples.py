@@ -49,7 +49,7 @@ FOLDERS: Final[Mapping[str, str]] = {
     "VerticalPodAutoscaler": "vertical-pod-autoscaler",
     "Workflow": "argo-workflows",
 }
-OWN: Final = frozenset({"ConfigMap", "Deployment", "PersistentVolumeClaim"})
+OWN: Final = frozenset({"ConfigMap", "CronJob", "Deployment", "PersistentVolumeClaim"})
 """Kinds of Kubernetes itself."""
 
 

@@ -216,7 +216,7 @@ def build(
             devices,
             given,
             borrowing=borrowing,
-            notes=bound_notes(tenant, pools),
+            notes=bound_notes(tenant, pools, system_of(wanted)),
             naming=naming,
             profiles=dashboard,
             ways=ways,
@@ -233,7 +233,7 @@ def build(
         tenants=tenants,
         addons=addons,
         objects=(
-            *priority_classes(system_of(wanted)),
+            *priority_classes(system_of(wanted), spot=names.SPOT_BY_CLASS in _noted(tenants)),
             *admission_policies(
                 facts.kubernetes_version,
                 [shape for pool in pools for shape in pool.shapes],

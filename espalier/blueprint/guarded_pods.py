@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from espalier.blueprint import names
 from espalier.blueprint.admission import narrowing
 from espalier.blueprint.guard_terms import TENANTS, note_of, rule
+from espalier.blueprint.priorities import SPOT_CLASSES
 
 
 def _of_pods(operations: Sequence[str], *resources: str) -> dict[str, Any]:
@@ -55,6 +57,10 @@ def pods(known: Sequence[tuple[str, int, str]]) -> dict[str, Any]:
     }
 
 
+_IS_SPOTS: Final = f'object.spec.?priorityClassName.orValue("") in {json.dumps(list(SPOT_CLASSES))}'
+"""CEL: the pod has a class of those for spot nodes alone."""
+
+
 def kept_away() -> dict[str, Any]:
     """Pods get a node affinity that keeps them off pools and kinds of capacity that are not their tenant's."""
 
@@ -62,8 +68,14 @@ def kept_away() -> dict[str, Any]:
         values = f'"key": dyn("{label}"), "operator": dyn("NotIn"), "values": dyn({note_of(note)}.split(","))'
         return f'({note_of(note)} == "" ? [] : [{{{values}}}])'
 
-    both = f"{away(names.POOL, names.FORBIDDEN_POOLS)} + {away(names.CAPACITY, names.FORBIDDEN_CAPACITY)}"
-    return narrowing(_of_pods(["CREATE"], "pods"), [], [{"name": "away", "expression": both}])
+    operator = f'{_IS_SPOTS} ? dyn("In") : dyn("NotIn")'
+    by_class = f'[{{"key": dyn("{names.CAPACITY}"), "operator": {operator}, "values": dyn(["spot"])}}]'
+    every = (
+        away(names.POOL, names.FORBIDDEN_POOLS),
+        away(names.CAPACITY, names.FORBIDDEN_CAPACITY),
+        f'({note_of(names.SPOT_BY_CLASS)} == "" ? [] : {by_class})',
+    )
+    return narrowing(_of_pods(["CREATE"], "pods"), [], [{"name": "away", "expression": " + ".join(every)}])
 
 
 def placed_apart() -> dict[str, Any]:
@@ -77,7 +89,8 @@ def placed_apart() -> dict[str, Any]:
                 "name": "may",
                 "expression": f"object.spec.containers.exists(c, {extended}) "
                 f"|| object.spec.?tolerations.orValue([]).exists(toleration, !{own})",
-            }
+            },
+            {"name": "kind", "expression": f'object.spec.?nodeSelector[?"{names.CAPACITY}"].orValue("")'},
         ],
         "validations": [
             {
@@ -88,6 +101,15 @@ def placed_apart() -> dict[str, Any]:
                 "reason": "Forbidden",
             }
             for label, note in ((names.POOL, names.FORBIDDEN_POOLS), (names.CAPACITY, names.FORBIDDEN_CAPACITY))
+        ]
+        + [
+            {
+                "expression": f'!variables.may || {note_of(names.SPOT_BY_CLASS)} == "" || ({_IS_SPOTS} '
+                '? variables.kind == "spot" : !(variables.kind in ["", "spot"]))',
+                "message": f"select by spec.nodeSelector a {names.CAPACITY}: spot with a priority class for spot, and "
+                "another with any other class or none",
+                "reason": "Forbidden",
+            }
         ],
     }
 

@@ -70,7 +70,7 @@ def guards(version: str, noted: Collection[str] = (), system: str = "") -> tuple
     `noted` are the annotations that tenants' namespaces have: what none says needs no policy. `system` is the queueing
     system, by which the classes' values are.
     """
-    placed = {names.FORBIDDEN_POOLS, names.FORBIDDEN_CAPACITY} & set(noted)
+    placed = {names.FORBIDDEN_POOLS, names.FORBIDDEN_CAPACITY, names.SPOT_BY_CLASS} & set(noted)
     mutates = may_mutate(version)
     return (
         *_pair("managed", MANAGED, _managed()),

@@ -18,6 +18,7 @@ FORBIDDEN_CAPACITY = "espalier.dev/forbidden-capacity"
 REGISTRIES = "espalier.dev/image-registries"
 PRIORITIES = "espalier.dev/priority-classes"
 DOMAINS = "espalier.dev/domains"
+SPOT_BY_CLASS = "espalier.dev/spot-by-class"
 """Annotations of a tenant's namespace, values with commas between: admission policies hold what is in it by them."""
 MANAGED_BY = {"app.kubernetes.io/managed-by": "espalier"}
 COMPUTE_CLASS = "cloud.google.com/compute-class"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 from espalier.blueprint import names
 from espalier.types import Planned
@@ -23,17 +24,23 @@ Volcano v1.15.1 takes nothing back for a pod that preempts never (actions/reclai
 """
 
 
+SPOT_CLASSES: Final = ("espalier-batch-spot", "espalier-interactive-spot", "espalier-serving-spot")
+"""The same for pods on spot nodes alone; for tenants whose quota tells kinds of capacity apart."""
+
+
 def priorities(system: str = "") -> tuple[tuple[str, int, str], ...]:
     """Name, value and purpose of each class; their order is the same with each queueing system."""
     return tuple((f"espalier-{name}", value, description) for name, value, _, description in _classes(system))
 
 
-def _classes(system: str) -> tuple[tuple[str, int, str, str], ...]:
-    return (*_CLASSES, _BATCH_OF.get(system, _BATCH))
+def _classes(system: str, *, spot: bool = False) -> tuple[tuple[str, int, str, str], ...]:
+    found = (*_CLASSES, _BATCH_OF.get(system, _BATCH))
+    twins = ((f"{name}-spot", value, how, f"{said} On spot nodes alone.") for name, value, how, said in found)
+    return (*found, *(twins if spot else ()))
 
 
-def priority_classes(system: str = "") -> tuple[Planned, ...]:
-    """None is the global default, so that a cluster's own default stays what it is."""
+def priority_classes(system: str = "", *, spot: bool = False) -> tuple[Planned, ...]:
+    """None is the global default, so that a cluster's own default stays what it is. `spot`: those for spot, too."""
     return tuple(
         Planned(
             f"priority-{name}",
@@ -46,5 +53,5 @@ def priority_classes(system: str = "") -> tuple[Planned, ...]:
                 "description": description,
             },
         )
-        for name, value, preemption, description in _classes(system)
+        for name, value, preemption, description in _classes(system, spot=spot)
     )

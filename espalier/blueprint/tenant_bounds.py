@@ -9,6 +9,7 @@ from fractions import Fraction
 from typing import Final
 
 from espalier.blueprint import names
+from espalier.blueprint.capacity import SIDES, Side, bounds_of, by_class, side_of
 from espalier.blueprint.pools import PoolPlan
 from espalier.blueprint.priorities import priorities
 from espalier.blueprint.tenants import DEFAULT_QUOTA
@@ -16,30 +17,38 @@ from espalier.quantity import parse_quantity
 from espalier.settings.clusters import Simulated
 from espalier.settings.model import Settings
 from espalier.settings.tenants import Tenant
+from espalier.settings.tree import path_text
 from espalier.types import Facts, Mistake, NodeShape
 
 HOURS: Final = 730
 """Hours of a month, as clouds count them: 365 days in 12 months."""
 
 
-def bound_notes(tenant: Tenant, pools: Sequence[PoolPlan]) -> dict[str, str]:
-    """Annotations of the tenant's namespaces by which admission policies hold it; none where nothing bounds it."""
+def bound_notes(tenant: Tenant, pools: Sequence[PoolPlan], system: str = "") -> dict[str, str]:
+    """Annotations of the tenant's namespaces by which admission policies hold it; none where nothing bounds it.
+
+    `system` is the queueing system of the stack.
+    """
+    apart = by_class(tenant, system)
     kinds = {shape.capacity_kind for pool in pools for shape in pool.shapes}
     notes = {
         names.FORBIDDEN_POOLS: sorted(pool.name for pool in pools if not _may_use(tenant, pool)),
         names.FORBIDDEN_CAPACITY: sorted(kinds - set(tenant.capacity)) if tenant.capacity else [],
         names.REGISTRIES: sorted(tenant.registries or ()),
-        names.PRIORITIES: _classes(tenant),
+        names.PRIORITIES: _classes(tenant, spot=apart),
         names.DOMAINS: sorted(tenant.exposure.domains) if tenant.exposure else [],
+        names.SPOT_BY_CLASS: ["true"] if apart else [],
     }
     return {key: ",".join(values) for key, values in notes.items() if values}
 
 
-def _classes(tenant: Tenant) -> list[str]:
+def _classes(tenant: Tenant, *, spot: bool) -> list[str]:
     """The classes that it may use, where these are not all."""
     values = {name.removeprefix("espalier-"): value for name, value, _ in priorities()}
     most = values[tenant.priority]
     allowed = sorted(f"espalier-{name}" for name, value in values.items() if value <= most)
+    if spot:
+        return sorted([*allowed, *(f"{name}-spot" for name in allowed)])
     return allowed if len(allowed) < len(values) else []
 
 
@@ -89,7 +98,7 @@ def worst_case(tenant: Tenant, pools: Sequence[PoolPlan], *, borrowing: bool) ->
     for device, count in tenant.queue.borrow.items() if borrowing else ():
         wanted[device] = wanted.get(device, 0) + count
     for device, count in sorted(wanted.items()):
-        hourly += _of_nodes(tenant, pools, {device: Fraction(count)}, unknown)
+        hourly += _of_device(tenant, pools, device, count, unknown)
     plain = [pool for pool in pools if pool.accelerator is None]
     quota = tenant.quota
     needs = {
@@ -101,11 +110,34 @@ def worst_case(tenant: Tenant, pools: Sequence[PoolPlan], *, borrowing: bool) ->
     return Worst(tenant.name, month, tenant.budget, tuple(sorted(unknown)))
 
 
-def _of_nodes(tenant: Tenant, pools: Sequence[PoolPlan], needs: Mapping[str, Fraction], unknown: set[str]) -> float:
+def _of_device(tenant: Tenant, pools: Sequence[PoolPlan], device: str, count: int, unknown: set[str]) -> float:
+    """USD an hour of so many devices; where kinds of capacity are bounded, as many as may be of the dearer first."""
+    bounds = bounds_of(tenant.quota)
+    most = {side: bounds[side].get(device, count) if side in bounds else count for side in SIDES}
+    if min(most.values()) >= count:
+        return _of_nodes(tenant, pools, {device: Fraction(count)}, unknown, SIDES)
+    ways: list[float] = []
+    for first, second in (SIDES, SIDES[::-1]):
+        parts = {first: min(count, most[first])}
+        parts[second] = min(count - parts[first], most[second])
+        ways.append(sum(_of_nodes(tenant, pools, {device: Fraction(parts[one])}, unknown, [one]) for one in SIDES))
+    missing: set[str] = set()
+    packed = _of_nodes(tenant, pools, {device: Fraction(count)}, missing)
+    return max(ways) if missing else min(packed, max(ways))
+
+
+def _of_nodes(
+    tenant: Tenant,
+    pools: Sequence[PoolPlan],
+    needs: Mapping[str, Fraction],
+    unknown: set[str],
+    sides: Sequence[Side] = SIDES,
+) -> float:
     """USD an hour of the nodes for `needs`, from the dearest pool on, each up to its maximum."""
     offers: list[tuple[float, PoolPlan]] = []
     for pool in pools:
-        if shapes := [shape for shape in shapes_of(tenant, pool) if all(_has(shape, need) for need in needs)]:
+        offered = [shape for shape in shapes_of(tenant, pool) if side_of(shape.capacity_kind) in sides]
+        if shapes := [shape for shape in offered if all(_has(shape, need) for need in needs)]:
             missing = [f"{pool.name}/{shape.capacity_kind}" for shape in shapes if shape.price is None]
             if missing and any(needs.values()):
                 unknown.update(missing)
@@ -137,6 +169,8 @@ def bound_mistakes(
         if pools:
             yield from _of_pools(tenant, pools, path)
             yield from _over_budget(tenant, pools, borrowing, path)
+            for side, devices in bounds_of(tenant.quota).items():
+                yield from _of_side(tenant, pools, side, devices, f"{path}.quota.capacity.{side}")
 
 
 def _misplaced(tenant: Tenant, settings: Settings, facts: Facts, path: str) -> Iterator[Mistake]:
@@ -183,6 +217,18 @@ def _of_pools(tenant: Tenant, pools: Sequence[PoolPlan], path: str) -> Iterator[
     if tenant.capacity and not set(tenant.capacity) & set(offered):
         got = ", ".join(tenant.capacity)
         yield Mistake(f"{path}.capacity", got, ", ".join(offered), "Name a kind of capacity that a pool has.")
+
+
+def _of_side(
+    tenant: Tenant, pools: Sequence[PoolPlan], side: Side, devices: Mapping[str, int], path: str
+) -> Iterator[Mistake]:
+    """Bounds beyond what there is of such capacity."""
+    usable = [pool for pool in pools if any(side_of(one.capacity_kind) == side for one in shapes_of(tenant, pool))]
+    for device, count in sorted(devices.items()):
+        most = sum(pool.shape.devices.get(device, 0) * pool.maximum for pool in usable)
+        if count > most:
+            accepted = f"at most {most}, what it may use of pools with such capacity at their maxima"
+            yield Mistake(path_text((device,), path), str(count), accepted, "Lower it, or give a pool such capacity.")
 
 
 def _over_budget(tenant: Tenant, pools: Sequence[PoolPlan], borrowing: bool, path: str) -> Iterator[Mistake]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from espalier.blueprint import names
 from espalier.blueprint.addon_rules import Wanted, traffic_of
+from espalier.blueprint.capacity import Side, bounds_of, quotas_by_class
 from espalier.blueprint.identity import AS_THEY_ARE, Naming
 from espalier.blueprint.idle import idle_notes
 from espalier.blueprint.profiles import LABELS, namespace_notes
@@ -99,6 +100,8 @@ class WorkspacePlan:
     groups: Mapping[str, tuple[str, ...]]
     folder: str = ""
     """URL of its part of a bucket; "" for none."""
+    kinds: Mapping[Side, Mapping[str, int]] = field(default_factory=dict[Side, Mapping[str, int]])
+    """Of the devices, how many at most on `spot` nodes and on all others (`on-demand`), where the quota says so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +207,10 @@ def _workspace(
             labels,
             {"spec": {"hard": dict(hard)}},
         ),
+        *(
+            _planned(name, f"quota-{side}", "v1", "ResourceQuota", namespace, f"tenant-{side}", labels, {"spec": spec})
+            for side, spec in (quotas_by_class(quota) if names.SPOT_BY_CLASS in marks[1] else ())
+        ),
         _planned(name, "limits", "v1", "LimitRange", namespace, "tenant", labels, {"spec": _limits()}),
         *_network(name, namespace, labels, (*given.traffic, *traffic_of_tenant(tenant)), ways),
         *(
@@ -218,7 +225,9 @@ def _workspace(
         for suffix, version, kind, called, body in objects_of(tenant, namespace, ways)
     )
     folder = ways.folders.get(namespace)
-    return WorkspacePlan(name, namespace, hard, (*objects, *parts), groups, folder.url if folder else "")
+    return WorkspacePlan(
+        name, namespace, hard, (*objects, *parts), groups, folder.url if folder else "", bounds_of(quota)
+    )
 
 
 def namespace_of(tenant: Tenant, workspace: str) -> str:

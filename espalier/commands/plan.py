@@ -73,6 +73,11 @@ def plan_of(project: Project, recording: Recording, today: date | None = None) -
                 "namespaces": list(tenant.namespaces),
                 "groups": {role: list(members) for role, members in tenant.groups.items()},
                 "quota": {work.namespace: dict(work.hard) for work in tenant.workspaces},
+                "kinds": {
+                    work.namespace: {side: dict(most) for side, most in work.kinds.items()}
+                    for work in tenant.workspaces
+                    if work.kinds
+                },
                 "month": months.get(tenant.name),
             }
             for tenant in blueprint.tenants

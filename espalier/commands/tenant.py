@@ -11,7 +11,7 @@ from espalier.commands.project import Project, open_project
 from espalier.commands.tenant_preview import ask
 from espalier.report.console import Output
 from espalier.report.documents import ChangesDocument, header
-from espalier.report.terminal import show_changes
+from espalier.report.terminal import kinds_text, show_changes
 from espalier.settings import find_stack
 from espalier.settings.edit import TENANTS, tenants_of, with_tenant, without_tenant
 from espalier.types import Mistake, Mistakes
@@ -117,7 +117,8 @@ def _shown(command: str, name: str, project: Project, out: Output) -> int:
         out.people.print(f"  {one['kind']} {where}{one['name']}", markup=False)
     for namespace, hard in entry["quota"].items():
         limits = ", ".join(f"{key} {value}" for key, value in hard.items())
-        out.people.print(f"  quota of {namespace}: {limits}", markup=False)
+        kinds = "".join(f"; {text}" for text in kinds_text(entry["kinds"].get(namespace, {})))
+        out.people.print(f"  quota of {namespace}: {limits}{kinds}", markup=False)
     _end(command, project, project.blueprint, entry, out)
     return 0
 
@@ -159,6 +160,11 @@ def _entry(blueprint: Blueprint, name: str) -> dict[str, Any]:
         "namespaces": list(tenant.namespaces),
         "groups": {role: list(members) for role, members in tenant.groups.items()},
         "quota": {work.namespace: dict(work.hard) for work in tenant.workspaces},
+        "kinds": {
+            work.namespace: {side: dict(most) for side, most in work.kinds.items()}
+            for work in tenant.workspaces
+            if work.kinds
+        },
         "month": worst and {"worst": worst.month, "budget": worst.budget, "unknown": list(worst.unknown)},
         "objects": [
             {"kind": one["kind"], "namespace": one["metadata"].get("namespace", ""), "name": one["metadata"]["name"]}

@@ -84,12 +84,14 @@ class MonthEntry(TypedDict):
 
 
 class TenantEntry(TypedDict):
-    """A tenant: `quota` holds `spec.hard` by namespace; `month` is null where the stack names no pools."""
+    """A tenant: `quota` holds `spec.hard` by namespace, and `kinds` how many of the devices may be on `spot` nodes and
+    on others (`on-demand`), for namespaces that are bounded so; `month` is null where the stack names no pools."""
 
     name: str
     namespaces: list[str]
     groups: dict[str, list[str]]
     quota: dict[str, dict[str, str]]
+    kinds: dict[str, dict[str, dict[str, int]]]
     month: MonthEntry | None
 
 

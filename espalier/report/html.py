@@ -325,7 +325,14 @@ def _namespaces(tenant: TenantEntry, backing: Mapping[str, int]) -> list[Namespa
             NamespaceView(
                 name=namespace,
                 devices=[_share(device, amount, backing) for device, amount in sorted(devices.items()) if amount],
-                others=[(key, amount) for key, amount in plain.items() if key not in devices and amount != "0"],
+                others=[
+                    *((key, amount) for key, amount in plain.items() if key not in devices and amount != "0"),
+                    *(
+                        (device, f"at most {count} {'on' if side == 'spot' else 'not on'} spot")
+                        for side, most in tenant["kinds"].get(namespace, {}).items()
+                        for device, count in sorted(most.items())
+                    ),
+                ],
                 nothing_of=[key for key, amount in plain.items() if amount == "0"],
             )
         )

@@ -104,7 +104,8 @@ def tenants_table(tenants: Sequence[Mapping[str, Any]]) -> Table:
     for tenant in tenants[:_SHOWN]:
         groups = "; ".join(f"{role}: {', '.join(members)}" for role, members in tenant["groups"].items())
         for namespace, hard in tenant["quota"].items():
-            named = (tenant["name"], namespace, _quota(hard), groups, _month(tenant["month"]))
+            asked = "; ".join([_quota(hard), *kinds_text(tenant["kinds"].get(namespace, {}))])
+            named = (tenant["name"], namespace, asked, groups, _month(tenant["month"]))
             table.add_row(*(escape(cell) for cell in named))
     if len(tenants) > _SHOWN:
         table.add_row(f"and {len(tenants) - _SHOWN} more", "--json lists all", "", "", "")
@@ -143,6 +144,16 @@ def show_queues(console: Console, queues: QueuesEntry) -> None:
 def _quota(hard: Mapping[str, str]) -> str:
     asked = {key.removeprefix("requests."): value for key, value in hard.items() if key.startswith("requests.")}
     return ", ".join(f"{value} {key}" for key, value in asked.items() if value != "0")
+
+
+def kinds_text(kinds: Mapping[str, Mapping[str, int]]) -> list[str]:
+    """How many devices may be on spot nodes and on others, where a quota tells them apart."""
+    where = {"spot": "on spot", "on-demand": "not on spot"}
+    return [
+        f"at most {count} {device} {where[side]}"
+        for side, most in kinds.items()
+        for device, count in sorted(most.items())
+    ]
 
 
 def _addons_of_stack(addons: Sequence[Mapping[str, Any]]) -> Table:

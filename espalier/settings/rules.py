@@ -203,6 +203,7 @@ def _shares(tenant: Tree, path: Path) -> Iterator[Fault]:
         for name, limit in sorted(_mapping(quota.get(key)).items()):
             parts = [_mapping(share.get(key)).get(name) for share in shares]
             yield from _sum(limit, parts, (*path, "quota", key, name))
+    yield from _kinds(quota, shares, path)
     if not isinstance(quota.get("devices"), dict):
         return
     devices: Tree = quota["devices"]
@@ -214,6 +215,29 @@ def _shares(tenant: Tree, path: Path) -> Iterator[Fault]:
             where = (*path, "workspaces", index, "quota", "devices", name)
             accepted = "the devices of the tenant's quota: " + (", ".join(sorted(devices)) or "none")
             yield Fault(where, name, accepted, "Add it to the tenant's quota, or remove it here.")
+
+
+def _kinds(quota: Tree, shares: list[Tree], path: Path) -> Iterator[Fault]:
+    """Bounds by kind of capacity: within the devices, and each workspace's own quota with its share of them."""
+    devices, capacity = _mapping(quota.get("devices")), _mapping(quota.get("capacity"))
+    for kind in ("spot", "on-demand"):
+        bounds = _mapping(capacity.get(kind))
+        parts = [_mapping(_mapping(share.get("capacity")).get(kind)) for share in shares]
+        for name, limit in sorted(bounds.items()):
+            where = (*path, "quota", "capacity", kind, name)
+            most, count = _whole(devices.get(name, 0)), _whole(limit)
+            if count is not None and most is not None and count > most:
+                do = "Lower it, or raise the quota of devices."
+                yield Fault(where, str(count), f"at most {most}, the quota of devices", do)
+            yield from _sum(limit, [part.get(name) for part in parts], where)
+        for index, (share, part) in enumerate(zip(shares, parts, strict=True)):
+            own = (*path, "workspaces", index, "quota", "capacity", kind)
+            for name in sorted(bounds.keys() - part.keys()) if share else ():
+                do = "Write it: what a workspace has of its own stands in the place of the tenant's."
+                yield Fault((*own, name), "nothing", "a workspace's share of it", do)
+            for name in sorted(part.keys() - bounds.keys()):
+                accepted = "the devices that the tenant's quota bounds so: " + (", ".join(sorted(bounds)) or "none")
+                yield Fault((*own, name), name, accepted, "Add it to the tenant's quota, or remove it here.")
 
 
 def _sum(limit: Any, shares: list[Any], path: Path) -> Iterator[Fault]:

@@ -70,10 +70,23 @@ class Groups(Strict):
     )
 
 
+class CapacityQuota(Strict):
+    """Devices by kind of capacity, within the quota's devices; those that are not named are not bounded by kind."""
+
+    spot: dict[DeviceName, Count] = Field(default={}, description="devices on nodes that may be taken back")
+    on_demand: dict[DeviceName, Count] = Field(
+        default={}, description="devices on all other nodes: on-demand, reserved and flex"
+    )
+
+
 class Quota(Strict):
     """What a tenant may ask for at one time, as sums of requests."""
 
     devices: dict[DeviceName, Count] = Field(default={}, description="devices by resource name")
+    capacity: CapacityQuota | None = Field(
+        default=None,
+        description="how many of the devices may be on spot nodes, and how many on others; default: all on any",
+    )
     cpu: Annotated[int, Field(ge=1, le=1_000_000)] | None = Field(default=None, description="vCPUs")
     memory: Bytes | None = Field(default=None, description="memory, as a quantity of bytes")
     storage: Bytes | None = Field(default=None, description="sum of volume claims, as a quantity of bytes")

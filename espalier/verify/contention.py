@@ -16,7 +16,7 @@ from espalier.kube import ApiError, Client, Kind
 from espalier.verify.model import Context, Json, NotProven, Outcome, Task
 from espalier.verify.pods import POD, probe_pod
 from espalier.verify.stage import LABEL, Stage
-from espalier.verify.tenants import EVERYONE, at_home, may_not_impersonate, workers_of
+from espalier.verify.tenants import EVERYONE, Counting, at_home, may_not_impersonate, quotas_of, workers_of
 
 USERS = 4
 _QUOTA = Kind("v1", "ResourceQuota")
@@ -61,12 +61,14 @@ def _contention(context: Context, stage: Stage, tenant: TenantPlan) -> Outcome |
 def _rush(context: Context, stage: Stage, workspace: WorkspacePlan) -> Outcome | NotProven:
     """Asks for more pods at once than fit, and looks at the quota all the while."""
     where = workspace.namespace
-    name, device, left = max(_room(context, workspace), key=lambda room: room[2], default=("", "", 0))
-    if not name:
+    quota, device, left = max(_room(context, workspace), key=lambda room: room[2], default=(None, "", 0))
+    if quota is None:
         return NotProven(f"{where}: no device is limited")
+    name = quota.name
     asked = max(1, left // _FIT)
     number = left // asked + _MORE
-    pods = [_pod(workspace, f"rush-{stage.run}-{index}", {device: asked}, stage.run) for index in range(number)]
+    names = [f"rush-{stage.run}-{index}" for index in range(number)]
+    pods = [_pod(workspace, each, {device: asked}, stage.run, quota.priority) for each in names]
     for pod in pods:
         stage.note(pod)
     users = [_user(context, workers_of(workspace), index) for index in range(USERS)]
@@ -121,25 +123,24 @@ def _ask(client: Client, pod: Json) -> str:
     return ""
 
 
-def _pod(workspace: WorkspacePlan, name: str, devices: Mapping[str, int], run: str) -> Json:
-    pod = at_home(probe_pod(name, workspace.namespace, devices), workspace)
+def _pod(workspace: WorkspacePlan, name: str, devices: Mapping[str, int], run: str, priority: str) -> Json:
+    pod = at_home(probe_pod(name, workspace.namespace, devices), workspace, priority)
     pod["metadata"]["labels"] = {LABEL: run}
     pod["spec"]["schedulingGates"] = _GATE
     return pod
 
 
-def _room(context: Context, workspace: WorkspacePlan) -> list[tuple[str, str, int]]:
-    """(quota, device, how many are left) for each device that a quota of the workspace limits."""
-    quotas = [
-        each.manifest["metadata"]["name"] for each in workspace.objects if each.manifest["kind"] == "ResourceQuota"
-    ]
-    found: list[tuple[str, str, int]] = []
-    for name in quotas:
-        status: dict[str, Any] = context.client.get(_QUOTA, name, workspace.namespace).get("status", {})
+def _room(context: Context, workspace: WorkspacePlan) -> list[tuple[Counting, str, int]]:
+    """(quota, device, how many are left) for each device that a quota of the workspace limits; where some count by
+    class, for these alone: a pod that they refuse never reaches the other's limit."""
+    quotas = quotas_of(workspace)
+    found: list[tuple[Counting, str, int]] = []
+    for quota in [one for one in quotas if not one.every] or quotas:
+        status: dict[str, Any] = context.client.get(_QUOTA, quota.name, workspace.namespace).get("status", {})
         for key, hard in sorted(status.get("hard", {}).items()):
             if "/" in key and key.startswith(_PREFIX):
                 left = int(hard) - int(status.get("used", {}).get(key, "0"))
-                found.append((name, key.removeprefix(_PREFIX), max(0, left)))
+                found.append((quota, key.removeprefix(_PREFIX), max(0, left)))
     return found
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 from espalier.blueprint.tenants import TenantPlan, WorkspacePlan
@@ -10,7 +10,7 @@ from espalier.kube import ApiError, Client, Kind
 from espalier.quantity import parse_quantity
 from espalier.verify.model import Context, Json, NotProven, Outcome, Task
 from espalier.verify.pods import probe_pod
-from espalier.verify.tenants import as_member, at_home, may_not_impersonate, workers_of
+from espalier.verify.tenants import Counting, as_member, at_home, may_not_impersonate, quotas_of, workers_of
 
 QUOTA = Kind("v1", "ResourceQuota")
 _PREFIX = "requests."
@@ -29,10 +29,14 @@ def _quota(context: Context, tenant: TenantPlan) -> Outcome | NotProven:
         workers = workers_of(workspace)
         client = as_member(context.client, workers) if workers else context.client
         try:
-            found += [_limits(context, workspace, planned) for planned in _quotas(workspace)]
-            if not found[-1].ok:
+            quotas = quotas_of(workspace)
+            found += [_limits(context, workspace.namespace, planned) for planned in quotas]
+            if not all(one.ok for one in found):
                 break
-            found.append(_one_too_many(context, client, workspace))
+            found += [
+                _one_too_many(context, client, workspace, priority, devices)
+                for priority, devices in _asked(quotas, workspace)
+            ]
         except ApiError as error:
             if may_not_impersonate(error):
                 return NotProven(f"the API server said: {error.message}")
@@ -42,46 +46,51 @@ def _quota(context: Context, tenant: TenantPlan) -> Outcome | NotProven:
     return Outcome(not failed, " | ".join(outcome.evidence for outcome in shown))
 
 
-def _quotas(workspace: WorkspacePlan) -> list[str]:
-    manifests = [planned.manifest for planned in workspace.objects]
-    return [manifest["metadata"]["name"] for manifest in manifests if manifest["kind"] == "ResourceQuota"]
+def _asked(quotas: Sequence[Counting], workspace: WorkspacePlan) -> list[tuple[str, list[str]]]:
+    """Priority classes, and the devices that a pod of that class asks too many of: all at once where one quota counts
+    them, since quota admission names what exceeds the first quota alone."""
+    limited = [key.removeprefix(_PREFIX) for key in sorted(workspace.hard) if "/" in key]
+    apart = sorted({quota.priority for quota in quotas if not quota.every})
+    return [(priority, [device]) for priority in apart for device in limited] or [("", limited)]
 
 
-def _limits(context: Context, workspace: WorkspacePlan, name: str) -> Outcome:
+def _limits(context: Context, namespace: str, planned: Counting) -> Outcome:
     """The quota's limits are the blueprint's, and they are in force."""
     live: Json = {}
 
     def in_force() -> bool | None:
-        live.update(context.client.get(QUOTA, name, workspace.namespace))
+        live.update(context.client.get(QUOTA, planned.name, namespace))
         return True if _same(live.get("status", {}).get("hard", {}), live["spec"].get("hard", {})) else None
 
     enforced = context.until(in_force, _STATUS_SECONDS)
-    where = f"ResourceQuota {workspace.namespace}/{name}"
+    where = f"ResourceQuota {namespace}/{planned.name}"
     hard = live["spec"].get("hard", {})
-    if not _same(hard, workspace.hard):
-        keys = sorted({*hard, *workspace.hard})
-        other = [key for key in keys if not same_quantity(hard.get(key), workspace.hard.get(key))]
-        texts = [f"{k}={hard.get(k, 'no limit')}, planned {workspace.hard.get(k, 'no limit')}" for k in other]
+    if not _same(hard, planned.hard):
+        keys = sorted({*hard, *planned.hard})
+        other = [key for key in keys if not same_quantity(hard.get(key), planned.hard.get(key))]
+        texts = [f"{k}={hard.get(k, 'no limit')}, planned {planned.hard.get(k, 'no limit')}" for k in other]
         return Outcome(False, f"{where} has {'; '.join(texts)}")
     if enforced is None:
         return Outcome(False, f"{where}: limits are not in force, status.hard is {live.get('status', {}).get('hard')}")
     return Outcome(True, "")
 
 
-def _one_too_many(context: Context, client: Client, workspace: WorkspacePlan) -> Outcome:
+def _one_too_many(
+    context: Context, client: Client, workspace: WorkspacePlan, priority: str, limited: list[str]
+) -> Outcome:
     """Asks, by a server-side dry run, for one more of every device than is left: one answer names them all.
 
     Quota admission judges a dry run as it does a real one and books nothing (plugin/pkg/admission/resourcequota).
     """
-    limited = [key.removeprefix(_PREFIX) for key in sorted(workspace.hard) if "/" in key]
     if not limited:
         return Outcome(True, f"{workspace.namespace}: no device is limited: the platform has none")
     admitted: dict[str, int] = {}
     for _ in range(2):  # work that ends between reading and asking leaves more than was read: ask once more
-        admitted = _left_of(context, workspace, limited)
+        admitted = _left_of(context, workspace, limited, priority)
         too_many = {device: left + 1 for device, left in admitted.items()}
         try:
-            client.create(at_home(probe_pod("verify-quota", workspace.namespace, too_many), workspace), dry_run=True)
+            pod = probe_pod("verify-quota", workspace.namespace, too_many)
+            client.create(at_home(pod, workspace, priority), dry_run=True)
         except ApiError as error:
             if may_not_impersonate(error):
                 raise
@@ -92,15 +101,18 @@ def _one_too_many(context: Context, client: Client, workspace: WorkspacePlan) ->
     return Outcome(False, f"{workspace.namespace}: a pod with {asked} was admitted (server-side dry run)")
 
 
-def _left_of(context: Context, workspace: WorkspacePlan, devices: list[str]) -> dict[str, int]:
-    """Device -> how many more the quotas allow."""
+def _left_of(context: Context, workspace: WorkspacePlan, devices: list[str], priority: str) -> dict[str, int]:
+    """Device -> how many more the quotas allow that count a pod of this class."""
     left: dict[str, int] = {}
-    for name in _quotas(workspace):
-        status = context.client.get(QUOTA, name, workspace.namespace)["status"]
+    for quota in quotas_of(workspace):
+        if not quota.every and quota.priority != priority:
+            continue
+        status = context.client.get(QUOTA, quota.name, workspace.namespace)["status"]
         for device in devices:
             key = f"{_PREFIX}{device}"
             if key in status["hard"]:
-                left[device] = max(0, int(status["hard"][key]) - int(status.get("used", {}).get(key, "0")))
+                free = max(0, int(status["hard"][key]) - int(status.get("used", {}).get(key, "0")))
+                left[device] = min(free, left.get(device, free))
     return left
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from espalier.blueprint import names
 from espalier.blueprint.tenants import TenantPlan, WorkspacePlan
@@ -30,11 +31,34 @@ def workers_of(workspace: WorkspacePlan) -> tuple[str, ...]:
     return tuple(sorted({group for role in ("edit", "admin") for group in workspace.groups.get(role, ())}))
 
 
-def at_home(pod: Json, workspace: WorkspacePlan) -> Json:
+@dataclass(frozen=True, slots=True)
+class Counting:
+    """A planned ResourceQuota: `priority` is a class whose pods it counts, `every` whether it counts all pods."""
+
+    name: str
+    hard: Mapping[str, str]
+    priority: str
+    every: bool
+
+
+def quotas_of(workspace: WorkspacePlan) -> list[Counting]:
+    """The ResourceQuotas of a workspace."""
+    manifests = [planned.manifest for planned in workspace.objects if planned.manifest["kind"] == "ResourceQuota"]
+    return [_counting(manifest["metadata"]["name"], manifest["spec"]) for manifest in manifests]
+
+
+def _counting(name: str, spec: Json) -> Counting:
+    if "scopeSelector" not in spec:
+        return Counting(name, spec["hard"], "", every=True)
+    (scope,) = spec["scopeSelector"]["matchExpressions"]
+    return Counting(name, spec["hard"], scope["values"][0] if scope["operator"] == "In" else "", every=False)
+
+
+def at_home(pod: Json, workspace: WorkspacePlan, priority: str = "") -> Json:
     """The pod as the guards of its namespace let it through to the quota; it is for no node: it would find none.
 
     Its image is from a registry of the tenant, and it selects a pool and capacity that are not forbidden to it, as
-    Kubernetes before 1.36 has to be told.
+    Kubernetes before 1.36 has to be told. `priority` is its class.
     """
     namespaces = [each.manifest["metadata"] for each in workspace.objects if each.manifest["kind"] == "Namespace"]
     notes = namespaces[0].get("annotations", {}) if namespaces else {}
@@ -44,7 +68,10 @@ def at_home(pod: Json, workspace: WorkspacePlan) -> Json:
         spec = {**spec, "containers": [{**each, "image": own} for each in spec["containers"]]}
     bounds = {names.POOL: names.FORBIDDEN_POOLS, names.CAPACITY: names.FORBIDDEN_CAPACITY}
     away = {label: _NOWHERE for label, note in bounds.items() if note in notes}
-    return {**pod, "spec": {**spec, "nodeSelector": {**spec["nodeSelector"], **away}}}
+    if names.SPOT_BY_CLASS in notes:
+        away[names.CAPACITY] = "spot" if priority else _NOWHERE
+    named = {"priorityClassName": priority} if priority else {}
+    return {**pod, "spec": {**spec, **named, "nodeSelector": {**spec["nodeSelector"], **away}}}
 
 
 def refused_as_member(error: ApiError) -> bool:

@@ -31,6 +31,13 @@ STACK: dict[str, Any] = {
         },
         {"name": "language", "groups": {"edit": ["language-engineers"]}},
         {
+            "name": "split",
+            "quota": {
+                "devices": {"nvidia.com/gpu": 3},
+                "capacity": {"spot": {"nvidia.com/gpu": 2}, "on-demand": {"nvidia.com/gpu": 1}},
+            },
+        },
+        {
             "name": "small",
             "groups": {"view": ["small-readers"]},
             "owners": ["olga"],

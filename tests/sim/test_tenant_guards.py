@@ -23,7 +23,7 @@ from espalier.blueprint.guards import (
     guards,
 )
 from espalier.blueprint.names import DOMAINS, FORBIDDEN_POOLS, MANAGED_BY, TENANT
-from espalier.kube import Client, Kind
+from espalier.kube import ApiError, Client, Kind
 from espalier.types import Manifest
 from espalier.verify.contention import contention_tasks
 from espalier.verify.isolation import isolation_tasks
@@ -555,6 +555,32 @@ def terms(pod: Manifest) -> list[Any]:
     return [term["matchExpressions"] for term in required.get("nodeSelectorTerms", [])]
 
 
+def test_devices_of_a_kind_of_capacity_are_counted_and_are_of_that_kind(
+    mallory: Client, admin: Client, eventually: Callable[..., Any]
+) -> None:
+    """Whoever makes the pods: quotas and the policy know no people."""
+
+    def asks(count: int, priority: str = "") -> str | list[Any]:
+        """Where a pod with so many devices would be let to, or which quota refuses it."""
+        limits = {"resources": {"limits": {"nvidia.com/gpu": count, "cpu": 1, "memory": "1Gi"}}}
+        spec = {"containers": [{**CONTAINER, **limits}], **({"priorityClassName": priority} if priority else {})}
+        try:
+            return terms(admin.create(made("v1", "Pod", "p", "split", spec=spec), dry_run=True))
+        except ApiError as error:
+            return error.message.partition("exceeded quota: ")[2].partition(",")[0]
+
+    def landing(operator: str) -> list[Any]:
+        return [[{"key": "espalier.dev/capacity", "operator": operator, "values": ["spot"]}]]
+
+    eventually(lambda: asks(2, "espalier-batch-spot") == landing("In"))
+    assert asks(3, "espalier-serving-spot") == "tenant-spot"
+    eventually(lambda: asks(1) == landing("NotIn"))
+    assert asks(1, "espalier-serving") == landing("NotIn")
+    assert asks(2) == asks(2, "espalier-batch") == "tenant-on-demand"
+    others = pod(priorityClassName="espalier-batch-spot")
+    assert "is not for this tenant" in Attempt("", (), lambda who: who.create(others, dry_run=True)).refusal(mallory)
+
+
 def test_pods_are_kept_off_anothers_pool_and_off_capacity_that_is_not_theirs(
     mallory: Client, admin: Client, eventually: Callable[..., Any]
 ) -> None:
@@ -585,8 +611,8 @@ def test_the_quotas_of_a_tenant_that_is_held_closer_are_asked_all_the_same(
     try:
         eventually(lambda: anywhere.refusal(mallory))
         asked = [*quota_tasks(context), *contention_tasks(context, stage)]
-        found = {task.name: task.run() for task in asked if task.name.endswith("/small")}
-        assert set(found) == {"quota/small", "contention/small"}
+        found = {task.name: task.run() for task in asked if task.name.endswith(("/small", "/split"))}
+        assert set(found) == {f"{check}/{name}" for check in ("quota", "contention") for name in ("small", "split")}
         assert [one for one in found.values() if not (isinstance(one, Outcome) and one.ok)] == []
     finally:
         remove(admin, older)
@@ -633,5 +659,19 @@ def test_before_1_36_such_pods_say_where_they_go(
             assert (one.refusal(mallory) == "") is allowed
         mallory.create(small_pod(), dry_run=True)
         mallory.create(pod(tolerations=[{"operator": "Exists"}]), dry_run=True)
+        for kind, priority, allowed in (
+            ("spot", "espalier-batch-spot", True),
+            ("on-demand", "espalier-batch-spot", False),
+            ("on-demand", "espalier-batch", True),
+            ("spot", "espalier-batch", False),
+            ("spot", "", False),
+            ("", "", False),
+        ):
+            selector = {"espalier.dev/capacity": kind} if kind else {}
+            named = {"priorityClassName": priority} if priority else {}
+            spec = {"containers": [CONTAINER], "tolerations": [{"operator": "Exists"}], "nodeSelector": selector}
+            body = made("v1", "Pod", "p", "split", spec={**spec, **named})
+            one = Attempt("", (), lambda who, body=body: who.create(body, dry_run=True))
+            assert (one.refusal(admin) == "") is allowed, (kind, priority)
     finally:
         remove(admin, older)

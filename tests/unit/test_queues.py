@@ -213,6 +213,22 @@ def test_a_tenant_of_some_kinds_of_capacity_has_no_flavour_of_another() -> None:
     assert rights(by_pool, "steady") == {"h100": (8, 0)}  # the pods' own node affinity keeps them off spot
 
 
+def by_kind(spot: int, other: int, gpu: int = 16) -> dict[str, Any]:
+    bounded = tenant("a", gpu=gpu)
+    return {**bounded, "quota": {**bounded["quota"], "capacity": {"spot": {GPU: spot}, "on-demand": {GPU: other}}}}
+
+
+def test_a_bound_by_kind_of_capacity_is_that_of_the_flavours_of_the_kind() -> None:
+    plan = queues(pools=[H100], tenants=[by_kind(8, 4), tenant("b", gpu=16)])
+    assert rights(plan, "a") == {"h100-spot": (8, 0), "h100-on-demand": (4, 0), ALL: (12, 0)}
+    two = [H100, {**H100, "name": "more", "capacity": ["spot"]}]
+    found = rights(queues(pools=two, tenants=[by_kind(8, 4)]), "a")
+    assert sum(own + borrow for flavour, (own, borrow) in found.items() if flavour.endswith("-spot")) == 8
+    made = blueprint(pools=[H100], tenants=[by_kind(8, 4)])
+    kinds = [planned.manifest["kind"] for work in made.tenants[0].workspaces for planned in work.objects]
+    assert kinds.count("ResourceQuota") == 1, "Kueue places by quotas before there is a pod with a class"
+
+
 def test_a_tenant_without_a_pool_that_holds_a_device_has_no_group_of_it_and_no_check() -> None:
     flex = [{**L4, "name": name, "capacity": ["flex"], "flex": {"queued": True}} for name in ("one", "two")]
     tenants = [{**tenant("a", gpu=8), "pools": ["h100"]}, tenant("b"), {**tenant("c"), "pools": ["two"]}]
@@ -436,6 +452,14 @@ CASES: list[tuple[str, str, dict[str, Any], str]] = [
      'espalier:tenants[1].quota.devices["google.com/tpu"]: got 16, of which it has 0 by right; accepted: at least '
      "16 by right, without borrowing: a slice of v6e has 16. Lower others' quotas, raise a pool's nodes.max, or set "
      "espalier:queues.borrowing: true."),
+    ("kinds apart, and not all queued", "kueue",
+     {"pools": [H100], "tenants": [by_kind(8, 4)], "queues": {"enforce": False}},
+     "espalier:tenants[0].quota.capacity: got a bound, with work that is not queued; accepted: a bound where Kueue "
+     "queues all work. Set espalier:queues.enforce: true, or remove it."),
+    ("kinds apart, in flavours of several", "kueue",
+     {"pools": [H100], "tenants": [by_kind(8, 4)], "queues": {"ladder": "pools"}},
+     "espalier:tenants[0].quota.capacity: got h100, of spot and other capacity, among which an autoscaler chooses; "
+     "accepted: flavours of one kind of capacity each. Set espalier:queues.ladder: kinds, or make pools of one kind."),
     ("no topology to be known", "kueue", {"pools": [NEAR], "queues": {"topology": True}},
      "espalier:queues.topology: got true, without a pool whose topology can be known before its nodes are there; "
      "accepted: a pool with placement: compact or a slice over several nodes, whose nodes all stand (nodes.min equal "

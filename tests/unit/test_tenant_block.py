@@ -231,6 +231,34 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"budget": 100.0}, "tenants[0].budget: got 100 USD a month; its quota may cost 1,460; accepted: at least "
      "what the quota may cost at the dearest. Lower the quota, narrow pools or capacity, or raise the budget."),
     ({"registries": ["https://r.io"]}, "a registry with its path, such as registry.example.com/mirror"),
+    ({"quota": {"devices": GPUS, "capacity": {"spot": {"nvidia.com/gpu": -1}}}},
+     "quota.capacity.spot[\"nvidia.com/gpu\"]: got -1; accepted: a whole number from 0 to 100,000"),
+    ({"quota": {"devices": GPUS, "capacity": {"spot": {"nvidia.com/gpu": 0.5}}}},
+     "quota.capacity.spot[\"nvidia.com/gpu\"]: got 0.5; accepted: a whole number from 0 to 100,000"),
+    ({"quota": {"devices": GPUS, "capacity": {"flex": {"nvidia.com/gpu": 1}}}},
+     "tenants[0].quota.capacity.flex: got an unknown key; accepted: the keys on-demand, spot."),
+    ({"quota": {"devices": GPUS, "capacity": {"on-demand": {"nvidia.com/gpu": 9}}}},
+     'tenants[0].quota.capacity.on-demand["nvidia.com/gpu"]: got 9; accepted: at most 8, the quota of devices. '
+     "Lower it, or raise the quota of devices."),
+    ({"quota": {"devices": {"nvidia.com/gpu": 20}, "capacity": {"spot": {"nvidia.com/gpu": 17}}}},
+     'tenants[0].quota.capacity.spot["nvidia.com/gpu"]: got 17; accepted: at most 16, what it may use of pools with '
+     "such capacity at their maxima. Lower it, or give a pool such capacity."),
+    ({"quota": {"devices": GPUS, "capacity": {"spot": {"nvidia.com/gpu": 1}}}, "capacity": ["on-demand"]},
+     'tenants[0].quota.capacity.spot["nvidia.com/gpu"]: got 1; accepted: at most 0, what it may use'),
+    ({"quota": {"devices": GPUS, "capacity": {"spot": {"nvidia.com/gpu": 4}}}, "workspaces": [
+        {"name": "w", "quota": {"devices": {"nvidia.com/gpu": 4}, "capacity": {"spot": {"nvidia.com/gpu": 4}}}},
+        {"name": "x", "quota": {"devices": {"nvidia.com/gpu": 4}, "capacity": {"spot": {"nvidia.com/gpu": 1}}}}]},
+     'tenants[0].quota.capacity.spot["nvidia.com/gpu"]: got 4, less than its workspaces\' 4 + 1; accepted: at least '
+     "their sum."),
+    ({"quota": {"devices": GPUS, "capacity": {"spot": {"nvidia.com/gpu": 4}}}, "workspaces": [
+        {"name": "w", "quota": {"devices": {"nvidia.com/gpu": 4}, "capacity": {"spot": {"nvidia.com/gpu": 4}}}},
+        {"name": "x", "quota": {"devices": {"nvidia.com/gpu": 4}}}]},
+     'tenants[0].workspaces[1].quota.capacity.spot["nvidia.com/gpu"]: got nothing; accepted: a workspace\'s share of '
+     "it. Write it: what a workspace has of its own stands in the place of the tenant's."),
+    ({"quota": {"devices": GPUS}, "workspaces": [
+        {"name": "w", "quota": {"devices": GPUS, "capacity": {"spot": {"nvidia.com/gpu": 4}}}}]},
+     'tenants[0].workspaces[0].quota.capacity.spot["nvidia.com/gpu"]: got nvidia.com/gpu; accepted: the devices that '
+     "the tenant's quota bounds so: none. Add it to the tenant's quota, or remove it here."),
     ({"quota": {"objects": {"pods": 3}}, "workspaces": [
         {"name": "w", "quota": {"objects": {"pods": 2}}}, {"name": "x", "quota": {"objects": {"pods": 2}}}]},
      "tenants[0].quota.objects.pods: got 3, less than its workspaces' 2 + 2; accepted: at least their sum."),
@@ -253,3 +281,72 @@ def test_a_budget_without_a_price_cannot_be_kept() -> None:
         "l4/spot; accepted: a budget where all prices are known. Add the price to espalier:prices, or remove "
         "the budget."
     )
+
+
+# Quotas by kind of capacity ---------------------------------------------------------------------------------------
+
+SPOT = ["espalier-batch-spot", "espalier-interactive-spot", "espalier-serving-spot"]
+
+
+def apart(spot: int | None = None, other: int | None = None, devices: int = 8) -> dict[str, Any]:
+    sides = {"spot": spot, "on-demand": other}
+    bounds = {side: {"nvidia.com/gpu": count} for side, count in sides.items() if count is not None}
+    return {"devices": {"nvidia.com/gpu": devices}, "capacity": bounds}
+
+
+def scoped(blueprint: Blueprint) -> dict[str, tuple[Any, Any]]:
+    """Of the ResourceQuotas that count by class: name -> what they hold, and their scope."""
+    objects = [p.manifest for tenant in blueprint.tenants for work in tenant.workspaces for p in work.objects]
+    quotas = [one for one in objects if one["kind"] == "ResourceQuota" and "scopeSelector" in one["spec"]]
+    found = {one["metadata"]["name"]: one["spec"] for one in quotas}
+    return {name: (spec["hard"], spec["scopeSelector"]["matchExpressions"]) for name, spec in found.items()}
+
+
+def test_devices_of_a_kind_of_capacity_are_counted_by_classes_of_their_own() -> None:
+    made = platform({"name": "a", "quota": apart(6, 2)}, {"name": "b"})
+    by = {"scopeName": "PriorityClass", "values": SPOT}
+    assert scoped(made) == {
+        "tenant-spot": ({"requests.nvidia.com/gpu": "6"}, [{**by, "operator": "In"}]),
+        "tenant-on-demand": ({"requests.nvidia.com/gpu": "2"}, [{**by, "operator": "NotIn"}]),
+    }
+    classes = [p.manifest["metadata"]["name"] for p in made.objects if p.manifest["kind"] == "PriorityClass"]
+    assert set(SPOT) < set(classes)
+    values = {p.manifest["metadata"]["name"]: p.manifest for p in made.objects if p.manifest["kind"] == "PriorityClass"}
+    assert all(values[name]["value"] == values[name.removesuffix("-spot")]["value"] for name in SPOT)
+    assert made.tenants[0].workspaces[0].kinds == {"spot": {"nvidia.com/gpu": 6}, "on-demand": {"nvidia.com/gpu": 2}}
+
+
+def test_who_is_bounded_by_kind_has_the_classes_for_spot_and_nobody_else_has() -> None:
+    assert notes(quota=apart(6))["spot-by-class"] == "true"
+    assert set(SPOT) < set(notes(quota=apart(6))["priority-classes"].split(","))
+    assert notes(quota=apart(6), priority="batch")["priority-classes"] == "espalier-batch,espalier-batch-spot"
+    assert "spot-by-class" not in notes(quota={"devices": GPUS})
+    kinds = [p.manifest["metadata"]["name"] for p in platform({"name": "a"}).objects]
+    assert not set(SPOT) & set(kinds)
+
+
+@pytest.mark.parametrize(
+    ("quota", "usd"),
+    [
+        (apart(devices=16), CPU + 100 * HOUR),
+        (apart(16, 8, devices=16), CPU + (50 + 6) * HOUR),
+        (apart(4, 16, devices=16), CPU + 100 * HOUR),
+        (apart(16, 0, devices=16), CPU + 12 * HOUR),
+        (apart(None, 4, devices=16), CPU + (50 + 9) * HOUR),
+    ],
+    ids=["no bound", "half not on spot", "all may be on others", "spot alone", "one side bounds the other"],
+)
+def test_the_worst_case_knows_how_many_may_be_on_dear_capacity(quota: dict[str, Any], usd: float) -> None:
+    (worst,) = platform({"name": "a", "quota": quota}).worst
+    assert worst.month == pytest.approx(usd)
+
+
+@given(st.integers(0, 40), st.one_of(st.none(), st.integers(0, 40)), st.one_of(st.none(), st.integers(0, 40)))
+def test_a_bound_never_makes_the_worst_case_worse(devices: int, spot: int | None, other: int | None) -> None:
+    devices = min(devices, 32)
+    bounds = {side: None if most is None else min(most, devices, 16) for side, most in (("s", spot), ("o", other))}
+    free = platform({"name": "a", "quota": {"devices": {"nvidia.com/gpu": devices}}}).worst[0].month
+    bound = platform({"name": "a", "quota": apart(bounds["s"], bounds["o"], devices)}).worst[0].month
+    assert free is not None
+    assert bound is not None
+    assert bound <= free + 1e-6

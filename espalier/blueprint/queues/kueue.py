@@ -219,7 +219,8 @@ def _amounts(shared: Shared, tenant: TenantQueues) -> Iterator[tuple[tuple[str, 
             if flavour.name not in share.flavours:
                 continue
             own = share.flavours[flavour.name]
-            most = min(share.ceiling, flavour.devices[share.device]) // flavour.unit * flavour.unit
+            there = min(flavour.devices[share.device], share.caps.get(flavour.name, share.ceiling))
+            most = min(share.ceiling, there) // flavour.unit * flavour.unit
             lend = None if share.device in counters else share.lend // flavour.unit * flavour.unit
             yield (flavour.name, share.device), _amount(shared, own, max(most - own, 0), lend)
         if share.device in counters:

@@ -47,6 +47,8 @@ class Share:
     flavours: Mapping[str, int]
     """Of `own`, how many of each flavour that the tenant may use; where several hold the device, `own` bounds their
     sum."""
+    caps: Mapping[str, int] = field(default_factory=dict[str, int])
+    """At most of each flavour, its own and borrowed, where the quota bounds a kind of capacity."""
 
 
 @dataclass(frozen=True, slots=True)

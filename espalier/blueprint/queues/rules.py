@@ -8,6 +8,7 @@ from typing import Any, Final
 from espalier.blueprint.pools import PoolPlan
 from espalier.blueprint.proofs import device_maxima
 from espalier.blueprint.queues.kai import DEVICE as KAI_DEVICE
+from espalier.blueprint.queues.kinds import kueue_mistakes
 from espalier.blueprint.queues.kueue import together
 from espalier.blueprint.queues.model import SYSTEMS, Flavour, Shared
 from espalier.blueprint.queues.shared import shared_of
@@ -69,7 +70,7 @@ def queue_mistakes(settings: Settings, pools: Sequence[PoolPlan], facts: Facts, 
     shared = shared_of(settings, pools, facts)
     found += _slices(shared)
     if system == "kueue":
-        found += [*_bounds(settings, shared), *_topology(settings, shared)]
+        found += [*_bounds(settings, shared), *_topology(settings, shared), *kueue_mistakes(settings, shared.flavours)]
     elif system == "kai-scheduler":
         found += _kai(settings, backing)
     return found

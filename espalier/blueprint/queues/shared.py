@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from espalier.blueprint.pools import PoolPlan
 from espalier.blueprint.proofs import device_maxima
 from espalier.blueprint.queues.flavours import flavours_of
+from espalier.blueprint.queues.kinds import caps
 from espalier.blueprint.queues.model import Flavour, Idle, Share, Shared, TenantQueues
 from espalier.blueprint.queues.rights import rights_of
 from espalier.blueprint.queues.shares import shares
@@ -64,6 +65,15 @@ def _of_device(
     quotas = {tenant.name: tenant.quota.devices.get(device, 0) for tenant in settings.tenants}
     usable = {tenant.name: _usable(tenant, holding, pools) for tenant in settings.tenants}
     by_flavour, own = rights_of(shares(most, quotas, unit_in(holding)), holding, device, usable)
+    most_of = {tenant.name: caps(tenant.quota, device, usable[tenant.name]) for tenant in settings.tenants}
+    within = {
+        name: sum(most_of[name].get(one.name, one.devices[device]) for one in mine) for name, mine in usable.items()
+    }
+    by_flavour = {
+        one: {name: min(count, most_of[name].get(one, count)) for name, count in rights.items()}
+        for one, rights in by_flavour.items()
+    }
+    own = {name: min(count, within[name]) for name, count in own.items()}
     found: dict[str, Share] = {}
     for tenant in settings.tenants:
         name, queue = tenant.name, tenant.queue
@@ -72,9 +82,10 @@ def _of_device(
             device=device,
             quota=quotas[name],
             own=own[name],
-            ceiling=min(quotas[name] + further, most) if settings.queues.borrowing else own[name],
+            ceiling=min(quotas[name] + further, most, within[name]) if settings.queues.borrowing else own[name],
             lend=min(queue.lend.get(device, own[name]), own[name]),
             flavours={flavour.name: by_flavour[flavour.name][name] for flavour in usable[name]},
+            caps=most_of[name],
         )
     left = {flavour.name: flavour.devices[device] - sum(by_flavour[flavour.name].values()) for flavour in holding}
     return found, Idle(device, most - sum(own.values()), left)

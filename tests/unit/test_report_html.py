@@ -104,7 +104,8 @@ def plan() -> PlanDocument:
         "pools": [pool("system", 1, 1, 3, {}), pool("h100", 0, 2, 4, {"nvidia.com/gpu": 8})],
         "tenants": [{
             "name": "vision", "namespaces": ["vision-dev"], "groups": {"edit": ["vision-engineers"]},
-            "kinds": {}, "quota": {"vision-dev": {"requests.cpu": "200", "requests.nvidia.com/gpu": "8", "services.nodeports": "0"}},
+            "kinds": {},
+            "quota": {"vision-dev": {"requests.cpu": "200", "requests.nvidia.com/gpu": "8", "services.nodeports": "0"}},
         }],
         "addons": [
             {"id": "device-plugin", "version": "1.2.3", "wave": 0, "content": "rendered", "held": "",

@@ -137,3 +137,42 @@ def images() -> dict[str, Any]:
             }
         ],
     }
+
+
+def queues() -> dict[str, Any]:
+    """Work of Volcano and KAI names its queue itself: its tenant's, or none, in all kinds that name one.
+
+    By spec.queue of Volcano's Jobs and of both systems' PodGroups, which controllers make of the labels of what owns a
+    pod, by an annotation or a label of the pod itself (volcano.sh/apis, scheduling/v1beta1/labels.go; KAI-Scheduler,
+    pkg/podgrouper). `default` is what Volcano's webhook writes where nothing is named.
+    """
+    labels, annotations = "object.metadata.?labels", "object.metadata.?annotations"
+    return {
+        "matchConstraints": {
+            "resourceRules": [
+                rule("", ["pods"], ["CREATE", "UPDATE"], "Namespaced"),
+                rule("batch.volcano.sh", ["jobs"], ["CREATE", "UPDATE"], "Namespaced"),
+                rule("scheduling.volcano.sh", ["podgroups"], ["CREATE", "UPDATE"], "Namespaced"),
+                rule("scheduling.run.ai", ["podgroups"], ["CREATE", "UPDATE"], "Namespaced"),
+            ],
+            "namespaceSelector": TENANTS,
+        },
+        "variables": [
+            {"name": "own", "expression": f'namespaceObject.metadata.labels["{names.TENANT}"]'},
+            {
+                "name": "named",
+                "expression": f'[{labels}[?"kai.scheduler/queue"].orValue(""), '
+                f'{annotations}[?"scheduling.volcano.sh/queue-name"].orValue(""), '
+                'request.kind.kind == "Pod" ? "" : string(object.spec.?queue.orValue(""))]',
+            },
+        ],
+        "validations": [
+            {
+                "expression": 'variables.named.all(queue, queue in ["", "default", variables.own])',
+                "messageExpression": '"queue " + variables.named.filter(queue, queue != "").join(", ") + " is not this '
+                'tenant\'s; name " + variables.own + ", or none"',
+                "message": "a queue that is not this tenant's",
+                "reason": "Forbidden",
+            }
+        ],
+    }

@@ -30,6 +30,7 @@ PLACEMENT: Final = "espalier-guard-placement"
 IMAGES: Final = "espalier-guard-images"
 HOSTS: Final = "espalier-guard-hosts"
 MONITORS: Final = "espalier-guard-monitors"
+QUEUES: Final = "espalier-guard-queues"
 
 _API: Final = "admissionregistration.k8s.io/v1"
 _ALL: Final = ("CREATE", "UPDATE", "DELETE")
@@ -87,6 +88,8 @@ def guards(version: str, noted: Collection[str] = (), system: str = "") -> tuple
             else ()
         ),
         *(_pair("images", IMAGES, guarded.images()) if names.REGISTRIES in noted else ()),
+        # Kueue's work names a LocalQueue of its namespace, which the platform makes.
+        *(_pair("queues", QUEUES, guarded.queues()) if system not in ("", "kueue") else ()),
     )
 
 

@@ -10,9 +10,11 @@ from espalier.blueprint.guard_terms import A_TENANTS, NO_DEPLOYER, TENANTS, note
 _KINDS: Final = (
     ("", ("services",)),
     ("cert-manager.io", ("certificates",)),
+    ("getambassador.io", ("hosts", "mappings", "tcpmappings")),
     ("gateway.networking.k8s.io", ("grpcroutes", "httproutes", "tcproutes", "tlsroutes", "udproutes")),
     ("networking.istio.io", ("virtualservices",)),
     ("networking.k8s.io", ("ingresses",)),
+    ("serving.knative.dev", ("domainmappings",)),
 )
 """Kinds by which a namespace serves outside itself. Routes of TCP and UDP know no host names: they would take a port of
 all tenants' gateway. external-dns gives names to Services by an annotation, the
@@ -25,8 +27,16 @@ _HOSTS: Final = (
     ': request.kind.kind == "Service" ? [] '
     ': request.kind.kind == "Certificate" ? (object.spec.?issuerRef.?kind.orValue("") != "ClusterIssuer" ? [] '
     ": object.spec.?dnsNames.orValue([]) + (has(object.spec.commonName) ? [object.spec.commonName] : [])) "
+    ': request.kind.kind == "DomainMapping" ? [object.metadata.name] '
+    ': request.kind.group == "getambassador.io" ? [object.spec.?hostname.orValue(object.spec.?host.orValue(""))] '
     ": object.spec.?hostnames.orValue([])"
 )
+_EMISSARYS: Final = (
+    'request.kind.group != "getambassador.io" || request.kind.kind == "Host" '
+    "|| (object.spec.?host_regex.orValue(false) != true && (variables.service.size() < 2 "
+    "|| variables.service[1] == request.namespace))"
+)
+"""A Mapping of Emissary leads to a Service of the namespace, under a host name that is no expression."""
 _HTTP: Final = "object.spec.?http.orValue([])"
 _HERE: Final = (
     '{0}.?destination.?host.orValue(has({0}.host) ? {0}.host : "").split(".").size() < 2 '
@@ -67,6 +77,15 @@ def host_names() -> dict[str, Any]:
                 '.split(",").map(host, host.trim()).filter(host, host != "")',
             },
             {
+                "name": "url",
+                "expression": 'request.kind.group != "getambassador.io" ? "" : object.spec.?service.orValue("")',
+            },
+            {
+                "name": "service",
+                "expression": 'variables.url.split("://")[variables.url.contains("://") ? 1 : 0].split("/")[0]'
+                '.split(":")[0].split(".")',
+            },
+            {
                 "name": "certified",
                 "expression": 'request.kind.kind == "Ingress" ? object.spec.?tls.orValue([]) : []',
             },
@@ -84,7 +103,7 @@ def host_names() -> dict[str, Any]:
                 "reason": "Forbidden",
             },
             {
-                "expression": _LEADS_HOME,
+                "expression": f"({_EMISSARYS}) && ({_LEADS_HOME})",
                 "message": "a gateway would lead to what is not the tenant's: name Services of this namespace alone",
                 "reason": "Forbidden",
             },

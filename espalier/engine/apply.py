@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable
@@ -27,6 +28,11 @@ from espalier.engine.watcher import Watcher
 from espalier.engine.webhooks import PATIENCE, silent_webhook
 from espalier.kube import KubeError
 
+_DEFINITION = "CustomResourceDefinition"
+_DEFINITIONS = 8
+"""How many definitions are on their way at once. One keeps an API server busy for a good part of a second; with all
+threads' at once on two busy cores, the last of a whole platform's had no answer within a request's time."""
+
 
 @dataclass
 class Applier:
@@ -46,6 +52,7 @@ class Applier:
     _depths: dict[str, int] = field(default_factory=dict[str, int])
     _spans: dict[int, tuple[float, float]] = field(default_factory=dict[int, tuple[float, float]])
     _lock: threading.Lock = field(default_factory=threading.Lock)
+    _turns: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(_DEFINITIONS))
 
     def register(self, resource: Resource) -> Answer | Later:
         """Applies one resource; a `Later` where it has to become ready."""
@@ -83,7 +90,8 @@ class Applier:
         target = target.settle(before)
         try:
             self.adoption.admit(target)
-            sent = send(target, before, force=self.force, watcher=self.watcher)
+            with self._turns if reference.kind.kind == _DEFINITION else contextlib.nullcontext():
+                sent = send(target, before, force=self.force, watcher=self.watcher)
         except RefusedError as error:
             return self._fail(resource, *error.problems)
         except KubeError as error:

@@ -18,6 +18,7 @@ from espalier.blueprint.guards import (
     NAMESPACES,
     PLACEMENT,
     PODS,
+    QUEUES,
     SERVICES,
     WALLS,
     guards,
@@ -106,6 +107,11 @@ def monitor(namespaces: Any = None, **endpoint: Any) -> Manifest:
 
 def relabelled(**how: Any) -> Manifest:
     return monitor(port="http", relabelings=[how])
+
+
+def mapping(host: str, **spec: Any) -> Manifest:
+    body = {"hostname": host, "prefix": "/", "service": "s:80", **spec}
+    return made("getambassador.io/v3alpha1", "Mapping", "m", spec=body)
 
 
 def certificate(*hosts: str, kind: str = "ClusterIssuer") -> Manifest:
@@ -358,6 +364,10 @@ EXTRA = [
     defined("cert-manager.io", "Certificate", "certificates", "v1"),
     defined("gateway.networking.k8s.io", "HTTPRoute", "httproutes", "v1"),
     defined("networking.istio.io", "VirtualService", "virtualservices", "v1"),
+    defined("getambassador.io", "Mapping", "mappings", "v3alpha1"),
+    defined("serving.knative.dev", "DomainMapping", "domainmappings", "v1beta1"),
+    defined("batch.volcano.sh", "Job", "jobs", "v1alpha1"),
+    defined("scheduling.run.ai", "PodGroup", "podgroups", "v2alpha2"),
     defined("external-secrets.io", "ExternalSecret", "externalsecrets", "v1"),
     role("test-broad", [EVERYTHING]),
     role("test-shared", [("scheduling.k8s.io", "priorityclasses", "*"), ("", "namespaces", "*")]),
@@ -518,6 +528,8 @@ def test_a_tenant_serves_by_hosts_of_its_own_domains_alone(
         eventually(lambda: not refused(ingress("v.example.com")))
         its = [ingress("a.v.example.com"), ingress("*.w.org"), route("w.org", "b.w.org"), mesh]
         its += [virtual("s"), virtual("s.vision.svc.cluster.local"), backed(name="s", port=80), certificate("b.w.org")]
+        its += [mapping("a.w.org"), mapping("w.org", service="http://s.vision:80")]
+        its += [made("serving.knative.dev/v1beta1", "DomainMapping", "k.w.org", spec={"ref": {"name": "s"}})]
         its += [made("v1", "Service", "s", spec=PORT, metadata={"annotations": {NAME: "a.w.org"}})]
         assert [refused(one) for one in its] == [False] * len(its)
         others = [
@@ -536,6 +548,12 @@ def test_a_tenant_serves_by_hosts_of_its_own_domains_alone(
             virtual("s", delegate={"name": "v", "namespace": "language"}),
             backed(group="networking.istio.io", kind="Hostname", name="s.language.svc.cluster.local"),
             certificate("b.w.org", "example.com"),
+            mapping("example.com"),
+            mapping(""),
+            mapping("a.w.org", service="s.language"),
+            mapping("a.w.org", service="https://s.language.svc.cluster.local:443/x"),
+            mapping("a.w.org", host_regex=True),
+            made("serving.knative.dev/v1beta1", "DomainMapping", "example.com", spec={"ref": {"name": "s"}}),
         ]
         assert [refused(one) for one in others] == [True] * len(others)
     finally:
@@ -637,6 +655,37 @@ def test_a_role_that_a_person_of_a_tenant_has_elsewhere_is_found(
         assert not verdict().ok
     finally:
         admin.delete(Kind(f"{RBAC}/v1", "RoleBinding"), "test-stray", "vision")
+
+
+@pytest.mark.parametrize("system", ["volcano", "kai-scheduler"])
+def test_work_names_the_queue_of_its_tenant_whoever_makes_it(
+    system: str, admin: Client, eventually: Callable[..., Any]
+) -> None:
+    pair = [g.manifest for g in guards("1.36", system=system) if g.manifest["metadata"]["name"] == QUEUES]
+    assert not [g for g in guards("1.36", system="kueue") if g.manifest["metadata"]["name"] == QUEUES]
+
+    def naming(queue: str) -> list[Manifest]:
+        kai, volcano = {"kai.scheduler/queue": queue}, {"scheduling.volcano.sh/queue-name": queue}
+        return [
+            {**pod(), "metadata": {"name": "p", "namespace": "vision", "labels": kai}},
+            {**pod(), "metadata": {"name": "p", "namespace": "vision", "annotations": volcano}},
+            made("batch.volcano.sh/v1alpha1", "Job", "j", spec={"queue": queue}),
+            made("scheduling.run.ai/v2alpha2", "PodGroup", "g", spec={"queue": queue}),
+        ]
+
+    def refused(manifest: Manifest) -> bool:
+        said = Attempt("", (), lambda who: who.create(manifest, dry_run=True)).refusal(admin)
+        assert not said or "is not this tenant's; name vision, or none" in said, said
+        return bool(said)
+
+    assert [refused(one) for one in naming("language")] == [False] * 4
+    add(admin, pair)
+    try:
+        eventually(lambda: all(refused(one) for one in naming("language")))
+        assert [refused(one) for one in [*naming("vision"), *naming("default"), pod()]] == [False] * 9
+    finally:
+        remove(admin, pair)
+        eventually(lambda: not any(refused(one) for one in naming("language")))
 
 
 def test_before_1_36_such_pods_say_where_they_go(

@@ -11,6 +11,7 @@ from espalier.components.cluster import (
 from espalier.components.platform import Platform, PlatformArgs
 from espalier.components.pool import Pool, PoolArgs
 from espalier.components.tenant import Tenant, TenantArgs
+from espalier.components.tenant_guards import TenantGuards, TenantGuardsArgs
 
 __all__ = [
     "Addon",
@@ -25,4 +26,6 @@ __all__ = [
     "SimulatedClusterArgs",
     "Tenant",
     "TenantArgs",
+    "TenantGuards",
+    "TenantGuardsArgs",
 ]

@@ -56,7 +56,10 @@ class TenantArgs(TypedDict):
 
 
 class Tenant(pulumi.ComponentResource):
-    """Namespaces with Pod Security, quota, limits, roles for the tenant's groups, and default-deny network policies."""
+    """Namespaces with Pod Security, quota, limits, roles for the tenant's groups, and default-deny network policies.
+
+    What keeps broad roles of other tools from taking these away is the cluster's, and not one tenant's: `TenantGuards`.
+    """
 
     namespaces: pulumi.Output[list[str]]
     """Names of the tenant's namespaces, known once they are there."""

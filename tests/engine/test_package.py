@@ -52,7 +52,7 @@ def consumer(program: Any, plugin: Path) -> Cli:
 
 def test_the_cli_gets_the_schema(consumer: Cli, plugin: Path) -> None:
     schema = json.loads(consumer.run("pulumi", "package", "get-schema", str(plugin)).stdout)
-    kinds = ("Addon", "ExistingCluster", "Platform", "Pool", "SimulatedCluster", "Tenant")
+    kinds = ("Addon", "ExistingCluster", "Platform", "Pool", "SimulatedCluster", "Tenant", "TenantGuards")
     assert sorted(schema["resources"]) == [f"espalier:index:{kind}" for kind in kinds]
 
 

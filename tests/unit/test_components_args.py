@@ -57,6 +57,12 @@ def refusal(kind: str, args: Any) -> str:
         ("ExistingCluster", {"context": 3}, ["it.cluster.context", "it.cluster.kubeconfig"]),
         ("SimulatedCluster", {"name": "x"}, ["it.name", "it.cluster_name: got nothing"]),
         ("SimulatedCluster", {"cluster_name": "Big_Cluster"}, ["it.cluster_name: got 'Big_Cluster'", "a-z, 0-9"]),
+        (
+            "TenantGuards",
+            {"kubernetes_version": "1.29", "queueing": "yunikorn", "colour": 1},
+            ["it.kubernetes_version: got '1.29'; accepted: 1.30 or later", "it.queueing: got 'yunikorn'", "it.colour"],
+        ),
+        ("TenantGuards", {"kubernetes_version": "latest"}, ["it.kubernetes_version: got 'latest'"]),
         ("Platform", {}, ["it.settings: got nothing"]),
         ("Platform", {"settings": {"cluster": {"kind": "moon"}, "pool": []}}, ["settings.cluster", "settings.pool"]),
     ],
@@ -99,6 +105,27 @@ def test_a_tenant_inherits_its_callers_provider() -> None:
     assert len(objects) == 7
     assert {r.provider.rpartition("::")[2] for r in objects} == {"own"}
     assert {r.parent.rpartition("::")[2] for r in objects} == {"it"}
+
+
+def test_the_guards_of_tenants_are_those_of_a_platform() -> None:
+    settings = {"cluster": {"kind": "simulated"}, "pools": [], "tenants": [{"name": "a"}]}
+    whole, alone = make("Platform", {"settings": settings}), make("TenantGuards", {})
+
+    def policies(recording: Recording) -> dict[str, Any]:
+        found = [
+            r.inputs for r in recording.resources if "AdmissionPolicy" in r.type or r.type.endswith("PriorityClass")
+        ]
+        return {f"{one['kind']}/{cast(Any, one['metadata'])['name']}": one for one in found}
+
+    theirs = policies(alone)
+    assert len(theirs) > 15
+    assert theirs.items() <= policies(whole).items()
+    assert {r.parent.rpartition("::")[2] for r in alone.resources if r.custom} == {"it"}
+    volcano = make("TenantGuards", {"queueing": "volcano"})
+    assert policies(volcano).keys() - theirs.keys() == {
+        "ValidatingAdmissionPolicy/espalier-guard-queues",
+        "ValidatingAdmissionPolicyBinding/espalier-guard-queues",
+    }
 
 
 def test_a_tenant_caps_the_devices_that_its_caller_names() -> None:

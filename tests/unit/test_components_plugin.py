@@ -53,6 +53,7 @@ def test_the_plugin_is_a_folder_that_pulumi_runs() -> None:
             {"nodes"},
         ),
         ("Tenant", {"name"}, {"groups", "workspaces", "quota", "podSecurity", "devices"}, {"namespaces"}),
+        ("TenantGuards", set[str](), {"kubernetesVersion", "queueing"}, {"policies"}),
         ("Addon", {"id"}, {"options", "pools", "kubernetesVersion", "runsContainers"}, {"version"}),
     ],
 )
@@ -68,7 +69,7 @@ def test_the_schema_offers_each_component(
 
 
 def test_the_schema_offers_nothing_else(schema: Any) -> None:
-    assert len(schema["resources"]) == 6
+    assert len(schema["resources"]) == 7
     assert set(schema["types"]) == {
         f"espalier:index:{name}Args" for name in ("Groups", "Nodes", "Pool", "Quota", "Sharing")
     }

@@ -16,7 +16,12 @@ from espalier.engine.values import has_unknown
 
 
 def is_whole(recording: Recording) -> bool:
-    """Whether nothing that was recorded waits for what the API server answers."""
+    """Whether nothing that was recorded waits for what the API server answers, and the program had nothing to say.
+
+    One that warns in a dry run may end in an error otherwise, as with add-ons that are left out.
+    """
+    if recording.logs:
+        return False
     inputs = (resource.inputs for resource in recording.resources)
     return not any(has_unknown(dict(values)) for values in (recording.outputs, *inputs))
 

@@ -46,16 +46,21 @@ def _leaves(service_ip: str) -> tuple[_Leaf, ...]:
         _Leaf("admin", "ca", "espalier-admin", ("system:masters",)),
         _Leaf("kube-controller-manager", "ca", "system:kube-controller-manager"),
         _Leaf("kube-scheduler", "ca", "system:kube-scheduler"),
-        _Leaf("kwok", "ca", "espalier:kwok"),
+        # It does kubelets' work, so it is a part of the cluster by name as they are: no guard of tenants holds it.
+        _Leaf("kwok", "ca", "system:kwok"),
     )
 
 
 def ensure_pki(directory: Path, service_ip: str) -> None:
     """Make ``directory`` with all keys and certificates (``<name>.crt``, ``<name>.key``), unless it is there.
 
-    All come into being at once, by a rename, so that certificates and CAs always match.
+    All come into being at once, by a rename, so that certificates and CAs always match. Of a cluster that is older than
+    a part's name the certificate is issued anew.
     """
     if directory.is_dir():
+        for leaf in _leaves(service_ip):
+            if _name_of(directory / f"{leaf.file}.crt") != leaf.user:
+                _issue(directory, directory, leaf)
         return
     scratch = directory.with_name(f".{directory.name}.new")
     if scratch.exists():
@@ -70,6 +75,11 @@ def ensure_pki(directory: Path, service_ip: str) -> None:
     public = serialization.PublicFormat.SubjectPublicKeyInfo
     (scratch / "service-account.pub").write_bytes(key.public_key().public_bytes(serialization.Encoding.PEM, public))
     scratch.rename(directory)
+
+
+def _name_of(certificate: Path) -> str:
+    subject = x509.load_pem_x509_certificate(certificate.read_bytes()).subject
+    return str(subject.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value)
 
 
 def issue_client_certificate(pki: Path, directory: Path, file: str, user: str, groups: tuple[str, ...]) -> None:

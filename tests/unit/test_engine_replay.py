@@ -13,7 +13,7 @@ import pytest
 from espalier.commands.project import open_project, program_of
 from espalier.engine.executor import Later
 from espalier.engine.manifest import kind_of, manifest_of, plan_outputs
-from espalier.engine.model import Recording, Resource
+from espalier.engine.model import Log, Recording, Resource
 from espalier.engine.monitor import FAILED, Answer, Engine, Monitor
 from espalier.engine.program import run
 from espalier.engine.record import Planned, record
@@ -39,7 +39,7 @@ def resource(name: str, *dependencies: str, parent: str = "", provider: str = ""
     )
 
 
-class Log:
+class Lines:
     """A backend that keeps the order; what it names `late` is answered from another thread after a while."""
 
     def __init__(self, late: tuple[str, ...] = ()) -> None:
@@ -71,7 +71,7 @@ def test_each_begins_when_all_that_it_depends_on_is_answered() -> None:
         resource("child", parent="object"),
         resource("elsewhere", "not-of-this-program"),
     ]
-    log = Log(late=("provider", "definition", "object"))
+    log = Lines(late=("provider", "definition", "object"))
     replay(resources, log)
     chain = ["provider", "definition", "object", "child"]
     told = [line for line in log.lines if line.split()[1] in chain]
@@ -115,7 +115,7 @@ def test_what_waits_holds_no_thread_and_what_failed_is_the_backends_matter() -> 
 
 
 def test_an_error_of_the_backend_ends_it() -> None:
-    class Broken(Log):
+    class Broken(Lines):
         def register(self, resource: Resource) -> Answer | Later:
             if resource.urn == "b":
                 raise RuntimeError("no")
@@ -133,6 +133,8 @@ def test_a_recording_with_an_unknown_is_not_whole() -> None:
         return Recording(project="p", stack="s", resources=(one,), outputs=outputs, logs=())
 
     assert is_whole(recording({"a": 1}, {"b": [2]}))
+    warned = Log("warning", "left out, and not deleted")
+    assert not is_whole(dataclasses.replace(recording({}, {}), logs=(warned,)))
     assert not is_whole(recording({"a": {"deep": UNKNOWN}}, {}))
     assert not is_whole(recording({}, {"b": [{"deep": UNKNOWN}]}))
 

@@ -11,7 +11,7 @@ from cryptography import x509
 
 from espalier import sim
 from espalier.sim.kubeconfigs import write_kubeconfig
-from espalier.sim.pki import ensure_pki
+from espalier.sim.pki import ensure_pki, issue_client_certificate
 from espalier.sim.ports import ensure_ports, is_free
 
 
@@ -82,6 +82,13 @@ def test_certificates_are_made_at_once_once_and_for_their_uses_only(tmp_path):
     before = (pki / "ca.crt").read_bytes()
     ensure_pki(pki, "10.96.0.1")
     assert (pki / "ca.crt").read_bytes() == before
+    keys = {name: (pki / f"{name}.key").read_bytes() for name in ("kwok", "admin")}
+    issue_client_certificate(pki, pki, "kwok", "espalier:kwok", ())  # as of a cluster of before
+    ensure_pki(pki, "10.96.0.1")
+    renewed = x509.load_pem_x509_certificate((pki / "kwok.crt").read_bytes())
+    assert renewed.subject.rfc4514_string() == "CN=system:kwok"
+    assert (pki / "kwok.key").read_bytes() != keys["kwok"]
+    assert (pki / "admin.key").read_bytes() == keys["admin"]
     assert {stat.S_IMODE(key.stat().st_mode) for key in pki.glob("*.key")} == {0o600}
 
     def usages(name: str) -> list[str]:

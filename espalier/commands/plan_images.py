@@ -68,10 +68,16 @@ def _containers(obj: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _named(obj: Mapping[str, Any]) -> str:
-    metadata = obj["metadata"]
-    namespace = metadata.get("namespace")
-    return f"{namespace}/{metadata['name']}" if isinstance(namespace, str) else str(metadata["name"])
+    _, namespace, name = _key(obj)
+    return f"{namespace}/{name}" if namespace else name
 
 
 def _key(obj: Mapping[str, Any]) -> tuple[str, str, str]:
-    return str(obj["kind"]), str(obj["metadata"].get("namespace", "")), str(obj["metadata"]["name"])
+    """Objects of a program of one's own may leave their name to the engine, or not know it yet."""
+    metadata = obj.get("metadata") or {}
+    namespace, name = metadata.get("namespace"), metadata.get("name")
+    return (
+        str(obj["kind"]),
+        namespace if isinstance(namespace, str) else "",
+        name if isinstance(name, str) else "of a name to be made",
+    )

@@ -102,9 +102,14 @@ def test_the_fullest_stack_comes_up_once_and_goes(stack: Stack) -> None:
     tell([f"{wave['name']}: {wave['seconds']:.1f} s" for wave in made["waves"]])
     again = stack.good("up", "--yes")
     assert [change for change in again["changes"] if change["op"] != "same"] == []
-    gone = stack.good("destroy", "--yes")
-    assert {change["op"] for change in gone["changes"]} == {"delete"}
     client = Client.connect(sim.kubeconfig_path(stack.cluster))
+    client.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "work"}})
+    for manifest in abandoned():
+        client.create(manifest)
+    gone = stack.good("destroy", "--yes", "--remove-finalizers")
+    assert {change["op"] for change in gone["changes"]} == {"delete"}
+    groups = {manifest["apiVersion"].partition("/")[0] for manifest in abandoned()}
+    assert not groups & {one["spec"]["group"] for one in client.list(Kind("apiextensions.k8s.io/v1", CRD))}
     there = {one["metadata"]["name"] for one in client.list(Kind("v1", "Namespace"))}
     ours = {content.namespace: id for id in addons if (content := RECORDS[id].content)}
     left_behind = {ours[name] for name in there & set(ours) - {"kube-system"}}
@@ -115,3 +120,29 @@ def keeps(id: str) -> bool:
     """Whether something in its namespace is to stay, by upstream's own word."""
     notes = (item.object["metadata"].get("annotations") or {} for item in items_of(id) if item.object["kind"] != CRD)
     return any(one.get("helm.sh/resource-policy") == "keep" for one in notes)
+
+
+GONE = "example.com/its-controller-is-gone"
+
+
+def abandoned() -> list[dict[str, Any]]:
+    """Work of tenants, in a namespace that is not the stack's, whose finalizer nobody takes off any more."""
+    container = {"name": "main", "image": "example.com/x:1"}
+    template = {"spec": {"containers": [container]}}
+    specs: list[tuple[str, str, dict[str, Any]]] = [
+        ("kubeflow.org/v1", "Notebook", {"template": template}),
+        ("kubeflow.org/v1", "Profile", {"owner": {"kind": "User", "name": "olga"}}),
+        ("kubeflow.org/v1beta1", "Experiment", {}),
+        ("trainer.kubeflow.org/v1alpha1", "TrainJob", {"runtimeRef": {"name": "torch"}}),
+        ("serving.kserve.io/v1beta1", "InferenceService", {"predictor": {}}),
+        ("argoproj.io/v1alpha1", "Workflow", {"entrypoint": "main", "templates": [{"name": "main"}]}),
+        ("kueue.x-k8s.io/v1beta2", "ResourceFlavor", {}),
+        ("nvidia.com/v1", "ClusterPolicy", {"operator": {}, "driver": {}, "toolkit": {}, "devicePlugin": {}}),
+    ]
+    wide = ("Profile", "ResourceFlavor", "ClusterPolicy")
+    made: list[dict[str, Any]] = []
+    for api_version, kind, spec in specs:
+        where = {} if kind in wide else {"namespace": "work"}
+        metadata = {"name": f"left-{kind.lower()}", "finalizers": [GONE], **where}
+        made.append({"apiVersion": api_version, "kind": kind, "metadata": metadata, "spec": spec})
+    return made

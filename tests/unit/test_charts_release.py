@@ -147,6 +147,7 @@ def test_what_helm_installs_is_in_the_plan(project: Project) -> None:
     assert {(row["image"], row["addon"]) for row in document["images"]} == {
         ("example.com/queue:1.0.0", "queue"),
         ("example.com/migrate", "queue"),
+        ("registry.k8s.io/pause:3.10", ""),  # verify --probe's
     }
 
 

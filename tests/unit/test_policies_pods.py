@@ -109,6 +109,8 @@ def test_images_of_espaliers_own_add_ons_and_runtimes_are_pinned():
         facts = record.content.facts if record.content else None
         ours |= set(facts.images if facts else ())
     assert len(ours) > 100
+    # The template of Istio's injector names it for core dumps, which its values leave off: no pod runs it.
+    ours.remove("busybox:1.28")
     assert {image: why for image in sorted(ours) if (why := why_not_pinned(image))} == {}
 
 

@@ -10,6 +10,9 @@ import pytest
 from espalier.addons.samples import SAMPLES
 from tests.unit.test_samples import READY, fill
 from tests.upstream.samples import OWN, folder_of, schema_of
+from tests.upstream.staged import UPSTREAM
+
+pytestmark = pytest.mark.skipif(not UPSTREAM.is_dir(), reason="upstream's facts are not beside the checkout")
 
 
 def customs() -> list[tuple[str, dict[str, Any]]]:

@@ -56,6 +56,7 @@ class Stack:
             "pools": POOLS,
             "licences": ["BUSL-1.1"],
             "addons": dict(addons),
+            "tenants": [{"name": "work", "owners": ["olga@example.com"]}],
         }
         text = yaml.safe_dump({"config": {f"espalier:{key}": value for key, value in config.items()}})
         (self.folder / "stacks" / "Pulumi.whole.yaml").write_text(text)
@@ -103,14 +104,12 @@ def test_the_fullest_stack_comes_up_once_and_goes(stack: Stack) -> None:
     again = stack.good("up", "--yes")
     assert [change for change in again["changes"] if change["op"] != "same"] == []
     client = Client.connect(sim.kubeconfig_path(stack.cluster))
-    client.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "work"}})
     for manifest in abandoned():
         client.create(manifest)
     gone = stack.good("destroy", "--yes", "--remove-finalizers")
     assert {change["op"] for change in gone["changes"]} == {"delete"}
-    groups = {manifest["apiVersion"].partition("/")[0] for manifest in abandoned()}
-    assert not groups & {one["spec"]["group"] for one in client.list(Kind("apiextensions.k8s.io/v1", CRD))}
     there = {one["metadata"]["name"] for one in client.list(Kind("v1", "Namespace"))}
+    assert "work" not in there
     ours = {content.namespace: id for id in addons if (content := RECORDS[id].content)}
     left_behind = {ours[name] for name in there & set(ours) - {"kube-system"}}
     assert left_behind == {id for id in left_behind if keeps(id)}
@@ -126,23 +125,17 @@ GONE = "example.com/its-controller-is-gone"
 
 
 def abandoned() -> list[dict[str, Any]]:
-    """Work of tenants, in a namespace that is not the stack's, whose finalizer nobody takes off any more."""
-    container = {"name": "main", "image": "example.com/x:1"}
-    template = {"spec": {"containers": [container]}}
+    """A tenant's work, whose finalizer nobody takes off any more. Definitions stay, but a tenant's namespace goes."""
+    template = {"spec": {"containers": [{"name": "main", "image": "example.com/x:1"}]}}
     specs: list[tuple[str, str, dict[str, Any]]] = [
         ("kubeflow.org/v1", "Notebook", {"template": template}),
-        ("kubeflow.org/v1", "Profile", {"owner": {"kind": "User", "name": "olga"}}),
         ("kubeflow.org/v1beta1", "Experiment", {}),
         ("trainer.kubeflow.org/v1alpha1", "TrainJob", {"runtimeRef": {"name": "torch"}}),
         ("serving.kserve.io/v1beta1", "InferenceService", {"predictor": {}}),
         ("argoproj.io/v1alpha1", "Workflow", {"entrypoint": "main", "templates": [{"name": "main"}]}),
-        ("kueue.x-k8s.io/v1beta2", "ResourceFlavor", {}),
-        ("nvidia.com/v1", "ClusterPolicy", {"operator": {}, "driver": {}, "toolkit": {}, "devicePlugin": {}}),
     ]
-    wide = ("Profile", "ResourceFlavor", "ClusterPolicy")
     made: list[dict[str, Any]] = []
     for api_version, kind, spec in specs:
-        where = {} if kind in wide else {"namespace": "work"}
-        metadata = {"name": f"left-{kind.lower()}", "finalizers": [GONE], **where}
+        metadata = {"name": f"left-{kind.lower()}", "finalizers": [GONE], "namespace": "work"}
         made.append({"apiVersion": api_version, "kind": kind, "metadata": metadata, "spec": spec})
     return made

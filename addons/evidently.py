@@ -13,6 +13,7 @@ from typing import Any, Final
 from pydantic import BaseModel, ConfigDict, Field
 
 from espalier.addons.placement import staying_affinity, system_tolerations
+from espalier.addons.saved import files
 from espalier.addons.walls import wall
 from espalier.types import AddonInputs, AddonRecord, Peer, Planned, Traffic
 
@@ -93,5 +94,6 @@ RECORD = AddonRecord(
     source="https://github.com/evidentlyai/evidently",
     options=Options,
     objects=objects,
+    data=(files("projects and reports", NAME, NAME, "main", NAME, "/data"),),
     traffic=Traffic(servers=(Peer(NAME, _PODS, (PORT,)),)),
 )

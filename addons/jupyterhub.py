@@ -15,9 +15,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from espalier.addons.notebook_profiles import profiles
 from espalier.addons.placement import staying_affinity, system_tolerations
+from espalier.addons.saved import sqlite
 from espalier.addons.training_runtimes import PinnedImage
 from espalier.content import ChartSource, Content, ContentFacts, ImagePath
-from espalier.types import AddonInputs, AddonRecord, Mistake
+from espalier.types import AddonInputs, AddonRecord, Data, Mistake
 
 NAME: Final = "jupyterhub"
 VERSION: Final = "4.4.0"
@@ -198,6 +199,25 @@ RECORD = AddonRecord(
             ImagePath("Secret", 'data["values.yaml"]', "hub", _OF_PARTS, front=True),
         ),
         facts=ContentFacts(images=tuple(_IMAGES)),
+    ),
+    data=(
+        sqlite(
+            "who logged in, servers, tokens",
+            NAMESPACE,
+            "hub",
+            "hub",
+            "hub-db-dir",
+            "/srv/jupyterhub/jupyterhub.sqlite",
+            given="database",
+        ),
+        Data(
+            "people's files",
+            "a volume for each person, which the hub makes",
+            save="a VolumeSnapshot of each claim, or Velero's backup of the namespace",
+            restore="a claim of the same name from the snapshot, while the person's server is stopped",
+            namespace=NAMESPACE,
+            claims=("claim-*",),
+        ),
     ),
     judges=judges,
 )

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from espalier.addons.edits import placed, stamped
 from espalier.addons.kubeflow_base import NAMESPACE
 from espalier.addons.placement import on_pool
+from espalier.addons.saved import mysql
 from espalier.addons.training_runtimes import IMAGES
 from espalier.addons.walls import budget, from_tenants, wall
 from espalier.content import Content, ContentFacts, ImagePath, KustomizeSource
@@ -220,6 +221,7 @@ RECORD = AddonRecord(
     needs=frozenset({"cert-manager", "kubeflow-base"}),
     after=frozenset({"istio-base", "istio-gateway", "kubeflow-trainer", "training-operator-v1"}),
     provides=frozenset({"webhook/katib.kubeflow.org"}),
+    data=(mysql("observations of trials", NAMESPACE, _OF_MYSQL, _OF_MYSQL, _OF_MYSQL, ["katib"], given="database"),),
     work=(("kubeflow.org", ("experiments",)),),
     seen=(("kubeflow.org", ("suggestions", "trials")),),
     marks={"katib.kubeflow.org/metrics-collector-injection": "enabled"},

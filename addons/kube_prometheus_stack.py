@@ -18,7 +18,7 @@ from espalier.addons.dashboards import dashboards
 from espalier.addons.monitors import monitors
 from espalier.addons.placement import apart, staying_affinity, system_tolerations
 from espalier.content import ChartSource, Content, ContentFacts, ImagePath
-from espalier.types import AddonInputs, AddonRecord, Peer, Planned, Traffic
+from espalier.types import AddonInputs, AddonRecord, Data, Peer, Planned, Traffic
 
 NAME: Final = "kube-prometheus-stack"
 VERSION: Final = "88.5.3"
@@ -182,6 +182,16 @@ RECORD = AddonRecord(
         ),
         facts=ContentFacts(crds=tuple(f"{name}.monitoring.coreos.com" for name in _CRDS), images=_IMAGES),
         api_versions=("cert-manager.io/v1", "monitoring.coreos.com/v1"),
+    ),
+    data=(
+        Data(
+            "samples and silences",
+            "volumes of each Prometheus and Alertmanager, which the operator makes; two replicas have the same",
+            save="a VolumeSnapshot of each claim; samples that must outlive these go elsewhere by remoteWrite",
+            restore="claims of the same names from the snapshots, before the add-on comes",
+            namespace=NAMESPACE,
+            claims=("prometheus-*", "alertmanager-*"),
+        ),
     ),
     needs=frozenset({"cert-manager"}),
     privileged_namespaces=frozenset({NAMESPACE}),

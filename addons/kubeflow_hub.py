@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from espalier.addons.edits import placed
 from espalier.addons.kubeflow_base import NAMESPACE
+from espalier.addons.saved import mysql
 from espalier.addons.walls import budget, from_tenants, wall
 from espalier.content import Content, ContentFacts, KustomizeSource
 from espalier.types import AddonInputs, AddonRecord, Peer, Planned, Traffic
@@ -116,6 +117,17 @@ RECORD = AddonRecord(
         create_namespace=False,
         edit=edit,
         facts=ContentFacts(images=(f"ghcr.io/kubeflow/model-registry/server:{VERSION}", MYSQL)),
+    ),
+    data=(
+        mysql(
+            "models and their versions",
+            NAMESPACE,
+            "model-registry-db",
+            "db-container",
+            "metadata-mysql",
+            ["metadb"],
+            given="database",
+        ),
     ),
     needs=frozenset({"kubeflow-base"}),
     after=frozenset({"istio-base", "istio-gateway"}),

@@ -21,9 +21,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from espalier.addons.edits import placed
 from espalier.addons.kubeflow_base import MARKS, NAMESPACE
+from espalier.addons.saved import mysql
 from espalier.addons.walls import from_tenants, to_tenants, wall
 from espalier.content import Content, ContentFacts, ImagePath, KustomizeSource
-from espalier.types import AddonInputs, AddonRecord, Mistake, Peer, Planned, Traffic, Window
+from espalier.types import AddonInputs, AddonRecord, Data, Mistake, Peer, Planned, Traffic, Window
 
 NAME: Final = "kubeflow-pipelines"
 VERSION: Final = "2.17.0"
@@ -171,6 +172,27 @@ def judges(inputs: AddonInputs) -> Iterator[Mistake]:
         yield Mistake(path, f"MySQL {options.database.version}", accepted, do)
 
 
+_S3: Final = "forward port 8333 of Service seaweedfs, and with the keys of its Secret run `aws s3 sync"
+_DATA: Final = (
+    mysql(
+        "pipelines, runs and their metadata",
+        NAMESPACE,
+        "mysql",
+        "mysql",
+        "mysql-pv-claim",
+        ["mlpipeline", "metadb", "cachedb"],
+        given="database",
+    ),
+    Data(
+        "files of runs",
+        "bucket mlpipeline of SeaweedFS, one pod: its parts are one process with one volume",
+        save=f"{_S3} s3://mlpipeline files-of-runs --endpoint-url http://localhost:8333`",
+        restore=f"{_S3} files-of-runs s3://mlpipeline --endpoint-url http://localhost:8333`",
+        namespace=NAMESPACE,
+        claims=("seaweedfs-pvc",),
+    ),
+)
+
 RECORD = AddonRecord(
     id=NAME,
     version=VERSION,
@@ -235,6 +257,7 @@ RECORD = AddonRecord(
     versions={"argo-workflows": Window("3.7", "4.0", _MATRIX)},
     architectures=frozenset({"amd64"}),
     provides=frozenset({"webhook/cache-webhook-kubeflow"}),
+    data=_DATA,
     judges=judges,
     work=(
         ("kubeflow.org", ("scheduledworkflows",)),

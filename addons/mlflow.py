@@ -15,6 +15,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from espalier.addons.placement import staying_affinity, system_tolerations
+from espalier.addons.saved import files, sqlite
 from espalier.addons.walls import budget, wall
 from espalier.content import ChartSource, Content, ContentFacts
 from espalier.types import AddonInputs, AddonRecord, Peer, Planned, Traffic
@@ -26,6 +27,7 @@ PORT: Final = 5000
 _IMAGE: Final = "burakince/mlflow:3.15.1"
 _SESSIONS: Final = "mlflow-flask-server-secret-key"
 _DATA: Final = "/data"
+_FILE: Final = f"{_DATA}/mlflow.db"
 Name = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$")]
 
 
@@ -100,7 +102,7 @@ def _on_volume(options: Options) -> bool:
 
 def _store(options: Options) -> dict[str, Any]:
     if options.database is None:
-        return {"databaseMigration": True, "defaultSqlitePath": f"{_DATA}/mlflow.db"}
+        return {"databaseMigration": True, "defaultSqlitePath": _FILE}
     given = options.database
     return {
         "databaseMigration": True,
@@ -164,6 +166,10 @@ RECORD = AddonRecord(
         hooks={f"Secret/{_SESSIONS}": "drop"},
         edit=edit,
         facts=ContentFacts(images=(_IMAGE,)),
+    ),
+    data=(
+        sqlite("runs and models", NAMESPACE, NAME, NAME, NAME, _FILE, given="database"),
+        files("files of runs", NAMESPACE, NAME, NAME, NAME, f"{_DATA}/artifacts", given="bucket"),
     ),
     traffic=Traffic(servers=(Peer(NAMESPACE, {"app": NAME}, (PORT,)),)),
 )

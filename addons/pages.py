@@ -42,6 +42,7 @@ def _section(record: AddonRecord) -> Iterator[str]:
     for row in _facts(record):
         yield f"- {row}"
     yield ""
+    yield from _kept(record)
     if record.options is Charted:
         yield "`values`: the chart's own, laid on those that Espalier sets.\n"
         return
@@ -75,6 +76,24 @@ def _facts(record: AddonRecord) -> Iterator[str]:
         ("`existing: <version>` where the cluster has it already" if record.may_exist else ""),
     )
     return (text for text in said if text)
+
+
+def _kept(record: AddonRecord) -> Iterator[str]:
+    """What it keeps, how that is saved and comes back, what stays when it leaves, and how to delete that."""
+    for data in record.data:
+        given = f" With `{data.given}` it is there, and its backup is yours." if data.given else ""
+        yield f"Keeps {data.what}: {data.where}.{given}\n"
+        for word, text in (("Save", data.save), ("Bring back", data.restore)):
+            yield f"{word}:\n\n```sh\n{text}\n```\n" if text.startswith("kubectl ") else f"{word}: {text}.\n"
+    facts = record.content.facts if record.content and record.content.crds == "keep" else None
+    if facts and facts.crds:
+        do = f"`kubectl delete crd {' '.join(facts.crds)}` deletes them with all that was made of them"
+        yield f"When it leaves the stack, its definitions stay: {do}.\n"
+    spaces = {data.namespace: [claim for one in record.data for claim in one.claims] for data in record.data}
+    for namespace, claims in sorted(spaces.items()):
+        do = f"`kubectl -n {namespace} delete pvc <name>` deletes the data"
+        named = _words(list(dict.fromkeys(claims)))
+        yield f"When it leaves the stack, its claims stay ({named}), and so does the namespace: {do}.\n"
 
 
 def _words(names: Sequence[str]) -> str:

@@ -373,6 +373,27 @@ class Traffic:
 
 
 @dataclass(frozen=True, slots=True)
+class Data:
+    """What an add-on keeps that nothing makes again: where it lies, how it is saved and how it comes back.
+
+    `claims` are the names of its volumes in `namespace`, as globs; none where it is kept elsewhere. `given` is the
+    option by which its owner names another place for it, whose backup is the owner's.
+    """
+
+    what: str
+    where: str
+    save: str
+    restore: str
+    namespace: str = ""
+    claims: tuple[str, ...] = ()
+    given: str = ""
+
+    def __post_init__(self) -> None:
+        if bool(self.claims) != bool(self.namespace):
+            raise ValueError("volumes are named with their namespace")
+
+
+@dataclass(frozen=True, slots=True)
 class AddonRecord:
     """An add-on as data.
 
@@ -431,6 +452,8 @@ class AddonRecord:
     """What it needs besides `needs` on such a cluster, where others bring it themselves."""
     upgrades: tuple[UpgradeStep, ...] = ()
     """What must come before an upgrade of it, by versions."""
+    data: tuple[Data, ...] = ()
+    """What it keeps. Its volumes stay when it leaves the stack, and their namespaces with them."""
     work: tuple[tuple[str, tuple[str, ...]], ...] = ()
     """API groups and kinds (plural) that tenants make for themselves once it is there: `edit` writes them, `view` reads
     them."""

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from espalier.addons.charted import chart, in_env
 from espalier.addons.walls import wall
+from espalier.types import Data
 
 _CLAIM: Final[dict[str, Any]] = {"type": "persistentVolumeClaim", "size": "10Gi"}
 _LOGS: Final[dict[str, Any]] = {"type": "emptyDir"}
@@ -89,6 +90,16 @@ SEAWEEDFS: Final = chart(
         for part in ("master", "volume")
     },
     user=1000,
+    data=(
+        Data(
+            "objects, and the filer's list of them",
+            "volumes that its StatefulSets make; objects twice, the filer once",
+            save="with a user's keys run `aws s3 sync` against Service seaweedfs-s3, bucket by bucket",
+            restore="the same the other way, into buckets that are made anew",
+            namespace="seaweedfs",
+            claims=("*",),
+        ),
+    ),
     asks={"s3.existingConfigSecret": "the Secret of namespace seaweedfs that holds who may do what"},
 )
 

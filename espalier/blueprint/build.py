@@ -21,6 +21,7 @@ from espalier.blueprint.gates import WARDEN, gate_mistakes, gate_notes, gated_po
 from espalier.blueprint.guards import guards
 from espalier.blueprint.identity import identity_mistakes, issuer_of, jwt_authenticators, naming_of
 from espalier.blueprint.idle import idle_mistakes
+from espalier.blueprint.keeping import keeping
 from espalier.blueprint.money import Cost, cost_of
 from espalier.blueprint.notice import with_notices
 from espalier.blueprint.order import plan_addons, provided_by, with_implied
@@ -190,6 +191,7 @@ def build(
     )
     if cluster := cloud_of(settings.cluster):
         addons = tuple(compiler_of(cluster.kind).addon(addon) for addon in addons)
+    addons = keeping(addons, records)
     borrowing = bool(system_of(wanted)) and settings.queues.borrowing
     quota_mistakes = (
         ()

@@ -13,6 +13,7 @@ from espalier import failures
 from espalier.charts.errors import HeldError
 from espalier.commands import by_pulumi, cloud_destroy
 from espalier.commands.asking import ask
+from espalier.commands.kept import keepers, tell_kept
 from espalier.commands.plan import NotAllowedError, Plan, allowed, plan, plan_of
 from espalier.commands.project import Project, open_project, program_of
 from espalier.commands.signals import stopping
@@ -94,6 +95,7 @@ def _up(project: Project, out: Output, yes: bool, force: bool, adopt: bool) -> i
 
     client = client_of(project)
     remember_cluster(project, client)
+    before = keepers(project)
     with out.progress(f"bringing {project.stack.name} up") as progress, stopping() as stop:
         result = apply(
             program_of(project),
@@ -107,6 +109,7 @@ def _up(project: Project, out: Output, yes: bool, force: bool, adopt: bool) -> i
     document = _document("up", project, result.changes)
     document["waves"] = [{"name": wave.name, "seconds": round(wave.seconds, 3)} for wave in result.waves]
     show_changes(out.people, document, shown=FEW, notes=_notes(result.changes))
+    tell_kept(project, out, before)
     if planned is not None:
         _summary(planned, project, out)
     if held := project.blueprint.held():
@@ -170,6 +173,7 @@ def destroy(
         for found in made_by_others(project.name, project.stack.name, client_of(project)):
             out.people.print(f"{found}, which others made, goes as well.", markup=False)
         ask(f"Remove all that Espalier made for {project.stack.name}?", out)
+    before = keepers(project)
     with out.progress(f"removing {project.stack.name}") as progress, stopping() as stop:
         changes = remove(
             project.name,
@@ -182,6 +186,7 @@ def destroy(
         )
     document = _document("destroy", project, changes)
     show_changes(out.people, document)
+    tell_kept(project, out, before)
     out.document(document)
     return 0
 

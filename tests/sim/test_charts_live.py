@@ -30,6 +30,7 @@ from espalier.cli import main
 from espalier.kube import Client, Kind, Reference, UnknownKindError
 
 ROOT = Path(__file__).parents[2]
+CLAIM = Kind("v1", "PersistentVolumeClaim")
 CONFIG_MAP = Kind("v1", "ConfigMap")
 CRD_KIND = Kind("apiextensions.k8s.io/v1", "CustomResourceDefinition")
 WEBHOOK = Kind("admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration")
@@ -108,6 +109,7 @@ class Project:
 
     def __init__(self, folder: Path, cluster: str, capsys: pytest.CaptureFixture[str]) -> None:
         self.folder, self.stacks, self.cluster, self._capsys = folder, folder / "stacks", cluster, capsys
+        self.told = ""
         (self.stacks / "addons").mkdir(parents=True)
         for name in ("Pulumi.yaml", "__main__.py"):
             shutil.copy(ROOT / name, folder / name)
@@ -126,21 +128,23 @@ class Project:
         self.record("queue", {"chart": chart}, hooks={"Job/migrate": "keep"})
         self.record("free", {"manifests": {"url": "free.yaml", "version": "1"}})
         self.free("one")
-        self.write({})
+        self.write({}, free={})
 
     def record(self, id: str, source: Mapping[str, Any], **rules: Any) -> None:
         (self.stacks / "addons" / f"{id}.yaml").write_text(json.dumps({"source": source, "namespace": id, **rules}))
 
     def free(self, word: str) -> None:
         config = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "free"}, "data": {"word": word}}
-        (self.stacks / "free.yaml").write_text(json.dumps(config))
+        spec = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
+        claim = {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "free"}, "spec": spec}
+        (self.stacks / "free.yaml").write_text("\n---\n".join(json.dumps(one) for one in (config, claim)))
 
-    def write(self, values: Mapping[str, Any]) -> None:
+    def write(self, values: Mapping[str, Any], **more: Any) -> None:
         config = {
             "cluster": {"kind": "simulated", "name": self.cluster},
             "pools": [{"name": "system", "machine": {"cpu": 4, "memory": "16Gi"}, "nodes": {"min": 1, "max": 1}}],
             "sources": {"cache": "../cache", "mirror": "mirror"},
-            "addons": {"queue": {"values": values}, "free": {}},
+            "addons": {"queue": {"values": values}, **more},
         }
         text = yaml.safe_dump({"config": {f"espalier:{key}": value for key, value in config.items()}})
         (self.stacks / "Pulumi.charts.yaml").write_text(text)
@@ -150,7 +154,9 @@ class Project:
         with pytest.raises(SystemExit) as ended:
             main([words[0], "charts", *words[1:], "--json"])
         assert isinstance(ended.value.code, int)
-        return ended.value.code, json.loads(self._capsys.readouterr().out)
+        said = self._capsys.readouterr()
+        self.told = said.err
+        return ended.value.code, json.loads(said.out)
 
     def good(self, *words: str) -> Any:
         code, document = self.run(*words)
@@ -213,13 +219,23 @@ def test_a_chart_from_up_to_destroy(project: Project) -> None:
     project.good("fetch")
     back = project.good("up", "--yes")
     assert {change["op"] for change in back["changes"]} == {"same"}
+
+    # An add-on that leaves the stack leaves its volume, and the namespace that this is in.
+    project.write({})
+    project.good("up", "--yes")
+    assert project.find(CONFIG_MAP, "free", "free") is None
+    assert "deletionTimestamp" not in project.find(Kind("v1", "Namespace"), "free", "")["metadata"]
+    assert "deletionTimestamp" not in project.find(CLAIM, "free", "free")["metadata"]
+    assert "kubectl delete persistentvolumeclaim free -n free" in project.told
+
     project.good("destroy", "--yes")
+    assert "2 definitions stay" in project.told
     assert project.find(QUEUE, "main") is None
     assert project.find(Kind("apps/v1", "Deployment"), "queue") is None
     assert project.find(CONFIG_MAP, "kept") is not None
     assert project.find(CRD_KIND, "queues.example.com", "") is not None
     assert project.find(CRD_KIND, "fleets.example.com", "") is not None
-    assert project.find(Kind("v1", "Namespace"), "free", "") is None
+    assert project.find(CLAIM, "free", "free") is not None
 
 
 def test_a_stack_with_a_chart_rehearses(project: Project) -> None:

@@ -228,6 +228,15 @@ def test_a_chart_from_up_to_destroy(project: Project) -> None:
     assert "deletionTimestamp" not in project.find(CLAIM, "free", "free")["metadata"]
     assert "kubectl delete persistentvolumeclaim free -n free" in project.told
 
+    # It comes back to the same volume.
+    volume = project.find(CLAIM, "free", "free")["metadata"]["uid"]
+    project.write({}, free={})
+    code, document = project.run("up", "--yes")
+    assert (code, "espalier up --adopt" in json.dumps(document["errors"])) == (1, True)
+    project.good("up", "--yes", "--adopt")
+    assert project.find(CLAIM, "free", "free")["metadata"]["uid"] == volume
+    assert project.find(CONFIG_MAP, "free", "free")["data"] == {"word": "two"}
+
     project.good("destroy", "--yes")
     assert "2 definitions stay" in project.told
     assert project.find(QUEUE, "main") is None

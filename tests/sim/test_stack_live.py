@@ -116,7 +116,9 @@ def test_the_fullest_stack_comes_up_once_and_goes(stack: Stack) -> None:
 
 
 def keeps(id: str) -> bool:
-    """Whether something in its namespace is to stay, by upstream's own word."""
+    """Whether something in its namespace is to stay: volumes, or what upstream says so of."""
+    if any(data.claims for data in RECORDS[id].data):
+        return True
     notes = (item.object["metadata"].get("annotations") or {} for item in items_of(id) if item.object["kind"] != CRD)
     return any(one.get("helm.sh/resource-policy") == "keep" for one in notes)
 

@@ -2,7 +2,8 @@
 
 An object is ours when the stack's inventory has it. Any other that lives already belongs to someone: to another tool
 that marks what is its own, to a person's kubectl, to another stack. Server-side apply would take it over in silence
-wherever the values agree, and `destroy` would delete it later.
+wherever the values agree, and `destroy` would delete it later. What a stack let go of and `destroy` leaves again
+(definitions, volumes, their namespaces) is taken back.
 
 Marks: Helm 3 `meta.helm.sh/release-name`; Argo CD `argocd.argoproj.io/tracking-id` (docs, "Resource Tracking"); Flux
 `kustomize.toolkit.fluxcd.io/name` and `helm.toolkit.fluxcd.io/name`; Pulumi's Kubernetes provider calls its field
@@ -32,6 +33,7 @@ _FLUX = ("kustomize.toolkit.fluxcd.io", "helm.toolkit.fluxcd.io")
 _MANAGED_BY = "app.kubernetes.io/managed-by"
 _CLUSTERS_OWN = frozenset({"clusterrole-aggregation-controller", "kube-apiserver", "kube-controller-manager"})
 """Field managers of the control plane: what they alone made needs no adopting."""
+_TENANT = "espalier.dev/tenant"
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,9 @@ def _tool(live: Manifest) -> str:
 def _managers(live: Manifest) -> set[str]:
     entries = live["metadata"].get("managedFields") or ()
     return {entry["manager"] for entry in entries if entry.get("manager") and not entry.get("subresource")}
+
+
+_LEFT = Owner("a stack of Espalier that had left it here", marked=False)
 
 
 @dataclass
@@ -145,6 +150,9 @@ class Adoption:
         if owner is None or (entry is not None and entry.uid and not owner.marked):
             # The cluster's own; or ours, which someone deleted and made anew by hand.
             return None
+        if not owner.marked and _was_left(target, live):
+            self.adopted[urn] = _LEFT
+            return None
         return self._adopt(urn, reference, owner)
 
     def _adopt(self, urn: str, reference: Reference, owner: Owner) -> Problem | None:
@@ -160,6 +168,15 @@ class Adoption:
             if self._stacks is None:
                 self._stacks = other_stacks(cluster.client, cluster.inventory.stack_id)
             return self._stacks
+
+
+def _was_left(target: Target, live: Manifest) -> bool:
+    """Tells whether a stack made an object, let go of it (`retainOnDelete`) and comes back to it.
+
+    What a tenant left behind is not for whoever comes next under its name: that takes `--adopt`.
+    """
+    labels = live["metadata"].get("labels") or {}
+    return target.entry().retain and may_be_ours(live) and _TENANT not in labels
 
 
 def _is_ours(entry: Entry, live: dict[str, Any]) -> bool:

@@ -20,6 +20,7 @@ from espalier.kube import FIELD_MANAGER, Manifest
 _SERVERS_METADATA = frozenset(
     {"creationTimestamp", "generation", "managedFields", "resourceVersion", "selfLink", "uid"}
 )
+_NOBODY = "before-first-apply"
 _MARK = 4
 """Letters of a field's mark: two fields of one object share one by chance once in 16 million."""
 
@@ -67,9 +68,11 @@ def owned_fields(live: Manifest) -> Fields | None:
 def may_be_ours(live: Manifest) -> bool:
     """Tells whether our manager applied an object, or nobody owns a field of it.
 
-    The API server records no manager where there is no field: a Namespace with a name alone.
+    The API server records no manager where there is no field: a Namespace with a name alone. Applied again, what it
+    filled in itself is `before-first-apply`'s (kubernetes, apimachinery `managedfields/internal/skipnonapplied.go`).
     """
-    managers = [entry for entry in live["metadata"].get("managedFields") or () if not entry.get("subresource")]
+    entries = [entry for entry in live["metadata"].get("managedFields") or () if not entry.get("subresource")]
+    managers = {entry.get("manager") for entry in entries} - {_NOBODY}
     return not managers or owned_fields(live) is not None
 
 

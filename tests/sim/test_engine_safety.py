@@ -357,6 +357,22 @@ def test_objects_of_others_are_refused_all_at_once_and_taken_over_when_told(stac
     assert set(stack.up(body).values()) == {"same"}
 
 
+def test_what_was_let_go_of_is_taken_back_unless_it_was_a_tenants(stack: Stack) -> None:
+    body = """
+for n, labels in (('free', {}), ('mine', {}), ('theirs', {'espalier.dev/tenant': 'red'})):
+    obj('core/v1', 'ConfigMap', n, {'data': {'a': 'theirs'}}, {**inside, 'labels': labels}, retain_on_delete=n != 'free')
+"""
+    stack.up(body)
+    stack.up("")
+    foreign(stack, "free", "espalier")
+    with pytest.raises(RefusedError) as caught:
+        stack.up(body)
+    refused = {problem.urn.rpartition("::")[2]: problem.do for problem in caught.value.problems}
+    assert refused.keys() == {"free", "theirs"}
+    assert all("--adopt" in do for do in refused.values())
+    assert stack.up(body, adopt=True)["mine"] == "update"
+
+
 def test_an_object_of_another_stack_is_refused_even_when_told_to_adopt(stack: Stack) -> None:
     stack.up("obj('core/v1', 'ConfigMap', 'shared', {'data': {'a': '1'}}, inside)")
     thief = replace(stack.program("obj('core/v1', 'ConfigMap', 'shared', {'data': {'a': '2'}}, inside)"), stack="thief")

@@ -360,7 +360,8 @@ def test_objects_of_others_are_refused_all_at_once_and_taken_over_when_told(stac
 def test_what_was_let_go_of_is_taken_back_unless_it_was_a_tenants(stack: Stack) -> None:
     body = """
 for n, labels in (('free', {}), ('mine', {}), ('theirs', {'espalier.dev/tenant': 'red'})):
-    obj('core/v1', 'ConfigMap', n, {'data': {'a': 'theirs'}}, {**inside, 'labels': labels}, retain_on_delete=n != 'free')
+    where = {**inside, 'labels': labels}
+    obj('core/v1', 'ConfigMap', n, {'data': {'a': 'theirs'}}, where, retain_on_delete=n != 'free')
 """
     stack.up(body)
     stack.up("")

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from espalier.types import AddonInputs, AddonRecord, Mistake, Peer, Planned, Traffic
+from espalier.types import AddonInputs, AddonRecord, Mistake, Peer, Planned, Traffic, Window
 
 NAME: Final = "knative-serving"
 VERSION: Final = "1.23.0"
@@ -21,6 +21,8 @@ NAMESPACE: Final = "knative-serving"
 GROUP: Final = "serving.knative.dev"
 PORTS: Final = (8012, 8013, 8022, 9090, 9091)
 """Of the proxy beside each server: requests, the same by HTTP/2, its own state, metrics for the autoscaler and all."""
+KUBERNETES: Final = Window("1.34", "", "https://github.com/knative/pkg/blob/release-1.23/version/version.go")
+"""Its processes end at once on an older one."""
 _MESH: Final = "istio-system"
 _OURS: Final = {"app.kubernetes.io/managed-by": "espalier"}
 _DOMAIN: Final = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)+$"
@@ -100,6 +102,7 @@ RECORD = AddonRecord(
     source="https://github.com/knative/serving",
     options=Options,
     objects=objects,
+    kubernetes=KUBERNETES,
     needs=frozenset({"knative-operator"}),
     after=frozenset({"istio-base", "istio-gateway", "istiod"}),
     judges=judges,

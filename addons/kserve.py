@@ -225,6 +225,7 @@ RECORD = AddonRecord(
     ),
     needs=frozenset({"cert-manager", "kserve-crd"}),
     after=frozenset({"gateway-api", "istiod", "knative-serving"}),
+    kubernetes=Window("1.32", "", "https://kserve.github.io/website/docs/admin-guide/kubernetes-deployment"),
     versions={
         "kserve-crd": Window("0.20", "0.20", "https://github.com/kserve/kserve/blob/v0.20.0/charts/kserve-resources"),
         "cert-manager": Window("1.17", "", "https://github.com/kserve/kserve/blob/v0.20.0/kserve-deps.env"),

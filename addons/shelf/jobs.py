@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from espalier.addons.charted import chart, in_env
+from espalier.addons.knative_serving import KUBERNETES
 from espalier.addons.walls import wall
 from espalier.content import ImagePath
 
@@ -119,6 +120,7 @@ KNATIVE: Final = chart(
         "gcr.io/knative-releases/knative.dev/operator/cmd/operator:v1.23.0",
         "gcr.io/knative-releases/knative.dev/operator/cmd/webhook:v1.23.0",
     ),
+    kubernetes=KUBERNETES,
     walls=(wall("knative-operator", (8008, 8443, 9090)),),
 )
 

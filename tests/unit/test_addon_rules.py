@@ -225,3 +225,19 @@ def test_a_window_ends_with_all_of_its_last_version() -> None:
         "1.28.0",
         "1.36.3",
     ]
+
+
+@pytest.mark.parametrize(
+    ("id", "version", "told"),
+    [
+        ("istiod", "1.31", "1.32 to 1.36, for which 1.30.3 is made (https://istio.io/latest/docs/releases/supported-"),
+        ("knative-operator", "1.33", "1.34 or later, for which v1.23.0 is made (https://github.com/knative/pkg/blob/"),
+        ("knative-serving", "1.33", "1.34 or later, for which 1.23.0 is made (https://github.com/knative/pkg/blob/"),
+        ("kserve", "1.31", "1.32 or later, for which v0.20.0 is made (https://kserve.github.io/website/docs/"),
+        ("nvidia-gpu-operator", "1.32", "1.33 to 1.36, for which v26.7.0 is made"),
+    ],
+)
+def test_a_kubernetes_that_an_add_on_does_not_run_on_is_refused(id: str, version: str, told: str) -> None:
+    _, mistakes = plan_addons({id: {}}, RECORDS, Facts("onprem", version, True), ())
+    accepted = {mistake.got: mistake.accepted for mistake in mistakes if mistake.path == f"espalier:addons.{id}"}
+    assert accepted[f"Kubernetes {version}"].startswith(told)

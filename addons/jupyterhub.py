@@ -18,7 +18,7 @@ from espalier.addons.placement import staying_affinity, system_tolerations
 from espalier.addons.saved import sqlite
 from espalier.addons.training_runtimes import PinnedImage
 from espalier.content import ChartSource, Content, ContentFacts, ImagePath
-from espalier.types import AddonInputs, AddonRecord, Data, Mistake
+from espalier.types import AddonInputs, AddonRecord, ByHand, Data, Mistake
 
 NAME: Final = "jupyterhub"
 VERSION: Final = "4.4.0"
@@ -213,8 +213,10 @@ RECORD = AddonRecord(
         Data(
             "people's files",
             "a volume for each person, which the hub makes",
-            save="a VolumeSnapshot of each claim, or Velero's backup of the namespace",
-            restore="a claim of the same name from the snapshot, while the person's server is stopped",
+            ByHand(
+                save="a VolumeSnapshot of each claim, or Velero's backup of the namespace",
+                restore="a claim of the same name from the snapshot, while the person's server is stopped",
+            ),
             namespace=NAMESPACE,
             claims=("claim-*",),
         ),

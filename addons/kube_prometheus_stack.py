@@ -18,7 +18,7 @@ from espalier.addons.dashboards import dashboards
 from espalier.addons.monitors import monitors
 from espalier.addons.placement import apart, staying_affinity, system_tolerations
 from espalier.content import ChartSource, Content, ContentFacts, ImagePath
-from espalier.types import AddonInputs, AddonRecord, Data, Peer, Planned, Traffic
+from espalier.types import AddonInputs, AddonRecord, ByHand, Data, Peer, Planned, Traffic
 
 NAME: Final = "kube-prometheus-stack"
 VERSION: Final = "88.5.3"
@@ -187,8 +187,10 @@ RECORD = AddonRecord(
         Data(
             "samples and silences",
             "volumes of each Prometheus and Alertmanager, which the operator makes; two replicas have the same",
-            save="a VolumeSnapshot of each claim; samples that must outlive these go elsewhere by remoteWrite",
-            restore="claims of the same names from the snapshots, before the add-on comes",
+            ByHand(
+                save="a VolumeSnapshot of each claim; samples that must outlive these go elsewhere by remoteWrite",
+                restore="claims of the same names from the snapshots, before the add-on comes",
+            ),
             namespace=NAMESPACE,
             claims=("prometheus-*", "alertmanager-*"),
         ),

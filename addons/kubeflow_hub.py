@@ -126,6 +126,7 @@ RECORD = AddonRecord(
             "db-container",
             "metadata-mysql",
             ["metadb"],
+            restarts=(_SERVER,),
             given="database",
         ),
     ),

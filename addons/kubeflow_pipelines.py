@@ -24,7 +24,7 @@ from espalier.addons.kubeflow_base import MARKS, NAMESPACE
 from espalier.addons.saved import mysql
 from espalier.addons.walls import from_tenants, to_tenants, wall
 from espalier.content import Content, ContentFacts, ImagePath, KustomizeSource
-from espalier.types import AddonInputs, AddonRecord, Data, Mistake, Peer, Planned, Traffic, Window
+from espalier.types import AddonInputs, AddonRecord, ByHand, Data, Mistake, Peer, Planned, Traffic, Window
 
 NAME: Final = "kubeflow-pipelines"
 VERSION: Final = "2.17.0"
@@ -181,13 +181,16 @@ _DATA: Final = (
         "mysql",
         "mysql-pv-claim",
         ["mlpipeline", "metadb", "cachedb"],
+        restarts=("cache-server", "metadata-grpc-deployment", "ml-pipeline"),
         given="database",
     ),
     Data(
         "files of runs",
         "bucket mlpipeline of SeaweedFS, one pod: its parts are one process with one volume",
-        save=f"{_S3} s3://mlpipeline files-of-runs --endpoint-url http://localhost:8333`",
-        restore=f"{_S3} files-of-runs s3://mlpipeline --endpoint-url http://localhost:8333`",
+        ByHand(
+            save=f"{_S3} s3://mlpipeline files-of-runs --endpoint-url http://localhost:8333`",
+            restore=f"{_S3} files-of-runs s3://mlpipeline --endpoint-url http://localhost:8333`",
+        ),
         namespace=NAMESPACE,
         claims=("seaweedfs-pvc",),
     ),

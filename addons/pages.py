@@ -13,7 +13,8 @@ from typing import Any, Final
 from espalier.addons import RECORDS
 from espalier.addons.charted import Options as Charted
 from espalier.addons.samples import SAMPLES
-from espalier.types import AddonRecord
+from espalier.addons.saved import lines
+from espalier.types import AddonRecord, ByHand
 
 PAGE: Final = Path(__file__).resolve().parents[1] / "docs" / "addon-records.md"
 _HEAD: Final = """\
@@ -83,8 +84,11 @@ def _kept(record: AddonRecord) -> Iterator[str]:
     for data in record.data:
         given = f" With `{data.given}` it is there, and its backup is yours." if data.given else ""
         yield f"Keeps {data.what}: {data.where}.{given}\n"
-        for word, text in (("Save", data.save), ("Bring back", data.restore)):
-            yield f"{word}:\n\n```sh\n{text}\n```\n" if text.startswith("kubectl ") else f"{word}: {text}.\n"
+        if isinstance(data.by, ByHand):
+            yield f"Save by hand: {data.by.save}.\n\nBring back by hand: {data.by.restore}.\n"
+            continue
+        for word, text in zip(("Save", "Bring back"), lines(data, data.by), strict=True):
+            yield f"{word}:\n\n```sh\n{text}\n```\n"
     facts = record.content.facts if record.content and record.content.crds == "keep" else None
     if facts and facts.crds:
         do = f"`kubectl delete crd {' '.join(facts.crds)}` deletes them with all that was made of them"

@@ -38,6 +38,7 @@ Accept = Annotated[
     list[str] | None,
     typer.Option(help="a refused object or add-on whose data has been seen to, as the refusal names it; repeatable"),
 ]
+AddonNames = Annotated[list[str] | None, typer.Argument(help="these alone; default: all", metavar="ADD-ON")]
 Engine = Annotated[
     str | None,
     typer.Option(help="embedded or pulumi; default: pulumi, but embedded on simulated clusters"),
@@ -288,6 +289,48 @@ def upgrade(stack: Stack, yes: Yes = False, accept: Accept = None, as_json: AsJs
         return move(stack, out, yes=yes, accepted=accept or ())
 
     _run("upgrade", as_json, body)
+
+
+@app.command()
+def backup(
+    stack: Stack,
+    folder: Annotated[Path, typer.Option("-o", "--output", help="folder to write to, a new or an empty one")],
+    addons: AddonNames = None,
+    as_json: AsJson = False,
+) -> None:
+    """Save what a stack's add-ons keep, by commands in their pods, into a folder; what no command saves is listed.
+
+    Example: espalier backup prod -o saved/$(date +%F)
+    """
+
+    def body(out: Output) -> int:
+        from espalier.commands.backup import backup as save
+
+        return save(stack, folder, addons or (), out)
+
+    _run("backup", as_json, body)
+
+
+@app.command()
+def restore(
+    stack: Stack,
+    folder: Annotated[Path, typer.Argument(help="folder that `backup` wrote", metavar="DIR")],
+    addons: AddonNames = None,
+    source: Annotated[str, typer.Option("--from", help="the stack that it was saved from, where it is another")] = "",
+    yes: Yes = False,
+    as_json: AsJson = False,
+) -> None:
+    """Bring back what `backup` saved: it overwrites what the add-ons have now, after all of it was checked.
+
+    Example: espalier restore prod saved/2026-11-01 mlflow
+    """
+
+    def body(out: Output) -> int:
+        from espalier.commands.restore import restore as bring
+
+        return bring(stack, folder, addons or (), out, yes=yes, source=source)
+
+    _run("restore", as_json, body)
 
 
 @app.command()

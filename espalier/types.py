@@ -373,8 +373,32 @@ class Traffic:
 
 
 @dataclass(frozen=True, slots=True)
+class InPod:
+    """Commands that save data, and bring them back, in the container of a Deployment that has them.
+
+    `save` writes to its output what `restore` reads from its input: a `file`, whose ending says of what kind it is.
+    `restarts` are Deployments of the same namespace that read what came back only when they start.
+    """
+
+    workload: str
+    container: str
+    file: str
+    save: tuple[str, ...]
+    restore: tuple[str, ...]
+    restarts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ByHand:
+    """How people save data, and bring them back, that no command in a pod can: in words."""
+
+    save: str
+    restore: str
+
+
+@dataclass(frozen=True, slots=True)
 class Data:
-    """What an add-on keeps that nothing makes again: where it lies, how it is saved and how it comes back.
+    """What an add-on keeps that nothing makes again: where it lies, and what saves it and brings it back.
 
     `claims` are the names of its volumes in `namespace`, as globs; none where it is kept elsewhere. `given` is the
     option by which its owner names another place for it, whose backup is the owner's.
@@ -382,8 +406,7 @@ class Data:
 
     what: str
     where: str
-    save: str
-    restore: str
+    by: InPod | ByHand
     namespace: str = ""
     claims: tuple[str, ...] = ()
     given: str = ""
@@ -391,6 +414,8 @@ class Data:
     def __post_init__(self) -> None:
         if bool(self.claims) != bool(self.namespace):
             raise ValueError("volumes are named with their namespace")
+        if isinstance(self.by, InPod) and not self.namespace:
+            raise ValueError("a pod is named with its namespace")
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from espalier.addons.charted import chart, in_env
 from espalier.addons.walls import wall
-from espalier.types import Data
+from espalier.types import ByHand, Data
 
 _CLAIM: Final[dict[str, Any]] = {"type": "persistentVolumeClaim", "size": "10Gi"}
 _LOGS: Final[dict[str, Any]] = {"type": "emptyDir"}
@@ -94,8 +94,10 @@ SEAWEEDFS: Final = chart(
         Data(
             "objects, and the filer's list of them",
             "volumes that its StatefulSets make; objects twice, the filer once",
-            save="with a user's keys run `aws s3 sync` against Service seaweedfs-s3, bucket by bucket",
-            restore="the same the other way, into buckets that are made anew",
+            ByHand(
+                save="with a user's keys run `aws s3 sync` against Service seaweedfs-s3, bucket by bucket",
+                restore="the same the other way, into buckets that are made anew",
+            ),
             namespace="seaweedfs",
             claims=("*",),
         ),

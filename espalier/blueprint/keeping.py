@@ -5,11 +5,12 @@ A definition stays as well, by its render (espalier.charts.objects): with it all
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from espalier.types import AddonPlan, AddonRecord, Planned
+from espalier.blueprint.addon_rules import Wanted, existing_version
+from espalier.types import AddonPlan, AddonRecord, Data, Planned
 
 _CLAIM: Final = "PersistentVolumeClaim"
 
@@ -22,6 +23,17 @@ def keeping(addons: Sequence[AddonPlan], records: Mapping[str, AddonRecord]) -> 
     """
     spaces = {space for addon in addons for space in _spaces(addon, records[addon.id])}
     return tuple(replace(addon, objects=tuple(_kept(addon.objects, spaces))) for addon in addons)
+
+
+def kept(wanted: Wanted, records: Mapping[str, AddonRecord]) -> Iterator[tuple[str, Data, bool]]:
+    """What the add-ons of a stack keep, by add-on, and whether it is here.
+
+    It is not where its owner gave another place, or where the cluster had the add-on already: its backup is theirs.
+    """
+    for id in sorted(set(wanted) & set(records)):
+        for data in records[id].data:
+            given = bool(data.given and wanted[id].get(data.given))
+            yield id, data, not given and not existing_version(wanted[id])
 
 
 def _spaces(addon: AddonPlan, record: AddonRecord) -> Iterable[str]:

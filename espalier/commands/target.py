@@ -73,13 +73,19 @@ def verified_client(project: Project) -> Client:
 
     Raises Missing where the stack has none, or Pulumi is not there to tell.
     """
+    exported = exported_kubeconfig(project)
+    return client_of(project) if exported is None else Client.connect(exported)
+
+
+def exported_kubeconfig(project: Project) -> str | None:
+    """The kubeconfig's text that a cloud's stack exports; None where none is asked for. Raises Missing."""
     if not isinstance(project.blueprint.settings.cluster, CloudCluster) or not by_pulumi.found():
-        return client_of(project)
+        return None
     by_pulumi.require_stack(project)
     kubeconfig = by_pulumi.outputs(project).get("kubeconfig")
     if not isinstance(kubeconfig, str):
         raise Missing(f"{project.stack.name} has no cluster in Pulumi's state", "Bring it up by `pulumi up`.")
-    return Client.connect(kubeconfig)
+    return kubeconfig
 
 
 def remember_cluster(project: Project, client: Client) -> None:

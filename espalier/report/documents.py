@@ -335,6 +335,66 @@ class UpgradeDocument(Document):
     written: bool
 
 
+class SavedEntry(TypedDict):
+    """Something that an add-on keeps: saved, failed, to be saved by hand, or yours, where its option names a place.
+
+    `file` is within the folder, `time` when it was saved, `image` that of the container which it came out of. `version`
+    is the add-on's, "" where the cluster ran another image than the stack's. `note` says why it failed, or what to do.
+    """
+
+    addon: str
+    version: str
+    what: str
+    state: Literal["saved", "failed", "by-hand", "yours"]
+    file: str
+    bytes: int
+    sha256: str
+    image: str
+    time: str
+    note: str
+
+
+class BackupFile(TypedDict):
+    """backup.json in the folder. `complete` is true where nothing failed; times are UTC."""
+
+    schema_version: str
+    espalier: str
+    project: str
+    stack: str
+    time: str
+    complete: bool
+    entries: list[SavedEntry]
+
+
+class BackupDocument(Document):
+    """`espalier backup`: what the folder holds, and what is not in it."""
+
+    stack: str
+    folder: str
+    complete: bool
+    entries: list[SavedEntry]
+
+
+class RestoredEntry(TypedDict):
+    """What became of something that an add-on keeps. `not-saved`: the stack has it, the backup not; `not-here`: the
+    other way round. `note` says why it failed, what to do, or how old it is beside what runs."""
+
+    addon: str
+    what: str
+    state: Literal["restored", "failed", "by-hand", "yours", "not-saved", "not-here"]
+    file: str
+    note: str
+
+
+class RestoreDocument(Document):
+    """`espalier restore`; `time` is the backup's."""
+
+    stack: str
+    folder: str
+    time: str
+    entries: list[RestoredEntry]
+
+
 class ChangeEntry(TypedDict):
     """What happens, or happened, to a resource; `fields` are the paths that change."""
 
@@ -628,6 +688,8 @@ DOCUMENTS: dict[str, Any] = {
     "mirror": MirrorDocument,
     "upgrade": UpgradeDocument,
     "sample": SampleDocument,
+    "backup": BackupDocument,
+    "restore": RestoreDocument,
 }
 
 

@@ -23,6 +23,7 @@ import yaml
 from espalier.sim.binaries import CHARTS
 from espalier.sim.builder import build
 from tests.unit.chart_project import ROOT, Project
+from tests.unit.saved_stack import Saved, saved_stack
 
 LAYER = "application/vnd.cncf.helm.chart.content.v1.tar+gzip"
 
@@ -166,3 +167,10 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
         shutil.copy(ROOT / name, folder / name)
     monkeypatch.chdir(folder)
     return Project(folder, capsys)
+
+
+@pytest.fixture
+def saved(project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Saved]:
+    """A stack whose add-ons keep data of each kind, on a cluster whose pods run here."""
+    with saved_stack(project, tmp_path, monkeypatch) as made:
+        yield made

@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 
 from espalier.addons import RECORDS
-from espalier.addons.saved import files, mysql, sqlite
+from espalier.addons.saved import files, lines, mysql, sqlite
 from espalier.blueprint.keeping import keeping
-from espalier.commands.kept import lines
+from espalier.commands import kept as told
 from espalier.kube import Kind, Reference
-from espalier.types import AddonPlan, AddonRecord, Data, Planned
+from espalier.types import AddonPlan, AddonRecord, ByHand, Data, InPod, Planned
 
 
 def planned(kind: str, name: str, namespace: str = "") -> Planned:
@@ -48,16 +48,18 @@ def test_a_claim_stays_with_its_namespace_whoever_made_that() -> None:
 
 def test_a_namespace_stays_for_claims_that_are_made_later() -> None:
     one = addon("db", planned("Namespace", "db"))
-    said = Data("rows", "a volume", "save", "restore", namespace="db", claims=("data-*",))
+    said = Data("rows", "a volume", ByHand("save", "restore"), namespace="db", claims=("data-*",))
     assert kept(one, db=record("db", said)) == {"db": {"namespace-db"}}
-    elsewhere = Data("rows", "a service", "save", "restore")
+    elsewhere = Data("rows", "a service", ByHand("save", "restore"))
     assert kept(one, db=record("db", elsewhere)) == {"db": set()}
     assert kept(replace(one, content="existing"), db=record("db", said)) == {"db": set()}
 
 
 def test_data_name_volumes_with_their_namespace() -> None:
+    with pytest.raises(ValueError, match="a pod is named with its namespace"):
+        Data("rows", "a pod", InPod("db", "db", "db.sql", ("true",), ("true",)))
     with pytest.raises(ValueError, match="volumes are named with their namespace"):
-        Data("rows", "a volume", "save", "restore", claims=("data-*",))
+        Data("rows", "a volume", ByHand("save", "restore"), claims=("data-*",))
 
 
 @pytest.fixture
@@ -79,6 +81,12 @@ def run(command: str) -> None:
     subprocess.run(["/bin/sh", "-ec", command], check=True, timeout=60)
 
 
+def shell(data: Data) -> tuple[str, str]:
+    """The lines for people that save and bring back."""
+    assert isinstance(data.by, InPod)
+    return lines(data, data.by)
+
+
 def rows(path: Path) -> list[Any]:
     with sqlite3.connect(path) as database:
         return database.execute("select word from t order by word").fetchall()
@@ -91,11 +99,11 @@ def test_a_file_of_sqlite_comes_back_as_it_was_while_others_have_it_open(pod: Pa
     server.execute("create table t (word)")
     server.execute("insert into t values ('kept')")
     server.commit()
-    run(data.save)
+    run(shell(data)[0])
     server.execute("delete from t")
     server.execute("insert into t values ('later')")
     server.commit()
-    run(data.restore)
+    run(shell(data)[1])
     assert rows(path) == [("kept",)]
     assert server.execute("select word from t").fetchall() == [("kept",)]
     assert not list(pod.glob("*.saved"))
@@ -106,9 +114,9 @@ def test_files_come_back(pod: Path) -> None:
     (folder / "run").mkdir(parents=True)
     (folder / "run" / "model").write_text("weights")
     data = files("files", "ml", "ml", "ml", "ml", str(folder))
-    run(data.save)
+    run(shell(data)[0])
     (folder / "run" / "model").unlink()
-    run(data.restore)
+    run(shell(data)[1])
     assert (folder / "run" / "model").read_text() == "weights"
 
 
@@ -121,22 +129,29 @@ def test_databases_are_dumped_as_root_whose_password_no_shell_shows(pod: Path, m
         tool.chmod(0o755)
     monkeypatch.setenv("MYSQL_ROOT_PASSWORD", "a word; of $two")
     data = mysql("runs", "ml", "db", "db", "db", ["runs", "cache"])
-    assert "password" not in data.save.lower().replace("$mysql_root_password", "")
-    run(data.save)
-    run(data.restore)
+    assert "password" not in shell(data)[0].lower().replace("$mysql_root_password", "")
+    run(shell(data)[0])
+    run(shell(data)[1])
     dump, back = (pod / "calls").read_text().splitlines()
     assert dump == "mysqldump a word; of $two -uroot --single-transaction --routines --databases runs cache"
     assert back == "mysql a word; of $two -uroot"
     assert (pod / "back").read_text() == "rows\n"
 
 
-def test_every_command_of_a_record_is_one_that_a_shell_takes() -> None:
-    commands = [text for one in RECORDS.values() for data in one.data for text in (data.save, data.restore)]
-    assert any(text.startswith("kubectl ") for text in commands)
-    for text in commands:
-        if text.startswith("kubectl "):
-            subprocess.run(["/bin/sh", "-nc", text], check=True, timeout=60)
-            assert shlex.split(text)[1] == "-n"
+IN_PODS = [data for one in RECORDS.values() for data in one.data if isinstance(data.by, InPod)]
+
+
+@pytest.mark.parametrize("data", IN_PODS, ids=lambda data: f"{data.namespace}-{data.what}")
+def test_every_command_of_a_record_is_one_that_a_shell_takes(data: Data) -> None:
+    for text in shell(data):
+        subprocess.run(["/bin/sh", "-nc", text], check=True, timeout=60)
+        assert shlex.split(text)[:3] == ["kubectl", "-n", data.namespace]
+
+
+def test_files_of_an_add_on_have_names_of_their_own() -> None:
+    for one in RECORDS.values():
+        names = [data.by.file for data in one.data if isinstance(data.by, InPod)]
+        assert len(set(names)) == len(names), one.id
 
 
 def test_an_option_that_puts_data_elsewhere_is_one_of_the_add_ons() -> None:
@@ -148,7 +163,7 @@ def test_an_option_that_puts_data_elsewhere_is_one_of_the_add_ons() -> None:
 def test_what_stays_is_told_with_how_to_delete_it() -> None:
     crd = Kind("apiextensions.k8s.io/v1", "CustomResourceDefinition")
     said = list(
-        lines(
+        told.lines(
             [
                 Reference(Kind("v1", "Namespace"), "", "ml"),
                 Reference(Kind("v1", "PersistentVolumeClaim"), "ml", "disk"),
@@ -162,4 +177,4 @@ def test_what_stays_is_told_with_how_to_delete_it() -> None:
         "to delete it (and all that is in it): kubectl delete namespace ml",
         "to delete with all that was made of them: kubectl delete crd a.example.com b.example.com",
     ]
-    assert list(lines([])) == []
+    assert list(told.lines([])) == []

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from espalier.addons.dashboards import dashboards
 from espalier.addons.monitors import monitors
 from espalier.addons.placement import apart, staying_affinity, system_tolerations
+from espalier.blueprint import names
 from espalier.content import ChartSource, Content, ContentFacts, ImagePath
 from espalier.types import AddonInputs, AddonRecord, ByHand, Data, Peer, Planned, Traffic
 
@@ -48,6 +49,7 @@ _IMAGES: Final = (
 )
 _SELECTORS: Final = ("probe", "podMonitor", "rule", "scrapeConfig", "serviceMonitor")
 _HIDDEN_BY_CLOUDS: Final = ("kubeControllerManager", "kubeEtcd", "kubeProxy", "kubeScheduler")
+_NO_TENANTS: Final = {"matchExpressions": [{"key": names.TENANT, "operator": "DoesNotExist"}]}
 _ASKERS: Final = ("keda", "opencost")
 """Namespaces of add-ons that ask Prometheus."""
 
@@ -91,6 +93,8 @@ def values(inputs: AddonInputs) -> Mapping[str, Any]:
             "prometheusSpec": {
                 **placed,
                 **{f"{kind}SelectorNilUsesHelmValues": False for kind in _SELECTORS},
+                # A rule judges the metrics of all, and writes under any name: tenants' own are passed over.
+                "ruleNamespaceSelector": _NO_TENANTS,
                 "replicas": options.replicas,
                 "retention": options.retention,
                 "retentionSize": _nine_tenths(options.storage),
@@ -103,6 +107,7 @@ def values(inputs: AddonInputs) -> Mapping[str, Any]:
             "podDisruptionBudget": {"enabled": options.replicas > 1},
             "alertmanagerSpec": {
                 **placed,
+                "alertmanagerConfigNamespaceSelector": _NO_TENANTS,
                 "replicas": options.replicas,
                 "storage": _claim("5Gi"),
                 "resources": _bounds("20m", "64Mi", "256Mi"),
@@ -198,5 +203,5 @@ RECORD = AddonRecord(
     needs=frozenset({"cert-manager"}),
     privileged_namespaces=frozenset({NAMESPACE}),
     traffic=Traffic(callers=(Peer(NAMESPACE, {"app.kubernetes.io/name": "prometheus"}),)),
-    work=(("monitoring.coreos.com", ("podmonitors", "prometheusrules", "servicemonitors")),),
+    work=(("monitoring.coreos.com", ("podmonitors", "servicemonitors")),),
 )

@@ -42,6 +42,7 @@ from espalier.blueprint.queues import (
     unqueued_notes,
 )
 from espalier.blueprint.replaced import replacement_notes
+from espalier.blueprint.scalers import prometheus_of
 from espalier.blueprint.tenant_bounds import Worst, bound_mistakes, bound_notes, worst_case
 from espalier.blueprint.tenant_part_rules import part_mistakes
 from espalier.blueprint.tenant_parts import FETCHER, folders_of, ways_of
@@ -242,7 +243,11 @@ def build(
                 tenants=bool(tenants),
                 tolerated=tolerated(queues),
             ),
-            *(guards(facts.kubernetes_version, _noted(tenants), system_of(wanted)) if tenants else ()),
+            *(
+                guards(facts.kubernetes_version, _noted(tenants), system_of(wanted), prometheus_of(wanted))
+                if tenants
+                else ()
+            ),
         ),
         cost=cost_of(pools, settings.cost.ceiling),
         proofs=(

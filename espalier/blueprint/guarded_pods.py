@@ -19,12 +19,15 @@ def _of_pods(operations: Sequence[str], *resources: str) -> dict[str, Any]:
 def pods(known: Sequence[tuple[str, int, str]]) -> dict[str, Any]:
     """What pods may not have, whoever makes them: mostly a controller does, in its own name.
 
-    Kueue's Workloads are asked, too: one is let in, and others' put out for it, before it has a pod.
+    Kueue's Workloads are asked, too: one is let in, and others' put out for it, before it has a pod. One whose class
+    stays what it was may be changed by Kueue even if its tenant has lost that class since: else it would never go.
     """
     classes = ",".join(name for name, _, _ in known)
     least = min(value for _, value, _ in known)
     noted = note_of(names.PRIORITIES)
     named = 'object.spec.?priorityClassName.orValue("")'
+    asked = ("priority", "priorityClassName", "priorityClassRef")
+    anew = " || ".join(f"object.spec.?{key} != oldObject.spec.?{key}" for key in asked)
     return {
         "matchConstraints": {
             "resourceRules": [
@@ -33,6 +36,7 @@ def pods(known: Sequence[tuple[str, int, str]]) -> dict[str, Any]:
             ],
             "namespaceSelector": TENANTS,
         },
+        "matchConditions": [{"name": "asks-for-a-class-anew", "expression": f"oldObject == null || {anew}"}],
         "variables": [
             {"name": "classes", "expression": f'({noted} == "" ? "{classes}" : {noted}).split(",")'},
             {"name": "named", "expression": f"object.spec.?priorityClassRef.?name.orValue({named})"},

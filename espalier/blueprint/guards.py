@@ -11,12 +11,14 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
+from espalier.blueprint import guarded_access as access
 from espalier.blueprint import guarded_pods as guarded
 from espalier.blueprint import names
 from espalier.blueprint.admission import may_mutate
 from espalier.blueprint.guard_terms import A_TENANTS, NO_DEPLOYER, TENANTS, rule
 from espalier.blueprint.hostnames import host_names
 from espalier.blueprint.priorities import priorities
+from espalier.blueprint.scalers import MONITORING, scalers
 from espalier.blueprint.scraping import monitors
 from espalier.types import Planned
 
@@ -31,6 +33,9 @@ IMAGES: Final = "espalier-guard-images"
 HOSTS: Final = "espalier-guard-hosts"
 MONITORS: Final = "espalier-guard-monitors"
 QUEUES: Final = "espalier-guard-queues"
+BINDINGS: Final = "espalier-guard-bindings"
+PROFILES: Final = "espalier-guard-profiles"
+SCALERS: Final = "espalier-guard-scalers"
 
 _API: Final = "admissionregistration.k8s.io/v1"
 _ALL: Final = ("CREATE", "UPDATE", "DELETE")
@@ -51,10 +56,11 @@ _WALLS: Final = (
     # The API group of each network's own policies differs, and so may what a tenant finds in its cluster.
     ("*", ("networkpolicies", "ciliumnetworkpolicies", "authorizationpolicies", "peerauthentications")),
     ("kueue.x-k8s.io", ("localqueues", "workloads")),
-    ("gateway.networking.k8s.io", ("gateways", "listenersets")),
+    ("gateway.networking.k8s.io", ("gateways", "listenersets", "referencegrants")),
     ("networking.istio.io", ("envoyfilters", "gateways", "serviceentries", "workloadentries", "workloadgroups")),
     ("cert-manager.io", ("certificaterequests",)),
-    ("monitoring.coreos.com", ("probes", "scrapeconfigs")),
+    ("monitoring.coreos.com", ("alertmanagerconfigs", "probes", "prometheusrules", "scrapeconfigs")),
+    ("eventing.keda.sh", ("cloudeventsources",)),
     ("external-secrets.io", ("externalsecrets", "pushsecrets", "secretstores")),
     ("generators.external-secrets.io", ("*",)),
 )
@@ -62,14 +68,17 @@ _WALLS: Final = (
 more LimitRange gives every container a device, one more RoleBinding lets a stranger in, one more Gateway answers for
 others' hosts, one more ExternalSecret reads what a store has of others, one more Endpoints has a gateway, whom every
 tenant's wall lets in, carry requests to others' pods (kubernetes/kubernetes#103675), and so does an address that is
-written into a pod's status; a pod that is bound by hand goes round the scheduler."""
+written into a pod's status; a pod that is bound by hand goes round the scheduler; a PrometheusRule reads the metrics of
+all, and writes such as others' scalers and idle rules go by; Alertmanager and KEDA send to any address."""
 
 
-def guards(version: str, noted: Collection[str] = (), system: str = "") -> tuple[Planned, ...]:
+def guards(
+    version: str, noted: Collection[str] = (), system: str = "", prometheus: str = MONITORING
+) -> tuple[Planned, ...]:
     """All policies with their bindings; they touch tenants' namespaces and what tenants share alone.
 
     `noted` are the annotations that tenants' namespaces have: what none says needs no policy. `system` is the queueing
-    system, by which the classes' values are.
+    system, by which the classes' values are; `prometheus` the namespace of the one whom KEDA asks.
     """
     placed = {names.FORBIDDEN_POOLS, names.FORBIDDEN_CAPACITY, names.SPOT_BY_CLASS} & set(noted)
     mutates = may_mutate(version)
@@ -82,6 +91,9 @@ def guards(version: str, noted: Collection[str] = (), system: str = "") -> tuple
         *_pair("services", SERVICES, _services()),
         *_pair("hosts", HOSTS, host_names()),
         *_pair("monitors", MONITORS, monitors()),
+        *_pair("scalers", SCALERS, scalers(prometheus)),
+        *_pair("bindings", BINDINGS, access.bindings()),
+        *_pair("profiles", PROFILES, access.profiles()),
         *(
             _pair("placement", PLACEMENT, guarded.kept_away() if mutates else guarded.placed_apart(), mutates)
             if placed

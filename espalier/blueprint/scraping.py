@@ -12,12 +12,16 @@ _SELECTED: Final = (
 )
 _FILES: Final = " && ".join(f"!has(e.tlsConfig.{name})" for name in ("caFile", "certFile", "keyFile"))
 _PLAIN: Final = (
-    "!has(e.bearerTokenFile) && !has(e.oauth2) && !has(e.proxyUrl) && !has(e.proxyFromEnvironment) "
+    "!e.?honorLabels.orValue(false) && !has(e.bearerTokenFile) && !has(e.oauth2) "
+    "&& !has(e.proxyUrl) && !has(e.proxyFromEnvironment) "
     f"&& (!has(e.tlsConfig) || ({_FILES}))"
 )
-"""A file is Prometheus' own, its token among these; a proxy and who gives out tokens are called by Prometheus."""
+"""A file is Prometheus' own, its token among these; a proxy and who gives out tokens are called by Prometheus. Labels
+that are honoured say whose metrics they are, and would pass for another's."""
 _LABEL: Final = (
-    'e.?relabelings.orValue([]).all(r, r.?action.orValue("replace").lowerAscii() != "labelmap" '
+    "(e.?relabelings.orValue([]) + e.?metricRelabelings.orValue([]))"
+    '.all(r, r.?action.orValue("replace").lowerAscii() != "labelmap" '
+    '&& !(r.?targetLabel.orValue("") in ["exported_namespace", "job", "namespace"]) '
     '&& !r.?targetLabel.orValue("").startsWith("__") && !r.?targetLabel.orValue("").contains("$"))'
 )
 """Labels that begin with __ say whom Prometheus asks, __address__ first (Prometheus, configuration: relabel_config)."""
@@ -47,8 +51,9 @@ def monitors() -> dict[str, Any]:
             },
             {
                 "expression": f"variables.endpoints.all(e, {_PLAIN} && {_LABEL})",
-                "message": "a monitor of a tenant asks what it selects, by Secrets of its own: remove proxies, oauth2, "
-                "files, labelmap, and target labels that begin with __",
+                "message": "a monitor of a tenant asks what it selects, by Secrets of its own, and says whose it is: "
+                "remove proxies, oauth2, files, honorLabels, labelmap, and the target labels job, namespace, "
+                "exported_namespace and such that begin with __",
                 "reason": "Forbidden",
             },
         ],

@@ -11,7 +11,7 @@ from typing import Any
 from espalier import sim
 from espalier.addons import RECORDS
 from espalier.blueprint import Blueprint, build
-from espalier.kube import ApiError, Client, Kind
+from espalier.kube import ApiError, Client, Kind, UnknownKindError
 from espalier.settings import validate
 from espalier.sim.kubeconfigs import write_kubeconfig
 from espalier.sim.pki import issue_client_certificate
@@ -66,8 +66,17 @@ def objects(blueprint: Blueprint) -> list[Manifest]:
 
 
 def add(client: Client, manifests: Sequence[Manifest]) -> None:
+    """What is of a kind that was defined just now waits until it is served."""
+    end = time.monotonic() + 120
     for manifest in manifests:
-        client.apply(manifest)
+        while True:
+            try:
+                client.apply(manifest)
+                break
+            except UnknownKindError:
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.1)
 
 
 def remove(client: Client, manifests: Sequence[Manifest]) -> None:

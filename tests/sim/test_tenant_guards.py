@@ -4,26 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import product
 from typing import Any
 
 import pytest
 
 from espalier import sim
 from espalier.blueprint.guards import (
-    FINALIZERS,
-    HOSTS,
+    BINDINGS,
     IMAGES,
-    MANAGED,
-    MONITORS,
     NAMESPACES,
     PLACEMENT,
     PODS,
+    PROFILES,
     QUEUES,
+    SCALERS,
     SERVICES,
-    WALLS,
     guards,
 )
-from espalier.blueprint.names import DOMAINS, FORBIDDEN_POOLS, MANAGED_BY, TENANT
+from espalier.blueprint.names import DOMAINS, FORBIDDEN_POOLS, PRIORITIES
+from espalier.blueprint.scaling import Server, scaled_object
 from espalier.kube import ApiError, Client, Kind
 from espalier.types import Manifest
 from espalier.verify.contention import contention_tasks
@@ -31,295 +31,38 @@ from espalier.verify.isolation import isolation_tasks
 from espalier.verify.model import Context, Outcome
 from espalier.verify.quota import quota_tasks
 from espalier.verify.stage import Stage
+from tests.sim.attempts import (
+    ATTEMPTS,
+    BINDING,
+    BY,
+    CLAIM,
+    CONFIG_MAP,
+    CONTAINER,
+    ELSEWHERE,
+    EXTRA,
+    NAME,
+    NAMESPACE,
+    PORT,
+    PROFILE,
+    backed,
+    binding,
+    certificate,
+    creates,
+    credentials,
+    finalized,
+    ingress,
+    lets_in,
+    made,
+    mapping,
+    monitor,
+    pod,
+    route,
+    scaler,
+    small_pod,
+    virtual,
+    workload,
+)
 from tests.sim.tenancy import RBAC, Attempt, add, bound, objects, person, planned, remove, role
-
-NAMESPACE = Kind("v1", "Namespace")
-QUOTA = Kind("v1", "ResourceQuota")
-POLICY = Kind("networking.k8s.io/v1", "NetworkPolicy")
-ROLE = Kind(f"{RBAC}/v1", "Role")
-CONFIG_MAP = Kind("v1", "ConfigMap")
-CLAIM = Kind("v1", "PersistentVolumeClaim")
-PRIORITY = Kind("scheduling.k8s.io/v1", "PriorityClass")
-BINDING = Kind("admissionregistration.k8s.io/v1", "ValidatingAdmissionPolicyBinding")
-POD = Kind("v1", "Pod")
-BY = {one["metadata"]["name"]: one for one in objects(planned()) if one["kind"] == BINDING.kind}
-ENFORCE = "pod-security.kubernetes.io/enforce"
-CONTAINER = {"name": "main", "image": "example.com/x:1"}
-
-
-def made(api_version: str, kind: str, name: str, namespace: str = "vision", **body: Any) -> Manifest:
-    labels = body.pop("labels", {})
-    where = {"namespace": namespace} if namespace else {}
-    metadata = {"name": name, **where, "labels": labels, **body.pop("metadata", {})}
-    return {"apiVersion": api_version, "kind": kind, "metadata": metadata, **body}
-
-
-def creates(name: str, guard: str, manifest: Manifest) -> Attempt:
-    return Attempt(name, (guard,), lambda client: client.create(manifest, dry_run=True))
-
-
-def patches(
-    name: str, kept_by: tuple[str, ...], kind: Kind, target: str, body: Any, namespace: str | None, **how: Any
-) -> Attempt:
-    def send(client: Client) -> Any:
-        return client.patch(kind, target, body, namespace=namespace, dry_run=True, **how)
-
-    return Attempt(name, kept_by, send)
-
-
-def deletes(name: str, kept_by: tuple[str, ...], kind: Kind, target: str, namespace: str | None) -> Attempt:
-    return Attempt(name, kept_by, lambda client: client.delete(kind, target, namespace, dry_run=True))
-
-
-def labelled(labels: dict[str, Any]) -> Any:
-    return {"metadata": {"labels": labels}}
-
-
-def pod(**spec: Any) -> Manifest:
-    return made("v1", "Pod", "p", spec={"containers": [CONTAINER], **spec})
-
-
-def small_pod(name: str = "p", **spec: Any) -> Manifest:
-    """Of a tenant that is held closer; by itself it is let through."""
-    image = {"name": "main", "image": "registry.example.com/small/x:1"}
-    return made("v1", "Pod", name, "small-ana", spec={"containers": [image], **spec})
-
-
-def finalized(kind: str, name: str, *finalizers: str) -> Manifest:
-    return made("v1", kind, name, metadata={"finalizers": list(finalizers)})
-
-
-def ingress(host: str = "", **spec: Any) -> Manifest:
-    backend = {"service": {"name": "s", "port": {"number": 80}}}
-    path = {"paths": [{"path": "/", "pathType": "Prefix", "backend": backend}]}
-    rule = {"http": path, **({"host": host} if host else {})}
-    return made("networking.k8s.io/v1", "Ingress", "i", spec={"rules": [rule], **spec})
-
-
-def route(*hosts: str) -> Manifest:
-    return made("gateway.networking.k8s.io/v1", "HTTPRoute", "r", spec={"hostnames": list(hosts)})
-
-
-def monitor(namespaces: Any = None, **endpoint: Any) -> Manifest:
-    chosen = {"namespaceSelector": namespaces} if namespaces else {}
-    return made("monitoring.coreos.com/v1", "ServiceMonitor", "m", spec={"endpoints": [endpoint], **chosen})
-
-
-def relabelled(**how: Any) -> Manifest:
-    return monitor(port="http", relabelings=[how])
-
-
-def mapping(host: str, **spec: Any) -> Manifest:
-    body = {"hostname": host, "prefix": "/", "service": "s:80", **spec}
-    return made("getambassador.io/v3alpha1", "Mapping", "m", spec=body)
-
-
-def certificate(*hosts: str, kind: str = "ClusterIssuer") -> Manifest:
-    spec = {"dnsNames": list(hosts), "issuerRef": {"name": "i", "kind": kind}, "secretName": "s"}
-    return made("cert-manager.io/v1", "Certificate", "c", spec=spec)
-
-
-def virtual(destination: str, **more: Any) -> Manifest:
-    to = {"destination": {"host": destination}}
-    return made(
-        "networking.istio.io/v1", "VirtualService", "v", spec={"hosts": ["a.w.org"], "http": [{"route": [to], **more}]}
-    )
-
-
-def backed(**backend: Any) -> Manifest:
-    return {**route("w.org"), "spec": {"hostnames": ["w.org"], "rules": [{"backendRefs": [backend]}]}}
-
-
-def workload(name: str, value: int) -> Manifest:
-    ref = {"group": "scheduling.k8s.io", "kind": "PriorityClass", "name": name}
-    return made(
-        "kueue.x-k8s.io/v1beta2", "Workload", "w", "small-ana", spec={"priorityClassRef": ref, "priority": value}
-    )
-
-
-def binds(client: Client) -> Any:
-    body = made("v1", "Binding", "runs", "small-ana", target={"kind": "Node", "name": "any"})
-    return client.request("POST", "/api/v1/namespaces/small-ana/pods/runs/binding", query={"dryRun": "All"}, body=body)
-
-
-NAME = "external-dns.alpha.kubernetes.io/hostname"
-NAMED = {NAME: "language.example.com"}
-CLUSTER_ADMIN = {"apiGroup": RBAC, "kind": "ClusterRole", "name": "cluster-admin"}
-STRANGER = [{"kind": "User", "name": "eve", "apiGroup": RBAC}]
-GPU_FOR_ALL = {"limits": [{"type": "Container", "default": {"nvidia.com/gpu": 1}}]}
-ANY = {"podSelector": {}, "ingress": [{}], "egress": [{}], "policyTypes": ["Ingress", "Egress"]}
-BOTH = (MANAGED, WALLS)
-PORT = {"ports": [{"port": 80}]}
-ELSEWHERE = made("v1", "Service", "e", spec={"type": "ExternalName", "externalName": "s.language.svc.cluster.local"})
-
-ATTEMPTS = [
-    patches("raise its quota", BOTH, QUOTA, "tenant", {"spec": {"hard": {"requests.nvidia.com/gpu": "99"}}}, "vision"),
-    deletes("delete its quota", BOTH, QUOTA, "tenant", "vision"),
-    deletes("delete the NetworkPolicy", BOTH, POLICY, "default-deny", "vision"),
-    patches("widen its role", BOTH, ROLE, "tenant-edit", {"rules": []}, "vision"),
-    patches("take the label off", BOTH, QUOTA, "tenant", {"metadata": {"labels": None}}, "vision"),
-    creates("open its network", WALLS, made("networking.k8s.io/v1", "NetworkPolicy", "open", spec=ANY)),
-    creates(
-        "let a stranger in",
-        WALLS,
-        made(f"{RBAC}/v1", "RoleBinding", "in", roleRef={**CLUSTER_ADMIN, "name": "view"}, subjects=STRANGER),
-    ),
-    creates(
-        "bind cluster-admin in its namespace",
-        WALLS,
-        made(f"{RBAC}/v1", "RoleBinding", "in", roleRef=CLUSTER_ADMIN, subjects=STRANGER),
-    ),
-    creates("give each container a device", WALLS, made("v1", "LimitRange", "gpus", spec=GPU_FOR_ALL)),
-    creates(
-        "a foreign ClusterQueue",
-        WALLS,
-        made("kueue.x-k8s.io/v1beta2", "LocalQueue", "theirs", spec={"clusterQueue": "language"}),
-    ),
-    creates(
-        "read what a store keeps of others",
-        WALLS,
-        made("external-secrets.io/v1", "ExternalSecret", "theirs", spec={"dataFrom": []}),
-    ),
-    creates("answer for another's host", HOSTS, ingress("language.example.com")),
-    creates("answer for all hosts", HOSTS, ingress()),
-    creates("route another's host", HOSTS, route("language.example.com")),
-    creates(
-        "take a host of the mesh", HOSTS, made("networking.istio.io/v1", "VirtualService", "v", spec={"hosts": ["*"]})
-    ),
-    patches("change what is managed", (MANAGED,), CONFIG_MAP, "kept", {"data": {"a": "b"}}, "vision"),
-    patches(
-        "own what is managed",
-        (MANAGED,),
-        CONFIG_MAP,
-        "kept",
-        {"metadata": {"ownerReferences": [{"apiVersion": "v1", "kind": "Pod", "name": "x", "uid": "1"}]}},
-        "vision",
-    ),
-    deletes("delete what is managed", (MANAGED,), CONFIG_MAP, "kept", "vision"),
-    creates("pass for managed", MANAGED, made("v1", "ConfigMap", "fake", labels=MANAGED_BY)),
-    patches("change a shared PriorityClass", (MANAGED,), PRIORITY, "espalier-serving", {"description": "mine"}, None),
-    deletes("delete a shared PriorityClass", (MANAGED,), PRIORITY, "espalier-batch", None),
-    patches(
-        "lower its Pod Security",
-        (MANAGED, NAMESPACES),
-        NAMESPACE,
-        "vision",
-        labelled({ENFORCE: "privileged"}),
-        None,
-    ),
-    patches(
-        "take its namespace's label off",
-        (NAMESPACES,),
-        NAMESPACE,
-        "vision",
-        labelled({TENANT: None}),
-        None,
-    ),
-    patches(
-        "become another tenant",
-        (NAMESPACES,),
-        NAMESPACE,
-        "vision",
-        labelled({TENANT: "language"}),
-        None,
-    ),
-    deletes("delete its namespace", (NAMESPACES,), NAMESPACE, "vision", None),
-    creates("a namespace of a tenant", NAMESPACES, made("v1", "Namespace", "more", "", labels={TENANT: "vision"})),
-    patches(
-        "make a namespace a tenant's",
-        (NAMESPACES,),
-        NAMESPACE,
-        "default",
-        labelled({TENANT: "vision"}),
-        None,
-    ),
-    creates("a finalizer of its own", FINALIZERS, finalized("ConfigMap", "stuck", "example.com/never")),
-    creates("another's finalizer", FINALIZERS, finalized("ConfigMap", "stuck", "kubernetes.io/pv-protection")),
-    patches("put a finalizer on", (FINALIZERS,), CONFIG_MAP, "own", {"metadata": {"finalizers": ["a.b/c"]}}, "vision"),
-    patches("take a finalizer off", (FINALIZERS,), CLAIM, "data", {"metadata": {"finalizers": None}}, "vision"),
-    creates("the system's PriorityClass", PODS, pod(priorityClassName="system-node-critical")),
-    creates("another's PriorityClass", PODS, pod(priorityClassName="theirs")),
-    creates("a PriorityClass above its own", PODS, small_pod(priorityClassName="espalier-interactive")),
-    creates("another's image", IMAGES, small_pod(containers=[CONTAINER])),
-    creates("another's image to begin with", IMAGES, small_pod(initContainers=[{**CONTAINER, "name": "init"}])),
-    creates("another's image as a volume", IMAGES, small_pod(volumes=[{"name": "v", "image": {"reference": "a/b:1"}}])),
-    patches(
-        "another's image while it runs",
-        (IMAGES,),
-        POD,
-        "runs",
-        [{"op": "replace", "path": "/spec/containers/0/image", "value": "example.com/x:2"}],
-        "small-ana",
-        how="json",
-    ),
-    patches(
-        "an ephemeral container of another's image",
-        (IMAGES,),
-        POD,
-        "runs",
-        {"spec": {"ephemeralContainers": [{**CONTAINER, "name": "debug"}]}},
-        "small-ana",
-        how="strategic",
-        subresource="ephemeralcontainers",
-    ),
-    creates("go round the scheduler", PODS, pod(nodeName="any")),
-    creates(
-        "take another's address",
-        SERVICES,
-        made("v1", "Service", "s", spec={"ports": [{"port": 80}], "externalIPs": ["192.0.2.1"]}),
-    ),
-    creates(
-        "a Workload in a foreign ClusterQueue",
-        WALLS,
-        made("kueue.x-k8s.io/v1beta2", "Workload", "theirs", spec={"admission": {"clusterQueue": "language"}}),
-    ),
-    patches(
-        "move its queue to a foreign ClusterQueue",
-        BOTH,
-        Kind("kueue.x-k8s.io/v1beta2", "LocalQueue"),
-        "queue",
-        {"spec": {"clusterQueue": "language"}},
-        "vision",
-    ),
-    Attempt("place a pod by hand", (WALLS,), binds),
-    patches(
-        "answer by another's address",
-        (WALLS,),
-        POD,
-        "runs",
-        {"status": {"podIP": "10.0.0.9", "podIPs": [{"ip": "10.0.0.9"}]}},
-        "small-ana",
-        subresource="status",
-    ),
-    creates(
-        "lead the mesh to another's pod",
-        WALLS,
-        made("networking.istio.io/v1", "WorkloadEntry", "e", spec={"address": "10.0.0.9"}),
-    ),
-    creates("probe others", WALLS, made("monitoring.coreos.com/v1", "Probe", "p", spec={})),
-    creates("a name of another's", HOSTS, made("v1", "Service", "s", spec=PORT, metadata={"annotations": NAMED})),
-    creates("a certificate for another's host", HOSTS, certificate("language.example.com")),
-    creates("scrape all", MONITORS, monitor({"any": True}, port="http")),
-    creates("scrape another's pods", MONITORS, monitor({"matchNames": ["language"]}, port="http")),
-    creates("scrape by a proxy", MONITORS, monitor(port="http", proxyUrl="http://169.254.169.254")),
-    creates("have Prometheus ask for a token", MONITORS, monitor(port="http", oauth2={"tokenUrl": "http://10.0.0.9"})),
-    creates("be told Prometheus' token", MONITORS, monitor(port="http", bearerTokenFile="/var/run/secrets/token")),
-    creates("show Prometheus' files", MONITORS, monitor(port="http", tlsConfig={"certFile": "/etc/passwd"})),
-    creates("scrape another's address", MONITORS, relabelled(targetLabel="__address__", replacement="10.0.0.9:80")),
-    creates("scrape it by a found label", MONITORS, relabelled(targetLabel="${1}address__", replacement="10.0.0.9:80")),
-    creates("scrape it by a label's name", MONITORS, relabelled(action="LabelMap", regex="(.*)")),
-    creates("lead a gateway to another's Service", SERVICES, ELSEWHERE),
-    creates(
-        "lead a gateway to another's pod",
-        WALLS,
-        made("v1", "Endpoints", "s", subsets=[{"addresses": [{"ip": "10.0.0.9"}], "ports": [{"port": 80}]}]),
-    ),
-    creates(
-        "lead a gateway to another's pod by a slice",
-        WALLS,
-        made("discovery.k8s.io/v1", "EndpointSlice", "s", addressType="IPv4", endpoints=[{"addresses": ["10.0.0.9"]}]),
-    ),
-]
 
 
 @pytest.fixture(scope="module")
@@ -330,57 +73,6 @@ def admin(sim_cluster: sim.SimStatus) -> Iterator[Client]:
     add(client, everything)
     yield client
     remove(client, everything)
-
-
-DISK = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
-EVERYTHING = ("*", "*", "*")
-
-
-def defined(group: str, kind: str, plural: str, version: str) -> Manifest:
-    """The definition of an add-on's kind, that takes anything."""
-    anything = {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}
-    return {
-        "apiVersion": "apiextensions.k8s.io/v1",
-        "kind": "CustomResourceDefinition",
-        "metadata": {
-            "name": f"{plural}.{group}",
-            "annotations": {"api-approved.kubernetes.io": "unapproved, a test's"},
-        },
-        "spec": {
-            "group": group,
-            "names": {"kind": kind, "plural": plural},
-            "scope": "Namespaced",
-            "versions": [{"name": version, "served": True, "storage": True, "schema": anything}],
-        },
-    }
-
-
-EXTRA = [
-    defined("kueue.x-k8s.io", "LocalQueue", "localqueues", "v1beta2"),
-    defined("kueue.x-k8s.io", "Workload", "workloads", "v1beta2"),
-    defined("networking.istio.io", "WorkloadEntry", "workloadentries", "v1"),
-    defined("monitoring.coreos.com", "ServiceMonitor", "servicemonitors", "v1"),
-    defined("monitoring.coreos.com", "Probe", "probes", "v1"),
-    defined("cert-manager.io", "Certificate", "certificates", "v1"),
-    defined("gateway.networking.k8s.io", "HTTPRoute", "httproutes", "v1"),
-    defined("networking.istio.io", "VirtualService", "virtualservices", "v1"),
-    defined("getambassador.io", "Mapping", "mappings", "v3alpha1"),
-    defined("serving.knative.dev", "DomainMapping", "domainmappings", "v1beta1"),
-    defined("batch.volcano.sh", "Job", "jobs", "v1alpha1"),
-    defined("scheduling.run.ai", "PodGroup", "podgroups", "v2alpha2"),
-    defined("external-secrets.io", "ExternalSecret", "externalsecrets", "v1"),
-    role("test-broad", [EVERYTHING]),
-    role("test-shared", [("scheduling.k8s.io", "priorityclasses", "*"), ("", "namespaces", "*")]),
-    bound("test-broad", "test-broad", "mallory", "vision"),
-    bound("test-broad", "test-broad", "mallory", "small-ana"),
-    bound("test-shared", "test-shared", "mallory"),
-    small_pod("runs"),
-    made("kueue.x-k8s.io/v1beta2", "LocalQueue", "queue", labels=MANAGED_BY, spec={"clusterQueue": "vision"}),
-    made("v1", "ConfigMap", "kept", labels=MANAGED_BY),
-    made("v1", "ConfigMap", "own"),
-    made("v1", "PersistentVolumeClaim", "data", spec=DISK),
-    made("scheduling.k8s.io/v1", "PriorityClass", "theirs", "", value=500_000),
-]
 
 
 @pytest.fixture(scope="module")
@@ -457,7 +149,11 @@ def test_what_kubeflow_gives_notebooks_gets_no_further_with_every_right(mallory:
             )
             for ns in spaces
         ]
-        within = [one for one in ATTEMPTS if one.kept_by[-1] != NAMESPACES and "PriorityClass" not in one.name[-21:]]
+        within = [
+            one
+            for one in ATTEMPTS
+            if one.kept_by[-1] not in (NAMESPACES, PROFILES) and "PriorityClass" not in one.name[-21:]
+        ]
         got = {
             one.name
             for one in within
@@ -481,6 +177,119 @@ def test_a_job_is_let_into_the_queue_by_no_class_that_its_owner_may_not_have(
     finally:
         admin.apply(BY[PODS])
         eventually(lambda: above.refusal(admin))
+
+
+KFAM = [
+    (RBAC, "rolebindings", "create update delete get"),
+    (RBAC, "clusterroles", "bind get"),
+    ("kubeflow.org", "profiles", "create update patch delete get"),
+]
+
+
+def test_kfam_lets_people_in_and_no_service_account_of_elsewhere_and_makes_no_profile(
+    mallory: Client, admin: Client
+) -> None:
+    """It does in its own name what owners ask of it; the controller of Profiles, of the same account, does its work."""
+    account = "system:serviceaccount:kubeflow:profiles-controller-service-account"
+    grant = [role("test-kfam", KFAM), bound("test-kfam", "test-kfam", account)]
+    kfam = admin.as_user(account, ["system:serviceaccounts", "system:authenticated"])
+    within = ("User", "ana@example.com"), ("Group", "readers"), ("ServiceAccount", "default-editor", "vision")
+    within = (*within, ("ServiceAccount", "profiles-controller-service-account", "kubeflow"))
+    add(admin, grant)
+    try:
+        kept = [one for one in ATTEMPTS if {BINDINGS, PROFILES} & set(one.kept_by)]
+        assert [one.name for one in kept if f"'{one.kept_by[-1]}'" not in one.refusal(kfam)] == []
+        said = Attempt("", (), lets_in("ServiceAccount", "x", "language")).refusal(kfam)
+        assert "x is of elsewhere or of the cluster itself" in said
+        for subject in within:
+            kfam.create(binding(*subject), dry_run=True)
+        kfam.patch(PROFILE, "vision", {"metadata": {"finalizers": ["profile-finalizer"]}}, dry_run=True)
+    finally:
+        remove(admin, grant)
+
+
+def test_what_was_let_in_before_may_still_be_changed_in_other_ways(mallory: Client, admin: Client) -> None:
+    """By who may not let it in: else a finalizer would never go."""
+    mine = [role("test-old", KFAM), bound("test-old", "test-old", "olaf"), binding("ServiceAccount", "x", "language")]
+    add(admin, mine)
+    kfam = admin.as_user("system:serviceaccount:kubeflow:kfam", ["system:authenticated"])
+    grant = bound("test-kfam", "test-old", "system:serviceaccount:kubeflow:kfam")
+    add(admin, [grant])
+    try:
+        body = {**binding("ServiceAccount", "x", "language")}
+        live = kfam.get(Kind(body["apiVersion"], "RoleBinding"), "in", "vision")
+        assert live is not None
+        live["metadata"]["labels"] = {"a": "b"}
+        path = f"/apis/{RBAC}/v1/namespaces/vision/rolebindings/in"
+        kfam.request("PUT", path, query={"dryRun": "All"}, body=live)
+    finally:
+        remove(admin, [*mine, grant])
+
+
+def test_a_scaler_asks_for_its_own_whoever_makes_it(mallory: Client, admin: Client) -> None:
+    """KServe makes one of what a tenant wrote; Espalier's own, and such as are of no others' business, are let in."""
+    account = "system:serviceaccount:kserve:kserve-controller-manager"
+    grant = [role("test-kserve", [("keda.sh", "*", "*")]), bound("test-kserve", "test-kserve", account)]
+    kserve = admin.as_user(account, ["system:authenticated"])
+    server = Server(
+        name="llm", namespace="vision", minimum=1, maximum=4, prometheus="http://prometheus.monitoring:9090"
+    )
+    spec = scaled_object(server)["spec"]
+    own = scaler()
+    fine = [
+        own,
+        {**own, "spec": spec},
+        scaler("ScaledJob", type="cron"),
+        scaler(type="cpu"),
+        scaler(query='max(nv_queue{exported_namespace="vision"}[5m:1m]) > bool 3'),
+        credentials(secretTargetRef=[{"parameter": "token", "name": "s", "key": "k"}]),
+        credentials(env=[{"parameter": "token", "name": "T"}]),
+    ]
+    add(admin, grant)
+    try:
+        for client, manifest in product((mallory, kserve), fine):
+            client.create(manifest, dry_run=True)
+        kept = [one for one in ATTEMPTS if one.kept_by == (SCALERS,)]
+        assert [one.name for one in kept if f"'{SCALERS}'" not in one.refusal(kserve)] == []
+        said = Attempt("", (), lambda who: who.create(scaler(query="up"), dry_run=True)).refusal(mallory)
+        assert 'each selector of its query has namespace="vision"' in said
+    finally:
+        remove(admin, grant)
+
+
+KUEUE = "system:serviceaccount:kueue-system:kueue-controller-manager"
+
+
+def test_kueue_does_its_work_on_workloads_in_its_own_name(mallory: Client, admin: Client) -> None:
+    """It makes, admits, changes and releases them, also such as were made when their tenant had a higher class."""
+    kind = Kind("kueue.x-k8s.io/v1beta2", "Workload")
+    rights = [("kueue.x-k8s.io", "*", "*"), ("batch", "jobs", "*"), ("", "pods", "*")]
+    grant = [role("test-kueue", rights), bound("test-kueue", "test-kueue", KUEUE)]
+    kueue = admin.as_user(KUEUE, ["system:serviceaccounts", "system:authenticated"])
+    add(admin, grant)
+    held = {"finalizers": ["kueue.x-k8s.io/resource-in-use"], "namespace": "small-ana"}
+    own = {**workload("espalier-batch", 1000), "metadata": {**held, "name": "w"}}
+    before = {**workload("espalier-serving", 1_000_000), "metadata": {**held, "name": "old"}}
+    higher = {"priorityClassRef": {"name": "espalier-serving"}, "priority": 900_000}
+    try:
+        kueue.create(own)
+        kueue.patch(kind, "w", {"spec": {"active": False}}, namespace="small-ana")
+        with pytest.raises(ApiError, match="priority class espalier-serving is not for this tenant"):
+            kueue.create(before, dry_run=True)
+        admin.patch(NAMESPACE, "small-ana", {"metadata": {"annotations": {PRIORITIES: None}}})
+        try:
+            kueue.create(before)
+        finally:
+            admin.patch(NAMESPACE, "small-ana", {"metadata": {"annotations": {PRIORITIES: "espalier-batch"}}})
+        kueue.patch(kind, "old", {"spec": {"active": False}}, namespace="small-ana")
+        with pytest.raises(ApiError, match="is not for this tenant"):
+            kueue.patch(kind, "w", {"spec": higher}, namespace="small-ana", dry_run=True)
+    finally:
+        for name in ("w", "old"):
+            if kueue.get(kind, name, "small-ana"):
+                kueue.patch(kind, name, {"metadata": {"finalizers": None}}, namespace="small-ana")
+                kueue.delete(kind, name, "small-ana")
+        remove(admin, grant)
 
 
 def test_a_controller_makes_no_pod_that_its_owner_could_not(

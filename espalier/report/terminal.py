@@ -57,7 +57,7 @@ def show_plan(console: Console, document: PlanDocument) -> None:
         console.print(f"  stale, of {day}: {prices}: give what holds now under espalier:prices", markup=False)
     for note in document["notes"]:
         console.print(f"Note: {note}", markup=False)
-    show_proofs(console, document["proofs"])
+    show_proofs(console, document["proofs"], [addon["held"] for addon in document["addons"] if addon["held"]])
     show_policies(console, document["policies"])
 
 
@@ -138,7 +138,7 @@ def show_queues(console: Console, queues: QueuesEntry) -> None:
         table.add_row(f"and {len(rows) - _SHOWN} more", "--json lists all", "", "", "")
     console.print(table)
     if queues["held"]:
-        console.print(f"  queues wait for {queues['system']}, held up: {queues['held']}", markup=False)
+        console.print(f"  queues wait for {queues['system']}, which is held up", markup=False)
 
 
 def _quota(hard: Mapping[str, str]) -> str:
@@ -164,14 +164,19 @@ def _addons_of_stack(addons: Sequence[Mapping[str, Any]]) -> Table:
     return table
 
 
-def show_proofs(console: Console, proofs: Sequence[Mapping[str, Any]]) -> None:
-    """A summary, then what does not hold."""
+def show_proofs(console: Console, proofs: Sequence[Mapping[str, Any]], held: Sequence[str] = ()) -> None:
+    """A summary, then what does not hold; what only waits for add-ons that are `held` up, as told before, by name."""
     if not proofs:
         return
     failed = [proof for proof in proofs if not proof["ok"]]
-    console.print(f"Proofs: {len(proofs) - len(failed)} hold, {_many(len(failed), 'fails', 'fail')}")
-    for proof in failed:
+    waiting = [proof["name"] for proof in failed if any(why in proof["evidence"] for why in held)]
+    wrong = [proof for proof in failed if proof["name"] not in waiting]
+    tail = f", {_many(len(waiting), 'waits', 'wait')} for what is held up" if waiting else ""
+    console.print(f"Proofs: {len(proofs) - len(failed)} hold, {_many(len(wrong), 'fails', 'fail')}{tail}")
+    for proof in wrong:
         console.print(f"  [red]{escape(proof['name'])}[/red]: {escape(proof['evidence'])}")
+    if waiting:
+        console.print(f"  waiting: {', '.join(waiting)}", markup=False)
 
 
 def show_policies(console: Console, policies: Sequence[PolicyEntry]) -> None:

@@ -607,6 +607,10 @@ class AddonInputs:
     queues: QueueFacts = field(default_factory=QueueFacts)
     issuer: Issuer | None = None
     """Who people are; None where the stack file does not say."""
+    kept: tuple[str, ...] = ()
+    """Namespaces whose volumes hold what the stack's add-ons keep."""
+    workspaces: tuple[str, ...] = ()
+    """Namespaces of tenants."""
 
 
 @dataclass(frozen=True, slots=True)

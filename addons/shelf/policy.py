@@ -1,4 +1,4 @@
-"""Secrets from elsewhere, names in DNS, policy engines, backups, an interface.
+"""Secrets from elsewhere, names in DNS, policy engines, an interface.
 
 Facts: each project's chart at the version that its row names (values.yaml, templates), and what it does when it goes:
 Kyverno's own webhooks fail closed and are made at run time, so that they would lock a cluster that it has left; they
@@ -129,30 +129,6 @@ GATEKEEPER: Final = chart(
     walls=(wall("gatekeeper-system", (8443, 8888, 9090)),),
 )
 
-VELERO: Final = chart(
-    "velero",
-    "12.1.0",
-    "https://vmware-tanzu.github.io/helm-charts",
-    "velero",
-    category="backup",
-    licence="Apache-2.0",
-    source="https://github.com/vmware-tanzu/helm-charts",
-    # One server: it has no election. Node agents, which need the host, are left out: volumes go by snapshots.
-    values={"upgradeCRDs": False, "cleanUpCRDs": False, "deployNodeAgent": False},
-    crds={
-        "velero.io": "backuprepositories backups backupstoragelocations datadownloads datauploads "
-        "deletebackuprequests downloadrequests podvolumebackups podvolumerestores restores schedules "
-        "serverstatusrequests volumesnapshotlocations"
-    },
-    images=("docker.io/velero/velero:v1.18.1",),
-    user=65532,
-    walls=(wall("velero", (8085,)),),
-    asks={
-        "configuration.backupStorageLocation": "where backups go: a list with name, provider and bucket",
-        "initContainers": "the plugin of that provider, pinned",
-    },
-)
-
 HEADLAMP: Final = chart(
     "headlamp",
     "0.45.0",
@@ -171,4 +147,4 @@ HEADLAMP: Final = chart(
     walls=(wall("headlamp", (4466,)),),
 )
 
-RECORDS: Final = (EXTERNAL_SECRETS, EXTERNAL_DNS, KYVERNO, GATEKEEPER, VELERO, HEADLAMP)
+RECORDS: Final = (EXTERNAL_SECRETS, EXTERNAL_DNS, KYVERNO, GATEKEEPER, HEADLAMP)

@@ -21,7 +21,7 @@ from espalier.blueprint.gates import WARDEN, gate_mistakes, gate_notes, gated_po
 from espalier.blueprint.guards import guards
 from espalier.blueprint.identity import identity_mistakes, issuer_of, jwt_authenticators, naming_of
 from espalier.blueprint.idle import idle_mistakes
-from espalier.blueprint.keeping import keeping
+from espalier.blueprint.keeping import keeping, kept_spaces
 from espalier.blueprint.money import Cost, cost_of
 from espalier.blueprint.notice import with_notices
 from espalier.blueprint.order import plan_addons, provided_by, with_implied
@@ -47,7 +47,7 @@ from espalier.blueprint.tenant_bounds import Worst, bound_mistakes, bound_notes,
 from espalier.blueprint.tenant_part_rules import part_mistakes
 from espalier.blueprint.tenant_parts import FETCHER, folders_of, ways_of
 from espalier.blueprint.tenant_rules import namespace_mistakes, quota_mistakes_of
-from espalier.blueprint.tenants import Given, TenantPlan, compile_tenant, spaces_of
+from espalier.blueprint.tenants import Given, TenantPlan, compile_tenant, namespaces_of, spaces_of
 from espalier.catalogue import Catalogue, catalogue
 from espalier.charts.images import ImageRule
 from espalier.content import Contents
@@ -189,6 +189,7 @@ def build(
         None if pool_mistakes else queue_facts(settings, pools, facts),
         settings.licences,
         issuer_of(settings),
+        _workspaces(settings),
     )
     if cluster := cloud_of(settings.cluster):
         addons = tuple(compiler_of(cluster.kind).addon(addon) for addon in addons)
@@ -358,7 +359,21 @@ def inputs_of(
     except ValidationError:
         return None
     queues = queue_facts(settings, pools, facts)
-    return AddonInputs(facts, tuple(pool.facts() for pool in pools), options, wanted, queues, issuer_of(settings))
+    return AddonInputs(
+        facts,
+        tuple(pool.facts() for pool in pools),
+        options,
+        wanted,
+        queues,
+        issuer_of(settings),
+        kept_spaces(wanted, records),
+        _workspaces(settings),
+    )
+
+
+def _workspaces(settings: Settings) -> tuple[str, ...]:
+    """Tenants' namespaces."""
+    return tuple(space for tenant in settings.tenants for space in namespaces_of(tenant))
 
 
 def facts_of(settings: Settings) -> Facts:

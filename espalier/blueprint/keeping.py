@@ -36,6 +36,11 @@ def kept(wanted: Wanted, records: Mapping[str, AddonRecord]) -> Iterator[tuple[s
             yield id, data, not given and not existing_version(wanted[id])
 
 
+def kept_spaces(wanted: Wanted, records: Mapping[str, AddonRecord]) -> tuple[str, ...]:
+    """The namespaces that hold the volumes of it."""
+    return tuple(sorted({data.namespace for _, data, here in kept(wanted, records) if here and data.claims}))
+
+
 def _spaces(addon: AddonPlan, record: AddonRecord) -> Iterable[str]:
     """Namespaces that hold volumes of an add-on which is made here."""
     if addon.content == "existing" or addon.held:

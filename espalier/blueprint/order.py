@@ -17,6 +17,7 @@ from espalier.blueprint.addon_rules import (
     unreadable,
     version_of,
 )
+from espalier.blueprint.keeping import kept_spaces
 from espalier.charts.images import AS_WRITTEN, ImageRule, images_of
 from espalier.content import ContentFacts, Contents, Recorded, Rendered, reference
 from espalier.settings.tree import path_text
@@ -42,17 +43,21 @@ def plan_addons(
     queues: QueueFacts | None = None,
     licences: Collection[str] = (),
     issuer: Issuer | None = None,
+    workspaces: Sequence[str] = (),
 ) -> tuple[tuple[AddonPlan, ...], tuple[Mistake, ...]]:
     """The add-ons of a stack file in waves, their objects computed; or everything that is wrong with the set.
 
     One whose content is not in `contents`, or needs such a one, is held up: it keeps its place and has no objects.
     `images` is for the objects that records write; those of `contents` were rewritten with the hidden ones' paths.
-    `licences` are those that are agreed to, though they are not open source.
+    `licences` are those that are agreed to, though they are not open source. `workspaces` are tenants' namespaces.
     """
 
     def inputs_of(id: str) -> AddonInputs:
         options = records[id].options.model_validate(own_options(wanted[id]))
-        return AddonInputs(facts, tuple(pools), options, wanted, queues or QueueFacts(), issuer)
+        kept = kept_spaces(wanted, records)
+        return AddonInputs(
+            facts, tuple(pools), options, wanted, queues or QueueFacts(), issuer, kept, tuple(workspaces)
+        )
 
     mistakes = unreadable(wanted, records)
     readable = not mistakes

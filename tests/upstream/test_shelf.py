@@ -17,6 +17,7 @@ from espalier.charts.objects import CRD, objects_of
 from espalier.charts.values import merged
 from espalier.content import ChartSource, Content, is_hook
 from espalier.types import AddonInputs, AddonRecord, Facts, Manifest
+from tests.upstream.samples import schema_of
 from tests.upstream.staged import FOLDERS, UPSTREAM, items_of, read
 from tests.upstream.values import strangers
 
@@ -194,3 +195,17 @@ def test_images_are_not_pulled_each_time() -> None:
     made = content_of("velero").edit(inputs(RECORDS["velero"]), manifest)
     assert made is not None
     assert [one["imagePullPolicy"] for one in made["spec"]["template"]["spec"]["containers"]] == ["IfNotPresent"]
+
+
+def test_the_schedule_of_the_stack_s_data_is_one_that_velero_takes() -> None:
+    """As the chart's template writes it: `schedule` and `template` are copied."""
+    record = RECORDS["velero"]
+    given = AddonInputs(Facts("onprem", "1.36", True), (), record.options(), kept=("kubeflow", "mlflow"))
+    values = content_of("velero").values(given)
+    assert set(strangers(values, read("velero", "values.yaml")[0])) == set()
+    schema = yaml.safe_load((UPSTREAM / "velero" / "values.schema.json").read_text("utf-8"))
+    jsonschema.validate(merged(read("velero", "values.yaml")[0], values), schema)
+    (made,) = values["schedules"].values()
+    manifest = {"apiVersion": "velero.io/v1", "kind": "Schedule", "metadata": {"name": "velero-stack"}, "spec": made}
+    jsonschema.Draft7Validator(schema_of(manifest)).validate(manifest)
+    assert set(made) == {"schedule", "template"}

@@ -53,8 +53,8 @@ def sqlite(what: str, namespace: str, workload: str, container: str, claim: str,
 
     What comes back is read whole before anything is overwritten. A server that has read the old one starts anew.
     """
-    begin = f'import os,shutil,sqlite3,sys; there="{path}"; saved=there+".saved"; at=sqlite3.connect; copy='
-    begin += "shutil.copyfileobj"
+    begin = f'import os,shutil,sqlite3,sys; there="{path}"; saved=there+".saved"; at=sqlite3.connect; '
+    begin += "copy=shutil.copyfileobj; os.path.exists(saved) and os.remove(saved)"
     out = 'at(there).backup(at(saved)); copy(open(saved,"rb"),sys.stdout.buffer); os.remove(saved)'
     whole = 'at(saved).execute("pragma quick_check").fetchone()==("ok",) or sys.exit("damaged on its way")'
     back = f'copy(sys.stdin.buffer,open(saved,"wb")); {whole}; at(saved).backup(at(there)); os.remove(saved)'

@@ -214,12 +214,16 @@ def test_a_stack_that_is_not_up_is_told(there: Saved) -> None:
 
 def test_sqlite_that_arrives_damaged_overwrites_nothing(there: Saved) -> None:
     path = there.project.folder / "out" / "mlflow" / "mlflow.sqlite"
-    path.write_bytes(path.read_bytes()[:-4096])
+    content = path.read_bytes()
+    path.write_bytes(content[:4096] + b"\xff" * 100 + content[4196:])
     listed = json.loads((there.project.folder / "out" / "backup.json").read_text())
     for row in listed["entries"]:
         if row["file"] == "mlflow/mlflow.sqlite":
             row["sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
     relist(there, entries=listed["entries"])
-    code, _ = there.wrong("restore", "out", "mlflow", "--yes")
+    code, told = there.wrong("restore", "out", "mlflow", "--yes")
     assert code == 1
+    assert "malformed" in told[0] or "damaged on its way" in told[0]
     assert there.rows() == [("second",)]
+    there.good("backup", "-o", "again", "mlflow")
+    assert not list(there.pods.rglob("*.saved"))

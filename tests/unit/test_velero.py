@@ -65,10 +65,10 @@ def test_without_a_namespace_there_is_no_schedule_which_would_take_all() -> None
 
 
 def test_values_of_the_stack_s_own_are_laid_on_it() -> None:
-    own = {"schedules": {"mine": {"schedule": "@weekly"}, "stack": {"paused": True}}}
+    own = {"schedules": {"mine": {"schedule": "@weekly"}, "stack": {"paused": True, "schedule": "@daily"}}}
     made = values("mlflow", values=own)["schedules"]
     assert set(made) == {"mine", "stack"}
-    assert made["stack"]["paused"] is True
+    assert (made["stack"]["paused"], made["stack"]["schedule"]) == (True, "@daily")
     assert made["stack"]["template"]["includedNamespaces"] == ["mlflow"]
 
 

@@ -33,7 +33,7 @@ class Survey:
     found: tuple[Reference, ...] = ()
     """What the drains will delete, as far as it is there already."""
     claims: tuple[Problem, ...] = ()
-    """Claims of others: the data in them would be lost."""
+    """Claims of others, and namespaces of ours that go with their owner: the data in them would be lost."""
     custom: frozenset[tuple[str, str]] = frozenset()
     """Group and kind of all custom resources of the cluster."""
 
@@ -41,13 +41,16 @@ class Survey:
         """Raises RefusedError naming each claim."""
         if self.claims:
             message = "nothing was deleted: volume claims that are not of this stack would lose their data"
+            if all(problem.reason.startswith("Namespace ") for problem in self.claims):
+                message = "nothing was deleted: namespaces that the stack keeps would go, with the data in them"
             raise RefusedError(message, self.claims)
 
 
 def survey(cluster: Cluster, entries: Iterable[Entry]) -> Survey:
     """Looks for things of others that go when `entries` go. Raises KubeError."""
     going = [entry for entry in entries if not entry.retain and cluster.live(entry.reference) is not None]
-    namespaces = {e.reference.name: e for e in going if e.reference.kind == _NAMESPACE}
+    owned = _owned(cluster, going) if going else {}
+    namespaces = {**owned, **{e.reference.name: e for e in going if e.reference.kind == _NAMESPACE}}
     ours = {e.reference.name for e in going if e.reference.key[:2] == (_DEFINITION.group, _DEFINITION.kind)}
     definitions = cluster.client.list(_DEFINITION)
     custom = frozenset((each["spec"]["group"], each["spec"]["names"]["kind"]) for each in definitions)
@@ -60,7 +63,7 @@ def survey(cluster: Cluster, entries: Iterable[Entry]) -> Survey:
         lists = list(pool.map(lambda drain: list(left_of(drain, cluster)), drains))
     # A definition of ours may come to more instances while its controller lives; of others', only what is there counts.
     kept = [(d, found) for d, found in zip(drains, lists, strict=True) if found or d.definition]
-    claims = _claims(cluster, namespaces) if inside else []
+    claims = [*_claims(cluster, namespaces), *_taken_along(cluster, owned, going)] if inside else []
     return Survey(
         drains=tuple(drain for drain, _ in kept),
         found=tuple(sorted(reference_of(obj) for _, found in kept for obj in found)),
@@ -79,6 +82,37 @@ def left_of(drain: Drain, cluster: Cluster) -> Iterator[dict[str, Any]]:
             continue
         if reference.key not in cluster.inventory.entries:
             yield obj
+
+
+def _owned(cluster: Cluster, going: Iterable[Entry]) -> dict[str, Entry]:
+    """Namespaces that go with an object that goes: Kubernetes collects what lost its last owner.
+
+    Such as one that Kubeflow's controller made for a Profile, and that the stack took over since (profile-controller,
+    profile_controller.go: SetControllerReference).
+    """
+    owners = {live["metadata"]["uid"]: entry for entry in going if (live := cluster.live(entry.reference)) is not None}
+    found: dict[str, Entry] = {}
+    for namespace in _list(cluster.client, _NAMESPACE):
+        uids = [owner["uid"] for owner in namespace["metadata"].get("ownerReferences") or ()]
+        if uids and all(uid in owners for uid in uids):
+            found[_name(namespace)] = owners[uids[0]]
+    return found
+
+
+def _taken_along(cluster: Cluster, owned: dict[str, Entry], going: Iterable[Entry]) -> list[Problem]:
+    """Namespaces that the stack keeps, and that would go with their owner all the same."""
+    kept = {e.reference.name for e in cluster.inventory.entries.values() if e.reference.kind == _NAMESPACE}
+    kept -= {entry.reference.name for entry in going if entry.reference.kind == _NAMESPACE}
+    patch = """'[{"op": "remove", "path": "/metadata/ownerReferences"}]'"""
+    return [
+        Problem(
+            entry.urn,
+            f"Namespace {name} goes with {entry.reference}, which owns it, though the stack keeps it",
+            f"take its owner off: kubectl patch namespace {name} --type json -p {patch}; or say --delete-data",
+        )
+        for name, entry in owned.items()
+        if name in kept
+    ]
 
 
 def _claims(cluster: Cluster, namespaces: dict[str, Entry]) -> list[Problem]:

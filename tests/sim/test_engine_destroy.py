@@ -278,6 +278,54 @@ def test_data_of_others_is_never_lost_unasked(stack: Stack) -> None:
     assert stack.find(NAMESPACE, stack.name, "") is None
 
 
+ROLE = Kind("rbac.authorization.k8s.io/v1", "ClusterRole")
+OWNER = 'obj("rbac.authorization.k8s.io/v1", "ClusterRole", "%s-owner", {"rules": []})'
+
+
+def owners(stack: Stack) -> list[dict[str, Any]]:
+    owner = stack.find(ROLE, f"{stack.name}-owner", "")
+    assert owner is not None
+    named = {"apiVersion": owner["apiVersion"], "kind": owner["kind"], "name": f"{stack.name}-owner"}
+    return [{**named, "uid": owner["metadata"]["uid"]}]
+
+
+def test_a_namespace_that_would_go_with_its_owner_is_kept(stack: Stack) -> None:
+    """As one that Kubeflow made for a Profile, and the stack took over: the cluster collects it with that."""
+    stack.up(OWNER)
+    stack.client.patch(NAMESPACE, stack.name, {"metadata": {"ownerReferences": owners(stack)}})
+    with pytest.raises(RefusedError, match="namespaces that the stack keeps would go") as caught:
+        stack.up("")
+    (problem,) = caught.value.problems
+    assert f"Namespace {stack.name} goes with ClusterRole {stack.name}-owner, which owns it" in problem.reason
+    assert f"kubectl patch namespace {stack.name} --type json -p" in problem.do
+    with pytest.raises(ApplyFailed, match="though the stack keeps it"):
+        preview(Program(stack.folder, "gone", stack.name), connection=stack.kubeconfig)
+    claim(stack, "theirs")
+    with pytest.raises(RefusedError, match=r"theirs \(5Gi\) goes with its namespace"):
+        stack.destroy()
+    assert stack.find(CLAIM, "theirs")
+    remove = [{"op": "remove", "path": "/metadata/ownerReferences"}]
+    stack.client.patch(NAMESPACE, stack.name, remove, how="json")
+    stack.up("")
+    assert stack.find(NAMESPACE, stack.name, "")
+    assert stack.find(ROLE, f"{stack.name}-owner", "") is None
+    stack.destroy(delete_data=True)
+
+
+def test_a_namespace_that_others_made_and_that_goes_with_what_goes_keeps_its_data(stack: Stack) -> None:
+    other = f"{stack.name}-made"
+    stack.up(OWNER)
+    made = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": other, "ownerReferences": owners(stack)}}
+    stack.client.create(made)
+    spec = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "5Gi"}}}
+    body = {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "theirs", "namespace": other}}
+    stack.client.create({**body, "spec": spec})
+    with pytest.raises(RefusedError, match=r"theirs \(5Gi\) goes with its namespace"):
+        stack.destroy()
+    assert stack.client.get(CLAIM, "theirs", other)
+    stack.destroy(delete_data=True)
+
+
 def prune(stack: Stack) -> None:
     """The program drops the namespace: what is pruned is looked at as carefully."""
     body = 'obj("core/v1", "ConfigMap", "fresh", {}, {"namespace": "default"})\n'

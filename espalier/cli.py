@@ -46,6 +46,27 @@ Engine = Annotated[
 
 
 @app.command()
+def init(
+    folder: Annotated[Path, typer.Argument(help="the project's folder")] = Path(),
+    stack: Annotated[str, typer.Option(help="the stack to begin with")] = "dev",
+    kind: Annotated[str, typer.Option(help="what it runs on: simulated, existing, eks, gke or aks")] = "simulated",
+    as_json: AsJson = False,
+) -> None:
+    """Write a project to start from; in one that is there, a further stack file.
+
+    Example: espalier init ml-platform --stack prod --kind eks
+    """
+
+    def body(out: Output) -> int:
+        from espalier.commands.init import init as begin
+        from espalier.commands.init import kind_of
+
+        return begin(folder, stack, kind_of(kind), out)
+
+    _run("init", as_json, body)
+
+
+@app.command()
 def plan(
     stack: Stack,
     as_json: AsJson = False,

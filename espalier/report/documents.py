@@ -504,6 +504,16 @@ class ImagesDocument(Document):
     images: list[ImageEntry]
 
 
+class InitDocument(Document):
+    """`espalier init`: paths that were written, and those that were there and are as they were."""
+
+    stack: str
+    kind: str
+    folder: str
+    written: list[str]
+    kept: list[str]
+
+
 class IdentityDocument(Document):
     """`espalier identity`: what is put before names, and the file for an API server of one's own."""
 
@@ -679,6 +689,7 @@ DOCUMENTS: dict[str, Any] = {
     "preflight": PreflightDocument,
     "render": RenderDocument,
     "images": ImagesDocument,
+    "init": InitDocument,
     "identity": IdentityDocument,
     "status": StatusDocument,
     "tenant": TenantDocument,

@@ -85,6 +85,7 @@ def _saved(kubectl: Kubectl, kept: Kept, folder: Path, progress: Progress) -> Sa
         return row
     path = folder / kept.file
     draft = path.with_name(f".{path.name}.{os.getpid()}")
+    begun = _now()
     progress(f"saving {kept.name}")
 
     def tell() -> None:
@@ -98,7 +99,7 @@ def _saved(kubectl: Kubectl, kept: Kept, folder: Path, progress: Progress) -> Sa
             row["version"] = ""
         kubectl.run(saving(kept.data, kept.by), tell, target=draft)
         row["bytes"], row["sha256"] = keep(draft, path)
-        row["state"] = "saved"
+        row["state"], row["time"] = "saved", begun
     except (KubectlError, OSError, CutOffError) as error:
         row["note"] = str(error)
     finally:
@@ -117,7 +118,7 @@ def _row(kept: Kept) -> SavedEntry:
         "bytes": 0,
         "sha256": "",
         "image": "",
-        "time": _now(),
+        "time": "",
         "note": "",
     }
     if not kept.ours:

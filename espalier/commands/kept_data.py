@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
@@ -57,7 +57,7 @@ def kept_data(project: Project, named: Sequence[str]) -> list[Kept]:
     return [one for one in found if not named or one.addon in named]
 
 
-def _all_known(found: Sequence[Kept], there: Sequence[str] | dict[str, str], named: Sequence[str]) -> None:
+def _all_known(found: Sequence[Kept], there: Collection[str], named: Sequence[str]) -> None:
     able = sorted({one.addon for one in found})
     wrong: list[Mistake] = []
     for name in dict.fromkeys(named):

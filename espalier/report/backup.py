@@ -29,8 +29,7 @@ def show_backup(out: Output, document: BackupDocument) -> None:
     table = _table("Add-on", "What", "", "File", "Size", "Saved")
     for row in document["entries"]:
         size = size_of(row["bytes"]) if row["state"] == "saved" else ""
-        time = row["time"] if row["state"] == "saved" else ""
-        table.add_row(*_first(row), escape(row["file"]), size, time)
+        table.add_row(*_first(row), escape(row["file"]), size, row["time"])
     _rows(out, table, document["entries"])
     folder, done = document["folder"], sum(row["state"] == "saved" for row in document["entries"])
     if not document["entries"]:

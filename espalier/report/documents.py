@@ -338,8 +338,9 @@ class UpgradeDocument(Document):
 class SavedEntry(TypedDict):
     """Something that an add-on keeps: saved, failed, to be saved by hand, or yours, where its option names a place.
 
-    `file` is within the folder, `time` when it was saved, `image` that of the container which it came out of. `version`
-    is the add-on's, "" where the cluster ran another image than the stack's. `note` says why it failed, or what to do.
+    `file` is within the folder, `time` when saving it began, `image` that of the container that it came out of; these
+    are "" for what is not saved. `version` is the add-on's, "" where the cluster ran another image than the stack's.
+    `note` says why it failed, or what to do.
     """
 
     addon: str

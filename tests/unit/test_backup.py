@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
+import signal
 import stat
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -258,3 +261,26 @@ def test_people_see_what_is_saved_where_and_what_is_theirs_to_do(
     assert re.search(r"^mlflow +runs and models +saved +mlflow/mlflow\.sqlite +8\.0 KiB ", out, re.MULTILINE)
     assert "kube-prometheus-stack, samples and silences: a VolumeSnapshot of each claim; " in out
     assert "out: 4 saved; bring back: espalier restore t out" in out
+
+
+def test_a_signal_leaves_whole_files_alone_and_the_same_command_goes_on(
+    saved: Saved, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(kubectl: Kubectl, arguments: Sequence[str], tell: Callable[[], None], **files: Path) -> None:
+        if "deploy/mlflow" in arguments:
+            files["target"].write_text("half of it")
+            os.kill(os.getpid(), signal.SIGTERM)
+        run(kubectl, arguments, tell, **files)
+
+    run = Kubectl.run
+    monkeypatch.setattr(Kubectl, "run", stop)
+    assert saved.wrong("backup", "-o", "out") == (143, ["interrupted | ended by SIGTERM | Run it again."])
+    folder = saved.project.folder / "out"
+    assert {path.name for path in folder.rglob("*") if path.is_file()} == {
+        "backup.json",
+        "evidently-files.tar",
+        "katib-mysql.sql",
+    }
+    assert json.loads((folder / "backup.json").read_text())["complete"] is False
+    monkeypatch.setattr(Kubectl, "run", run)
+    assert saved.good("backup", "-o", "out")["complete"] is True

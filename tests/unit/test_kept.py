@@ -99,6 +99,7 @@ def test_a_file_of_sqlite_comes_back_as_it_was_while_others_have_it_open(pod: Pa
     server.execute("create table t (word)")
     server.execute("insert into t values ('kept')")
     server.commit()
+    Path(f"{path}.saved").write_text("left by a command that was cut off" * 100)
     run(shell(data)[0])
     server.execute("delete from t")
     server.execute("insert into t values ('later')")

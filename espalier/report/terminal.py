@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -42,9 +42,9 @@ def show_plan(console: Console, document: PlanDocument) -> None:
         show_queues(console, queues)
     if document["addons"]:
         console.print(_addons_of_stack(document["addons"]))
+    for line in held_lines({addon["id"]: addon["held"] for addon in document["addons"] if addon["held"]}):
+        console.print(f"  {line}", markup=False)
     for addon in document["addons"]:
-        if addon["held"]:
-            console.print(f"  {addon['id']} is held up, {addon['held']}", markup=False)
         if addon["withheld"]:
             console.print(f"  {addon['id']}: no pods here to serve {', '.join(addon['withheld'])}", markup=False)
     cost = document["cost"]
@@ -59,6 +59,20 @@ def show_plan(console: Console, document: PlanDocument) -> None:
         console.print(f"Note: {note}", markup=False)
     show_proofs(console, document["proofs"], [addon["held"] for addon in document["addons"] if addon["held"]])
     show_policies(console, document["policies"])
+
+
+def held_lines(held: Mapping[str, str]) -> Iterator[str]:
+    """Why add-ons are held up, by add-on: a line for all whose source is what tells them apart, else one for each."""
+    groups: dict[str, list[str]] = {}
+    for id, why in held.items():
+        # "<address> <version> is not pinned by <lock>. <what to do>"
+        source, _, rest = why.partition(" is ")
+        groups.setdefault(rest if "://" in source else why, []).append(id)
+    for rest, ids in groups.items():
+        if len(ids) > 1:
+            yield f"held up, {rest.removesuffix('.')}: {', '.join(ids)}"
+        else:
+            yield f"{ids[0]} is held up, {held[ids[0]]}"
 
 
 def pools_table(pools: Sequence[Mapping[str, Any]], cost: Mapping[str, Any]) -> Table:

@@ -6,7 +6,7 @@ import io
 
 from rich.console import Console
 
-from espalier.report.terminal import show_proofs
+from espalier.report.terminal import held_lines, show_proofs
 
 WHY = "kueue 0.19.2 is not pinned by prod.lock. Run `espalier fetch prod`."
 
@@ -31,3 +31,17 @@ def test_proofs_that_wait_for_content_are_named_and_what_fails_has_its_evidence(
 def test_without_what_is_held_up_each_failure_is_told() -> None:
     assert shown(("wake/h100", False, "no label"), held=()) == ["Proofs: 0 hold, 1 fails", "  wake/h100: no label"]
     assert shown(("wake/h100", True, "wakes"), held=()) == ["Proofs: 1 hold, 0 fail"]
+
+
+def test_add_ons_that_wait_for_the_same_are_told_in_one_line() -> None:
+    held = {
+        "kueue": "oci://registry.k8s.io/kueue/charts 0.19.2 is not pinned by prod.lock. Run `espalier fetch prod`.",
+        "keda": "https://kedacore.github.io/charts/keda 2.20.2 is not pinned by prod.lock. Run `espalier fetch prod`.",
+        "katib": "it needs kueue, held up as well. See there.",
+        "velero": "https://example.com/velero 9 is not in the cache. Run `espalier fetch prod`.",
+    }
+    assert list(held_lines(held)) == [
+        "held up, not pinned by prod.lock. Run `espalier fetch prod`: kueue, keda",
+        "katib is held up, it needs kueue, held up as well. See there.",
+        "velero is held up, https://example.com/velero 9 is not in the cache. Run `espalier fetch prod`.",
+    ]

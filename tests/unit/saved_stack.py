@@ -20,7 +20,7 @@ import yaml
 from tests.unit.chart_project import Project
 
 _KUBECTL = """\
-#!{python}
+#!{python} -IS
 import json, os, subprocess, sys
 pod = {pod!r}
 said = sys.argv[1:]
@@ -144,7 +144,7 @@ def saved_stack(project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("PATH", f"{bin}:{os.environ['PATH']}")
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Cluster)
-    Thread(target=server.serve_forever, daemon=True).start()
+    Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     parts = {"clusters": "cluster", "users": "user", "contexts": "context"}
     inner = {
         "cluster": {"server": f"http://127.0.0.1:{server.server_port}"},
